@@ -1,0 +1,361 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/mirror.h - keep one volume identical on both PMs
+ *
+ * What it is:	one 'struct mirror' per volume: this PM's leg, its server
+ *		process, and what it knows of the peer's leg.
+ * What it isn't: it never decides which PM may run a guest or which leg wins a
+ *		split; it tells the owner (nodeagent) and obeys orders.
+ *
+ * The owner's part of the deal:
+ *  - One PM is 'primary' of a volume, always, also when no guest runs: the
+ *    primary connects, resyncs, and serves the guest.  The other is
+ *    'secondary'.  Two secondaries never talk to each other.
+ *  - Before it orders 'alone' (or 'primary' with alone) it holds the unit's
+ *    right to run alone for generation 'gen'.
+ *  - On becoming 'held' nothing is lost or failed: the guest's writes wait for
+ *    the owner's order, or for the peer, as long as it takes.
+ *
+ * Server processes outlive the owner.  mirror_open() finds a running one
+ * again; mirror_close() leaves it running; only mirror_stop() ends it.
+ * After mirror_open() found a running server (status.found is true), its role,
+ * sessions and held writes are as they were: read the status, then order.
+ *
+ * Threads:	call only from the thread of the sd_event loop given; callbacks
+ *		run there too, never from inside a call.
+ * Units:	bytes; ms; deadline_ns is CLOCK_MONOTONIC (base/clock.h).
+ * Errors:	0 or -errno with details and a code in 'err'.  Codes to act on:
+ *		  not-up-to-date   this leg may not become primary
+ *		  no-space         leg couldn't be allocated
+ *		  leg-exists, leg-missing
+ *		  metadata-damaged, metadata-newer, metadata-other-volume
+ *		  volume-in-use    another server holds the leg (flock)
+ *		  server-down      the server process isn't running/answering
+ *		  wrong-role       the order doesn't fit the role
+ *		  wrong-state      the order doesn't fit the state
+ *		  disk-error       the leg's disk refused to record a change
+ *		  bad-request      an argument is out of range
+ *		A lost answer to an order is AV_MAYBE: read the status.
+ */
+#ifndef AV_MIRROR_H
+#define AV_MIRROR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+struct av_err;
+
+#define MIRROR_ID_MAX		64	/* with NUL; [a-z0-9-]+, e.g. "o3" */
+#define MIRROR_PATH_MAX		256
+#define MIRROR_PEER_ADDRS_MAX	4
+#define MIRROR_ADDR_MAX		64
+#define MIRROR_EXPORT_FRONT	"front"	/* the guest's NBD export name */
+#define MIRROR_CHUNK_BYTES	65536u	/* one bit of the bitmap */
+
+/* Sizes of volumes: multiples of 512, at most 16 TiB. */
+#define MIRROR_SIZE_MIN_BYTES	512ull
+#define MIRROR_SIZE_MAX_BYTES	(16ull << 40)
+
+struct mirror_gi {		/* generation identity; facts 6.1 */
+	uint64_t	current;
+	uint64_t	bitmap;
+	uint64_t	h0;
+	uint64_t	h1;
+};
+
+/* All enums: values are stable words in mirror_*_name(). */
+enum mirror_server {
+	MIRROR_SERVER_STARTING = 0,	/* spawned or connecting to its control */
+	MIRROR_SERVER_UP,		/* status below is live */
+	MIRROR_SERVER_DOWN,		/* gone; see error_text; mirror_start() */
+};
+
+enum mirror_role {
+	MIRROR_SECONDARY = 0,
+	MIRROR_PRIMARY,
+};
+
+/*
+ * DISCONNECTED  no peer; a primary that is 'alone' runs on, writing one leg
+ * CONNECTING    primary without peer and without 'alone': tries; I/O is held
+ * CONNECTED     both legs in step, every write goes to both
+ * RESYNC_SOURCE / RESYNC_TARGET   connected, old chunks are being copied
+ * HELD          was connected, peer lost: writes wait (reads go on); it goes on
+ *               trying to connect
+ * SPLIT         peer answered, but both legs hold data that the other hasn't, or
+ *               they are unrelated, or the primary is the one that is older:
+ *               nothing is overwritten, a person or the owner decides.  A
+ *               primary that was 'alone' runs on, else its I/O is held.
+ * A primary with 'alone' that is trying to reach its peer is DISCONNECTED.
+ */
+enum mirror_conn {
+	MIRROR_DISCONNECTED = 0,
+	MIRROR_CONNECTING,
+	MIRROR_CONNECTED,
+	MIRROR_RESYNC_SOURCE,
+	MIRROR_RESYNC_TARGET,
+	MIRROR_HELD,
+	MIRROR_SPLIT,
+};
+
+enum mirror_disk {
+	MIRROR_DISK_UNKNOWN = 0,
+	MIRROR_DISK_INCONSISTENT,	/* unfinished resync: never promotable */
+	MIRROR_DISK_OUTDATED,		/* consistent but known to be old */
+	MIRROR_DISK_UPTODATE,		/* as far as this PM knows */
+	MIRROR_DISK_FAILED,		/* the disk returned errors */
+};
+
+struct mirror_status {
+	enum mirror_server	server;
+	bool			found;	/* server ran already at open */
+	int			pid;	/* of the server; 0 = not known */
+	enum mirror_role	role;
+	enum mirror_conn	conn;
+	enum mirror_disk	disk;
+	enum mirror_disk	peer_disk;
+	bool			alone;	/* primary: one leg, recorded */
+	bool			peer_outdated;	/* recorded durably here */
+	bool			crashed_primary;/* was primary, ended unclean */
+	bool			wants_connect;	/* 'disconnect' clears it */
+	struct mirror_gi	gi;
+	uint64_t		gen;	/* unit generation recorded here */
+	uint64_t		size_bytes;
+	uint64_t		out_of_step_bytes;	/* bits set, in bytes */
+	uint64_t		held_requests;
+	uint64_t		front_connections;	/* guests attached */
+	uint64_t		written_bytes, read_bytes;	/* by the guest */
+	uint64_t		write_requests, read_requests;	/* same */
+	/* Resync now, or the last one: 'bytes changed' is resync_total. */
+	uint64_t		resync_total_bytes;
+	uint64_t		resync_copied_bytes;
+	uint64_t		resync_count;	/* finished since server start */
+	uint32_t		resync_percent;
+	uint64_t		resync_eta_s;	/* 0 = not known */
+	uint64_t		peer_seen_ms;	/* ago; UINT64_MAX = never */
+	bool			sparse;	/* leg isn't preallocated */
+	char			error_code[32];	/* "" = fine; why held/split/.. */
+	char			error_text[256];
+};
+
+/* A leg on this PM: DIR/vol-ID.data and DIR/vol-ID.meta. */
+struct mirror_leg_spec {
+	const char	*dir;		/* exists; e.g. .../storage/GROUP */
+	const char	*id;		/* "o3" */
+	const char	*unit_uuid;	/* 32 hex digits or with dashes */
+	const char	*volume_uuid;
+	uint64_t	 size_bytes;
+	/* Same on both PMs, random, not 0: both legs start zeroed and in step,
+	 * so no first resync is needed. */
+	uint64_t	 initial_current;
+	uint64_t	 gen;		/* unit generation now */
+};
+
+/* What a leg's metadata says, read without a server (agent start, rejoin). */
+struct mirror_leg_info {
+	char			unit_uuid[33];
+	char			volume_uuid[33];
+	uint64_t		size_bytes;
+	struct mirror_gi	gi;
+	uint64_t		gen;
+	enum mirror_disk	disk;
+	bool			crashed_primary;
+	bool			peer_outdated;	/* ran alone last, or may */
+	bool			sparse;
+	uint64_t		out_of_step_bytes;
+};
+
+struct mirror_conf {
+	const char	*id;		/* as in the leg */
+	const char	*dir;		/* of the leg */
+	const char	*unit_uuid;
+	const char	*volume_uuid;
+	unsigned	 node;		/* 0 or 1: this PM */
+	/* Front and control sockets are RUN_DIR/front.sock and control.sock;
+	 * the folder is made 0700 if missing.  e.g. /run/avpair/volumes/o3 */
+	const char	*run_dir;
+	const char	*listen_addr;	/* numeric; "0.0.0.0" or "::" allowed */
+	uint16_t	 port;		/* same on both PMs; unique per volume */
+	const char	*peer_addrs[MIRROR_PEER_ADDRS_MAX];	/* tried in order */
+	size_t		 n_peer_addrs;
+	uint16_t	 peer_port;
+	/* nbdkit's PSK format "USER:HEXKEY"; the same file on both PMs, 0600. */
+	const char	*psk_file;
+	const char	*psk_user;	/* NULL = "avpair" */
+	const char	*nbdkit_path;	/* NULL = "/usr/sbin/nbdkit" or in PATH */
+	const char	*plugin_path;	/* build/nbdkit-avreplica-plugin.so */
+	const char	*log_path;	/* server's stdio, appended */
+	uint32_t	 peer_timeout_ms;	/* 0 = 1500 */
+	uint64_t	 resync_rate_kib_s;	/* 0 = unlimited */
+};
+
+struct mirror;
+struct mirror_op;
+
+/* Runs from the loop after any change of mirror_status_peek(). */
+typedef void (*mirror_changed_fn)(struct mirror *m, void *arg);
+
+/*
+ * An order under way.
+ *   mirror_*() returns < 0: nothing was started, 'done' never runs.
+ *   mirror_*() returns 0:   'done' runs exactly once, later, from the loop.
+ * Disposing of it earlier is an error; mirror_close() ends live ops with
+ * -ECANCELED (AV_MAYBE).
+ */
+struct mirror_op {
+	/* caller fills in */
+	void		(*done)(struct mirror_op *op, int rc,
+			    const struct av_err *err);
+	uint64_t	 deadline_ns;	/* 0 = 10 s from now */
+	/* private */
+	struct mirror	*m;
+	struct mirror_op *next;
+	uint64_t	 seq;
+	sd_event_source	*timer;
+	/* mirror_digest(): valid inside 'done' when rc == 0 */
+	uint32_t	*digests;	/* crc32c of each block; freed after */
+	size_t		 n_digests;
+};
+
+struct mirror_primary_req {
+	bool		alone;	/* go on without the peer; 'gen' is the grant */
+	uint64_t	gen;	/* used only with alone: recorded durably */
+	uint32_t	lease_ms;	/* 0; room for a lease, not used yet */
+};
+
+/* --- legs: synchronous, need no server, touch local files only --- */
+
+/* Allocates and writes both files durably.  Fallocate is quick on ext4/xfs; a
+ * file system without it gets a sparse leg.  -EEXIST leg-exists, -ENOSPC
+ * no-space: nothing is left behind. */
+int mirror_leg_create(const char *driver, const struct mirror_leg_spec *spec,
+    struct av_err *err);
+/* -ENOENT leg-missing (fine to ignore), -EBUSY volume-in-use. */
+int mirror_leg_delete(const char *driver, const char *dir, const char *id,
+    struct av_err *err);
+int mirror_leg_read(const char *driver, const char *dir, const char *id,
+    struct mirror_leg_info *ret, struct av_err *err);
+
+/* --- server --- */
+
+/* Finds or starts the volume's server.  Returns at once; 'changed' tells when
+ * server is UP or DOWN.  'conf' is copied.  driver: "replica" or "sim". */
+int mirror_open(const char *driver, const struct mirror_conf *conf,
+    sd_event *loop, mirror_changed_fn changed, void *arg,
+    struct mirror **ret_m, struct av_err *err);
+/* Lets go; the server runs on.  NULL is fine; returns NULL.  Live ops are ended
+ * with -ECANCELED from inside this call (the one exception to 'never'). */
+struct mirror *mirror_close(struct mirror *m);
+/* Starts it again after MIRROR_SERVER_DOWN.  -EALREADY when it isn't down.  A
+ * fresh server is secondary and disconnected. */
+int mirror_start(struct mirror *m, struct av_err *err);
+
+/* Borrowed; valid until the next turn of the loop. */
+const struct mirror_status *mirror_status_peek(const struct mirror *m);
+/* Path of the front socket, for QEMU's NBD client (export MIRROR_EXPORT_FRONT). */
+const char *mirror_front_path(const struct mirror *m);
+
+/* --- orders; see the table of codes above --- */
+
+/* Serve the guest here and connect to the peer.  Refused with not-up-to-date
+ * unless disk is UPTODATE.  Without alone, all I/O (reads too) is held until the
+ * peer is connected and in agreement.  With alone: new identity, 'gen' and
+ * peer_outdated are durable when done(0) runs.  Revokes any session by which
+ * the peer could write to this leg.  Primary again: -EALREADY. */
+int mirror_primary(struct mirror *m, struct mirror_op *op,
+    const struct mirror_primary_req *req, struct av_err *err);
+/* For a primary that is HELD, CONNECTING, SPLIT or connected: drop the peer, record as above,
+ * then let held writes complete on one leg.  -EALREADY wrong-state when alone already
+ * at this gen. */
+int mirror_alone(struct mirror *m, struct mirror_op *op, uint64_t gen,
+    struct av_err *err);
+/* Stop serving the guest: held requests fail, later ones are refused; revokes
+ * the peer's session too (the peer's primary comes again by itself). */
+int mirror_secondary(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+/* Secondary only: records 'this copy is old'; not promotable until it has been
+ * in step again.  Revokes the peer's session. */
+int mirror_outdate(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+/* Ends/permits the connection to the peer (both directions).  A connected primary that
+ * is disconnected becomes held: order alone next. */
+int mirror_disconnect(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+int mirror_connect(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+int mirror_set_rate(struct mirror *m, struct mirror_op *op,
+    uint64_t resync_rate_kib_s, struct av_err *err);
+/* Clean end of the server; held requests fail.  done(0) = the process is gone. */
+int mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err);
+/* crc32c of each 1 MiB block (the last may be shorter) of this leg's data in
+ * [offset, offset+length); length 0 = to the end.  At most 1 TiB at once. */
+int mirror_digest(struct mirror *m, struct mirror_op *op, uint64_t offset,
+    uint64_t length, struct av_err *err);
+
+/* Stable words: "secondary", "held", "uptodate", "up" ... */
+const char *mirror_role_name(enum mirror_role role);
+const char *mirror_conn_name(enum mirror_conn conn);
+const char *mirror_disk_name(enum mirror_disk disk);
+const char *mirror_server_name(enum mirror_server server);
+
+/*
+ * A driver; mirror.c alone looks into it.  Orders go through one function so
+ * that a new order needs no new slot.
+ */
+enum mirror_verb {
+	MIRROR_V_PRIMARY = 0,
+	MIRROR_V_ALONE,
+	MIRROR_V_SECONDARY,
+	MIRROR_V_OUTDATE,
+	MIRROR_V_CONNECT,
+	MIRROR_V_DISCONNECT,
+	MIRROR_V_RATE,
+	MIRROR_V_STOP,
+	MIRROR_V_DIGEST,
+	MIRROR_N_VERBS
+};
+
+struct mirror_order {
+	enum mirror_verb	verb;
+	bool			alone;
+	uint64_t		gen;
+	uint32_t		lease_ms;
+	uint64_t		rate_kib_s;
+	uint64_t		offset, length;
+};
+
+struct mirror_ops {
+	const char	*name;
+	int	(*leg_create)(const struct mirror_leg_spec *spec,
+		    struct av_err *err);
+	int	(*leg_delete)(const char *dir, const char *id,
+		    struct av_err *err);
+	int	(*leg_read)(const char *dir, const char *id,
+		    struct mirror_leg_info *ret, struct av_err *err);
+	int	(*open)(const struct mirror_conf *conf, sd_event *loop,
+		    mirror_changed_fn changed, void *arg,
+		    struct mirror **ret_m, struct av_err *err);
+	void	(*close)(struct mirror *m);
+	int	(*start)(struct mirror *m, struct av_err *err);
+	int	(*order)(struct mirror *m, struct mirror_op *op,
+		    const struct mirror_order *order, struct av_err *err);
+	const struct mirror_status *(*status_peek)(const struct mirror *m);
+	const char *(*front_path)(const struct mirror *m);
+};
+
+extern const struct mirror_ops mirror_replica_ops;
+extern const struct mirror_ops mirror_sim_ops;
+
+/* Drivers embed this first. */
+struct mirror {
+	const struct mirror_ops	*ops;
+};
+
+/* 0, or -EINVAL naming the driver with a hole or a double name. */
+int mirror_ops_check(struct av_err *err);
+
+#endif
