@@ -1,0 +1,12 @@
+# the node agent: everything but main.c is a library so that tests can link it
+NODEAGENT_SRCS := $(filter-out nodeagent/main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
+NODEAGENT_OBJS := $(patsubst %.c,$(B)/%.o,$(NODEAGENT_SRCS))
+$(B)/libnodeagent.a: $(NODEAGENT_OBJS)
+	$(AR_LIB)
+NODEAGENT_LDLIBS := -lsqlite3 -lsystemd -lcpg -lcurl -lgnutls -lcrypt $(BASE_LDLIBS)
+
+NODEAGENT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/nodeagent/test_*.c tests/sim/test_*.c))
+$(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(B)/libnodeagent.a $(BASE_LIBS)
+	$(LINK)
+$(NODEAGENT_TESTS): LDLIBS = $(NODEAGENT_LDLIBS)
+UNIT_TESTS += $(NODEAGENT_TESTS)
