@@ -1,0 +1,354 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/conf.c - what /etc/avpair/avnoded.conf says
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/conf.h"
+#include "base/str.h"
+#include "nodeagent/conf.h"
+#include "vif/vif.h"
+
+static int
+set_text(char **dst, const char *value, struct av_err *err)
+{
+	if (*value == '\0')
+		return av_err_set(err, -EINVAL, "the value is empty");
+	*dst = strdup(value);
+	return *dst == NULL ? av_err_set(err, -ENOMEM, "no memory") : 0;
+}
+
+static int
+set_number(uint64_t *dst, const char *value, uint64_t min, uint64_t max,
+    struct av_err *err)
+{
+	if (av_parse_u64(value, dst) < 0 || *dst < min || *dst > max)
+		return av_err_set(err, -EINVAL,
+		    "'%s' is not a number from %llu to %llu", value,
+		    (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
+static int
+set_port(uint16_t *dst, const char *value, struct av_err *err)
+{
+	uint64_t v;
+	int rc = set_number(&v, value, 1, 65535, err);
+
+	if (rc == 0)
+		*dst = (uint16_t)v;
+	return rc;
+}
+
+static int
+set_size(uint64_t *dst, const char *value, struct av_err *err)
+{
+	if (av_parse_size(value, dst) < 0)
+		return av_err_set(err, -EINVAL,
+		    "'%s' is not a size such as 8G or 512M", value);
+	return 0;
+}
+
+static int
+set_address(char *dst, size_t n, const char *value, struct av_err *err)
+{
+	uint8_t addr[16];
+
+	if (inet_pton(AF_INET, value, addr) != 1 &&
+	    inet_pton(AF_INET6, value, addr) != 1)
+		return av_err_set(err, -EINVAL, "'%s' is not an IP address",
+		    value);
+	(void)snprintf(dst, n, "%s", value);
+	return 0;
+}
+
+/* Calls 'each' for every blank-separated word. */
+static int
+each_word(const char *value, int (*each)(struct agent_conf *, const char *,
+    struct av_err *), struct agent_conf *c, struct av_err *err)
+{
+	AUTO_FREE char *copy = strdup(value);
+	char *word, *rest = NULL;
+
+	if (copy == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	for (word = strtok_r(copy, " \t", &rest); word != NULL;
+	    word = strtok_r(NULL, " \t", &rest)) {
+		int rc = each(c, word, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+add_link(struct agent_conf *c, const char *word, struct av_err *err)
+{
+	AUTO_FREE char *copy = strdup(word);
+	char *eq = copy == NULL ? NULL : strchr(copy, '=');
+	struct conf_link *l = &c->links[c->n_links];
+	int rc;
+
+	if (eq == NULL)
+		return av_err_set(err, -EINVAL, "'%s' is not LOCAL=PEER", word);
+	if (c->n_links == CONF_LINKS_MAX)
+		return av_err_set(err, -E2BIG, "more than %d links",
+		    CONF_LINKS_MAX);
+	*eq = '\0';
+	rc = set_address(l->local, sizeof(l->local), copy, err);
+	if (rc == 0)
+		rc = set_address(l->peer, sizeof(l->peer), eq + 1, err);
+	if (rc == 0)
+		c->n_links++;
+	return rc;
+}
+
+static int
+add_peer(struct agent_conf *c, const char *word, struct av_err *err)
+{
+	if (c->n_mirror_peers == CONF_PEERS_MAX)
+		return av_err_set(err, -E2BIG, "more than %d peer addresses",
+		    CONF_PEERS_MAX);
+	return set_address(c->mirror_peers[c->n_mirror_peers++],
+	    sizeof(c->mirror_peers[0]), word, err);
+}
+
+static int
+add_network(struct agent_conf *c, const char *word, struct av_err *err)
+{
+	if (!vif_name_ok(word))
+		return av_err_set(err, -EINVAL, "'%s' is not an interface name",
+		    word);
+	if (c->n_networks == CONF_NETWORKS_MAX)
+		return av_err_set(err, -E2BIG, "more than %d networks",
+		    CONF_NETWORKS_MAX);
+	(void)snprintf(c->networks[c->n_networks++], sizeof(c->networks[0]),
+	    "%s", word);
+	return 0;
+}
+
+#define SETTER(name)	static int \
+	set_##name(void *ctx, const char *value, struct av_err *err)
+#define CONF		((struct agent_conf *)ctx)
+#define TEXT_SETTER(name)	SETTER(name) { \
+	return set_text(&CONF->name, value, err); }
+
+TEXT_SETTER(state_dir)
+TEXT_SETTER(run_dir)
+TEXT_SETTER(log_dir)
+TEXT_SETTER(key_file)
+TEXT_SETTER(psk_file)
+TEXT_SETTER(mirror_listen)
+TEXT_SETTER(arbiter_url)
+TEXT_SETTER(arbiter_cert_dir)
+TEXT_SETTER(unit_address)
+TEXT_SETTER(plugin)
+TEXT_SETTER(nbdkit)
+TEXT_SETTER(qemu)
+TEXT_SETTER(vmrun)
+TEXT_SETTER(initial_admin_file)
+SETTER(heartbeat_port) { return set_port(&CONF->heartbeat_port, value, err); }
+SETTER(mirror_port_base) { return set_port(&CONF->mirror_port_base, value, err); }
+SETTER(heartbeat) { return each_word(value, add_link, CONF, err); }
+SETTER(mirror_peers) { return each_word(value, add_peer, CONF, err); }
+SETTER(networks) { return each_word(value, add_network, CONF, err); }
+SETTER(memory_bytes) { return set_size(&CONF->memory_bytes, value, err); }
+SETTER(storage_bytes) { return set_size(&CONF->storage_bytes, value, err); }
+
+SETTER(node)
+{
+	uint64_t v;
+	int rc = set_number(&v, value, 0, 1, err);
+
+	CONF->node = (int)v;
+	return rc;
+}
+
+SETTER(cpus)
+{
+	uint64_t v;
+	int rc = set_number(&v, value, 1, 4096, err);
+
+	CONF->cpus = (unsigned)v;
+	return rc;
+}
+
+SETTER(socket_gid)
+{
+	uint64_t v;
+	int rc = set_number(&v, value, 0, 0x7fffffff, err);
+
+	CONF->socket_gid = (int)v;
+	return rc;
+}
+
+SETTER(time_scale)
+{
+	char *end;
+
+	CONF->time_scale = strtod(value, &end);
+	if (*end != '\0' || end == value || !(CONF->time_scale >= 0.5) ||
+	    !(CONF->time_scale <= 20))
+		return av_err_set(err, -EINVAL,
+		    "'%s' is not a number from 0.5 to 20", value);
+	return 0;
+}
+
+SETTER(unit_uuid)
+{
+	uint8_t bytes[16];
+	char hex[33];
+	size_t i, n = 0;
+
+	for (i = 0; value[i] != '\0' && n < 32; i++)
+		if (value[i] != '-')
+			hex[n++] = value[i];
+	hex[n] = '\0';
+	if (strlen(value) != 36 || av_hex_decode(hex, bytes, 16) < 0)
+		return av_err_set(err, -EINVAL, "'%s' is not a UUID", value);
+	(void)snprintf(CONF->unit_uuid, sizeof(CONF->unit_uuid), "%s", value);
+	return 0;
+}
+
+SETTER(unit_name)
+{
+	AUTO_FREE char *nfc = NULL;
+	int rc = av_name_normalize(value, &nfc, err);
+
+	if (rc == 0)
+		(void)snprintf(CONF->unit_name, sizeof(CONF->unit_name), "%s",
+		    nfc);
+	return rc;
+}
+
+SETTER(arbiter)
+{
+	if (strcmp(value, "none") != 0 && strcmp(value, "etcd") != 0)
+		return av_err_set(err, -EINVAL,
+		    "'%s' is not an arbiter; there are 'etcd' and 'none'",
+		    value);
+	return set_text(&CONF->arbiter, value, err);
+}
+
+static int
+set_driver(char **dst, const char *value, const char *real, struct av_err *err)
+{
+	if (strcmp(value, real) != 0 && strcmp(value, "sim") != 0)
+		return av_err_set(err, -EINVAL, "'%s' is not a driver", value);
+	return set_text(dst, value, err);
+}
+
+SETTER(driver_vmm) { return set_driver(&CONF->driver_vmm, value, "qemu", err); }
+SETTER(driver_mirror)
+{
+	return set_driver(&CONF->driver_mirror, value, "replica", err);
+}
+
+SETTER(unit_interface)
+{
+	if (!vif_name_ok(value))
+		return av_err_set(err, -EINVAL, "'%s' is not an interface name",
+		    value);
+	return set_text(&CONF->unit_interface, value, err);
+}
+
+#define KEY(name, must)	{ #name, set_##name, must }
+static const struct av_conf_key conf_keys[] = {
+	KEY(node, true), KEY(unit_uuid, true), KEY(unit_name, true),
+	KEY(state_dir, false), KEY(run_dir, false), KEY(log_dir, false),
+	KEY(key_file, false), KEY(psk_file, false), KEY(heartbeat, true),
+	KEY(heartbeat_port, false), KEY(mirror_listen, false),
+	KEY(mirror_peers, true), KEY(mirror_port_base, false),
+	KEY(arbiter, true), KEY(arbiter_url, false),
+	KEY(arbiter_cert_dir, false), KEY(unit_address, false),
+	KEY(unit_interface, false), KEY(networks, false), KEY(cpus, false),
+	KEY(memory_bytes, false), KEY(storage_bytes, false),
+	KEY(plugin, false), KEY(nbdkit, false), KEY(qemu, false),
+	KEY(vmrun, false), KEY(driver_vmm, false), KEY(driver_mirror, false),
+	KEY(initial_admin_file, false), KEY(time_scale, false),
+	KEY(socket_gid, false),
+};
+
+static int
+default_text(char **dst, const char *value)
+{
+	if (*dst != NULL)
+		return 0;
+	*dst = strdup(value);
+	return *dst == NULL ? -ENOMEM : 0;
+}
+
+static int
+set_defaults(struct agent_conf *c)
+{
+	int rc = 0;
+
+	rc |= default_text(&c->state_dir, "/var/lib/avpair");
+	rc |= default_text(&c->run_dir, "/run/avpair");
+	rc |= default_text(&c->log_dir, "/var/log/avpair");
+	rc |= default_text(&c->key_file, "/etc/avpair/unit.key");
+	rc |= default_text(&c->psk_file, "/etc/avpair/mirror.psk");
+	rc |= default_text(&c->mirror_listen, "0.0.0.0");
+	rc |= default_text(&c->plugin,
+	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
+	rc |= default_text(&c->nbdkit, "/usr/sbin/nbdkit");
+	rc |= default_text(&c->qemu, "/usr/bin/qemu-system-x86_64");
+	rc |= default_text(&c->driver_vmm, "qemu");
+	rc |= default_text(&c->driver_mirror, "replica");
+	return rc == 0 ? 0 : -ENOMEM;
+}
+
+static int
+check_together(const struct agent_conf *c, const char *path, struct av_err *err)
+{
+	if (strcmp(c->arbiter, "etcd") == 0 && c->arbiter_url == NULL)
+		return av_err_set(err, -EINVAL,
+		    "%s: arbiter etcd needs arbiter_url", path);
+	if (c->unit_address != NULL && c->unit_interface == NULL)
+		return av_err_set(err, -EINVAL,
+		    "%s: unit_address needs unit_interface", path);
+	if (c->n_links == 0)
+		return av_err_set(err, -EINVAL, "%s: heartbeat names no link",
+		    path);
+	return 0;
+}
+
+int
+conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
+{
+	int rc;
+
+	ret->heartbeat_port = 7701;
+	ret->mirror_port_base = 7800;
+	ret->time_scale = 1;
+	ret->socket_gid = -1;
+	rc = av_conf_load(path, conf_keys, ARRAY_SIZE(conf_keys), ret, err);
+	if (rc == 0 && set_defaults(ret) < 0)
+		rc = av_err_set(err, -ENOMEM, "%s: no memory", path);
+	if (rc == 0)
+		rc = check_together(ret, path, err);
+	return rc;
+}
+
+void
+conf_dispose(struct agent_conf *c)
+{
+	char **texts[] = { &c->state_dir, &c->run_dir, &c->log_dir,
+	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
+	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
+	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
+	    &c->driver_vmm, &c->driver_mirror, &c->initial_admin_file };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(texts); i++) {
+		free(*texts[i]);
+		*texts[i] = NULL;
+	}
+}

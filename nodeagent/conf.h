@@ -1,0 +1,67 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/conf.h - what /etc/avpair/avnoded.conf says
+ *
+ * Read once at start; everything is checked there, so the rest of the agent
+ * may rely on it.  Strings live as long as the struct.
+ */
+#ifndef AV_NODEAGENT_CONF_H
+#define AV_NODEAGENT_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CONF_LINKS_MAX		4
+#define CONF_NETWORKS_MAX	16
+#define CONF_PEERS_MAX		4
+
+struct conf_link {
+	char	local[64];
+	char	peer[64];
+};
+
+struct agent_conf {
+	int	 node;			/* 0 or 1: this PM */
+	char	 unit_uuid[37];
+	char	 unit_name[256];
+	char	*state_dir;		/* /var/lib/avpair */
+	char	*run_dir;		/* /run/avpair */
+	char	*log_dir;
+	char	*key_file;		/* 64 hex digits, 0600 */
+	char	*psk_file;		/* avpair:HEX, for the mirror's TLS */
+	struct conf_link links[CONF_LINKS_MAX];
+	size_t	 n_links;
+	uint16_t heartbeat_port;
+	char	*mirror_listen;
+	char	 mirror_peers[CONF_PEERS_MAX][64];
+	size_t	 n_mirror_peers;
+	uint16_t mirror_port_base;	/* volume n listens on base + n */
+	char	*arbiter;		/* "none" or "etcd" */
+	char	*arbiter_url;		/* NULL with none */
+	char	*arbiter_cert_dir;	/* ca.crt client.crt client.key */
+	char	*unit_address;		/* "10.77.0.12/24" or NULL */
+	char	*unit_interface;
+	char	 networks[CONF_NETWORKS_MAX][16];	/* bridges */
+	size_t	 n_networks;
+	unsigned cpus;			/* 0 = ask the kernel */
+	uint64_t memory_bytes;		/* 0 = ask the kernel */
+	uint64_t storage_bytes;		/* 0 = ask the file system */
+	char	*plugin;
+	char	*nbdkit;
+	char	*qemu;
+	char	*vmrun;			/* NULL = beside this program */
+	char	*driver_vmm;
+	char	*driver_mirror;
+	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
+	double	 time_scale;		/* 1 = as in timing.h */
+	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
+};
+
+/* Zeroed struct in.  0, or -errno with a sentence naming file, line and key. */
+int conf_load(const char *path, struct agent_conf *ret, struct av_err *err);
+void conf_dispose(struct agent_conf *conf);
+
+#endif
