@@ -1,0 +1,337 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * deploy/pminit.c - a machine of the try unit, and what runs first in it
+ *
+ *	av-pminit DIR HOSTNAME
+ *
+ * Makes network, mount, pid, IPC and UTS namespaces, writes the host's pid of
+ * the machine's first process to DIR/pm.pid and returns when its file tree
+ * stands.  That process is to the machine what systemd is to a real one: it
+ * starts the services of DIR/services, starts one again when it ends, and is
+ * the parent of all whose parent died (guests, mirror servers).
+ *
+ * DIR/services: 'NAME<tab>NICE<tab>PROGRAM<tab>ARGUMENT...', one a line.
+ * A service isn't (re)started while DIR/hold/NAME exists.
+ * Output of a service: DIR/log/NAME.log.
+ *
+ * Power-off = SIGKILL to the first process: the kernel then kills everything in
+ * the pid namespace at once, and the namespaces go with it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "deploy/pmroot.h"
+
+#define MAX_SERVICES	8
+#define MAX_ARGS	32
+#define RESTART_FIRST_NS	(200 * AV_NS_PER_MS)
+#define RESTART_MAX_NS	(2 * AV_NS_PER_S)
+#define LIVED_WELL_NS	(5 * AV_NS_PER_S)
+#define POLL_NS		(50 * AV_NS_PER_MS)
+
+struct service {
+	const char	*name;
+	int		 nice;
+	char		*argv[MAX_ARGS + 1];
+	pid_t		 pid;		/* 0 = not running */
+	uint64_t	 started_ns;
+	uint64_t	 delay_ns;	/* before the next start */
+	uint64_t	 due_ns;	/* when it may start again */
+};
+
+struct machine {
+	struct service	services[MAX_SERVICES];
+	int		n_services;
+	int		hold_fd;	/* DIR/hold: still there after the new root */
+};
+
+static int
+service_parse(struct service *s, char *line, struct av_err *err)
+{
+	char *save = NULL, *nice_text;
+	int n = 0;
+
+	s->name = strtok_r(line, "\t", &save);
+	nice_text = strtok_r(NULL, "\t", &save);
+	while (n < MAX_ARGS && (s->argv[n] = strtok_r(NULL, "\t", &save)))
+		n++;
+	if (s->name == NULL || nice_text == NULL || n == 0 || n == MAX_ARGS)
+		return av_err_set(err, -EINVAL, "services: line not understood");
+	s->argv[n] = NULL;
+	s->nice = (int)strtol(nice_text, NULL, 10);
+	s->delay_ns = RESTART_FIRST_NS;
+	return 0;
+}
+
+/* The text lives as long as the process: services point into it. */
+static int
+services_load(struct machine *m, const char *dir, struct av_err *err)
+{
+	char path[PATH_MAX], *text = NULL, *line, *save = NULL;
+	size_t n;
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/services", dir);
+	rc = av_file_read(path, 65536, &text, &n, err);
+	if (rc < 0)
+		return rc;
+	for (line = strtok_r(text, "\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\n", &save)) {
+		if (m->n_services == MAX_SERVICES)
+			return av_err_set(err, -E2BIG, "services: too many");
+		rc = service_parse(&m->services[m->n_services], line, err);
+		if (rc < 0)
+			return rc;
+		m->n_services++;
+	}
+	return 0;
+}
+
+static void
+service_exec(const struct service *s)
+{
+	char path[PATH_MAX];
+	sigset_t none;
+	int fd;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setsid();
+	(void)snprintf(path, sizeof(path), "/var/log/avpair/%s.log", s->name);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd >= 0) {
+		(void)dup2(fd, STDOUT_FILENO);
+		(void)dup2(fd, STDERR_FILENO);
+	}
+	/* a machine that doesn't allow it runs all the same, less punctually */
+	(void)setpriority(PRIO_PROCESS, 0, s->nice);
+	(void)execv(s->argv[0], s->argv);
+	(void)fprintf(stderr, "%s: %s: %s\n", s->name, s->argv[0],
+	    strerror(errno));
+	_exit(127);
+}
+
+static bool
+service_held(const struct machine *m, const struct service *s)
+{
+	struct stat st;
+
+	return fstatat(m->hold_fd, s->name, &st, 0) == 0;
+}
+
+static void
+services_start(struct machine *m, uint64_t now_ns)
+{
+	for (int i = 0; i < m->n_services; i++) {
+		struct service *s = &m->services[i];
+
+		if (s->pid != 0 || now_ns < s->due_ns || service_held(m, s))
+			continue;
+		(void)printf("start %s\n", s->name);
+		(void)fflush(stdout);
+		s->pid = fork();
+		if (s->pid == 0)
+			service_exec(s);
+		if (s->pid < 0) {
+			s->pid = 0;
+			s->due_ns = now_ns + s->delay_ns;
+		}
+		s->started_ns = now_ns;
+	}
+}
+
+static void
+service_ended(struct service *s, int status, uint64_t now_ns)
+{
+	if (WIFSIGNALED(status))
+		(void)printf("%s ended by signal %d\n", s->name,
+		    WTERMSIG(status));
+	else
+		(void)printf("%s ended with %d\n", s->name,
+		    WEXITSTATUS(status));
+	(void)fflush(stdout);
+	if (now_ns - s->started_ns >= LIVED_WELL_NS)
+		s->delay_ns = RESTART_FIRST_NS;
+	s->pid = 0;
+	s->due_ns = now_ns + s->delay_ns;
+	s->delay_ns *= 2;
+	if (s->delay_ns > RESTART_MAX_NS)
+		s->delay_ns = RESTART_MAX_NS;
+}
+
+static void
+reap(struct machine *m, uint64_t now_ns)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < m->n_services; i++)
+			if (m->services[i].pid == pid)
+				service_ended(&m->services[i], status, now_ns);
+}
+
+/* A service that is down is looked at every POLL_NS: its hold may have gone. */
+static bool
+any_down(const struct machine *m)
+{
+	for (int i = 0; i < m->n_services; i++)
+		if (m->services[i].pid == 0)
+			return true;
+	return false;
+}
+
+static void
+supervise(struct machine *m)
+{
+	const struct timespec poll = { .tv_nsec = POLL_NS };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	for (;;) {
+		reap(m, av_clock_ns());
+		services_start(m, av_clock_ns());
+		if (any_down(m))
+			(void)sigtimedwait(&set, NULL, &poll);
+		else
+			(void)sigwaitinfo(&set, NULL);
+	}
+}
+
+/* Standard streams only: a lock that the caller holds must not live on here. */
+static int
+detach(const char *dir, int keep_fd)
+{
+	char path[PATH_MAX];
+	int in, out;
+
+	(void)snprintf(path, sizeof(path), "%s/log/machine.log", dir);
+	in = open("/dev/null", O_RDONLY);
+	out = open(path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+	if (in < 0 || out < 0 || setsid() < 0)
+		return -errno;
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		return -errno;
+	if (keep_fd != 3 && dup2(keep_fd, 3) < 0)
+		return -errno;
+	if (close_range(4, ~0U, 0) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+static _Noreturn void
+first_process(const char *dir, const char *hostname, int ready_fd)
+{
+	static struct machine m;
+	struct av_err err = { 0 };
+	char path[PATH_MAX];
+	int rc;
+
+	(void)umask(022);
+	rc = detach(dir, ready_fd);
+	if (rc < 0)
+		_exit(1);
+	ready_fd = 3;
+	(void)snprintf(path, sizeof(path), "%s/hold", dir);
+	m.hold_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (m.hold_fd < 0)
+		rc = av_err_set(&err, -errno, "'%s': %s", path,
+		    strerror(errno));
+	if (rc == 0)
+		rc = services_load(&m, dir, &err);
+	if (rc == 0)
+		rc = pmroot_enter(dir, hostname, &err);
+	if (rc < 0) {
+		(void)printf("%s\n", err.text);
+		(void)dprintf(ready_fd, "%s", err.text);
+		(void)fflush(stdout);
+		_exit(1);
+	}
+	(void)dprintf(ready_fd, "ready");
+	(void)close(ready_fd);
+	(void)setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	(void)setenv("LANG", "C.UTF-8", 1);
+	supervise(&m);
+	_exit(0);
+}
+
+static int
+wait_ready(int fd, struct av_err *err)
+{
+	char text[200];
+	size_t n = 0;
+	ssize_t r;
+
+	while (n < sizeof(text) - 1 &&
+	    (r = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)r;
+	text[n] = '\0';
+	if (strcmp(text, "ready") == 0)
+		return 0;
+	return av_err_set(err, -EIO, "%s", n > 0 ? text : "ended too early");
+}
+
+static int
+machine_start(const char *dir, const char *hostname, struct av_err *err)
+{
+	const int ns = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS |
+	    CLONE_NEWIPC;
+	char path[PATH_MAX], text[32];
+	int fds[2], rc;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return av_err_set(err, -errno, "pipe: %s", strerror(errno));
+	if (unshare(ns) < 0)
+		return av_err_set(err, -errno, "new namespaces: %s",
+		    strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return av_err_set(err, -errno, "fork: %s", strerror(errno));
+	if (pid == 0)
+		first_process(dir, hostname, fds[1]);
+	(void)close(fds[1]);
+	(void)snprintf(path, sizeof(path), "%s/pm.pid", dir);
+	(void)snprintf(text, sizeof(text), "%d\n", (int)pid);
+	rc = av_file_write(path, text, strlen(text), 0644, err);
+	if (rc == 0)
+		rc = wait_ready(fds[0], err);
+	if (rc < 0)
+		(void)kill(pid, SIGKILL);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct av_err err = { 0 };
+
+	if (argc != 3 || argv[1][0] != '/') {
+		(void)fprintf(stderr, "usage: av-pminit /DIR HOSTNAME\n");
+		return 2;
+	}
+	if (machine_start(argv[1], argv[2], &err) < 0) {
+		(void)fprintf(stderr, "%s: %s\n", argv[2], err.text);
+		return 1;
+	}
+	return 0;
+}
