@@ -14,7 +14,7 @@ check_debian() {
 	local ID='' VERSION_ID='' PRETTY_NAME='this system'
 	# shellcheck disable=SC1091
 	[ ! -r /etc/os-release ] || . /etc/os-release
-	[ "$ID" = debian ] && [ "$VERSION_ID" = 12 ] ||
+	[ "$ID $VERSION_ID" = "debian 12" ] ||
 		fail "this needs Debian 12; here is $PRETTY_NAME"
 	[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] ||
 		fail "this needs a PC with a 64-bit processor (amd64); here is $(uname -m)"
@@ -28,9 +28,9 @@ check_namespaces() {
 		fail "this system doesn't let root mount a tmpfs in a private namespace"
 	# iproute2 is part of any Debian but the smallest ones: then packages bring it
 	command -v ip >/dev/null || return 0
-	unshare --net sh -c 'ip link add a type veth peer name b && ip link add c type bridge' 2>/dev/null ||
+	unshare --net sh -c 'ip link add name veth-a type veth peer name veth-b && ip link add name br-c type bridge' 2>/dev/null ||
 		fail "the kernel offers no veth or bridge devices (modules veth and bridge)"
-	unshare --net sh -c 'ip tuntap add dev t0 mode tap' 2>/dev/null ||
+	unshare --net sh -c 'ip tuntap add dev tap-d mode tap' 2>/dev/null ||
 		fail "the kernel offers no tap devices (module tun, /dev/net/tun)"
 }
 

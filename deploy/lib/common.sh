@@ -37,13 +37,17 @@ fail() {
 # A step's check that held, or the end of the run.
 ok() { say "  ok: $*"; }
 
+# pause SECONDS: no process is started for it
+exec {PAUSE_FD}<> <(:)
+pause() { read -rt "$1" -u "$PAUSE_FD" || :; }
+
 # wait_until SECONDS WHAT COMMAND...: asks every 0.1 s, fails by name.
 wait_until() {
 	local deadline=$(($(now_ms) + $1 * 1000)) what=$2
 	shift 2
 	until "$@"; do
 		[ "$(now_ms)" -lt "$deadline" ] || fail "waited in vain for $what"
-		read -rt 0.1 <> <(:) || :
+		pause 0.1
 	done
 }
 
@@ -57,7 +61,8 @@ folder_make() {
 	: >"$TRY/$MARK"
 }
 
-# One command at a time changes a unit.
+# One command at a time changes a unit.  The lock file outlives unit_clear().
+folder_lock_new() { folder_make; folder_lock; }
 folder_lock() {
 	exec 9>>"$TRY/lock"
 	flock -n 9 || fail "another 'deploy/try' is at work in '$TRY'; wait for it or end it first"

@@ -49,6 +49,8 @@ net_world() {
 
 # plug MACHINE INTERFACE PORT SWITCH
 plug() {
+	# what is left of a machine that was powered off goes late by itself
+	in_net world ip link del "$3" 2>/dev/null || :
 	in_net world ip link add "$3" type veth peer name "$2" \
 		netns "$(machine_pid "$1")"
 	in_net world ip link set "$3" master "$4"
