@@ -1,0 +1,93 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/timing.h - every interval that safety depends on, in one place
+ *
+ * Times of the unscaled table, in milliseconds; conf 'time_scale' (percent)
+ * stretches all of them alike, so that a slow machine has one knob.
+ *
+ *   peer's last sign
+ *     |-- HEARTBEAT x MISSED --> heartbeat sign gone
+ *     |-- TOKEN + CONSENSUS ---> corosync sign gone        (corosync.conf)
+ *     |-- MIRROR_LOST ---------> mirror sign gone
+ *     '-- all gone = PEER LOST (LOST): freeze, claim
+ *                      '-- PEER_DEAD --> peer's guests may be started here
+ *
+ * Both PMs pause their guests when they lose the other.  A heartbeat counts
+ * only while it proves, by this PM's own clock, that the peer heard this PM
+ * less than LEASE ago; so the PM that can't be heard stops counting no later
+ * than LEASE after its last beat that arrived.  corosync's two sides differ by at most
+ * SKEW.  PEER_DEAD covers the later of the two, plus the time to pause a guest.
+ *
+ * There is no hardware watchdog in this table yet: a PM whose agent is dead
+ * AND whose links are all cut keeps its guests running, with their writes held,
+ * until its agent is started again.
+ */
+#ifndef AV_TIMING_H
+#define AV_TIMING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIMING_HEARTBEAT_MS	100u	/* between beats, on each link */
+#define TIMING_MISSED		4u	/* beats missing = link's sign is gone */
+#define TIMING_TOKEN_MS		300u	/* corosync.conf: totem.token */
+#define TIMING_CONSENSUS_MS	360u	/* corosync.conf: totem.consensus */
+#define TIMING_MIRROR_LOST_MS	600u	/* mirror heard nothing for this long */
+#define TIMING_PAUSE_MS		150u	/* agent's loop + pausing a guest */
+#define TIMING_SKEW_MS		300u	/* corosync: one side sees it later */
+
+#define TIMING_LEASE_MS		(TIMING_HEARTBEAT_MS * (TIMING_MISSED + 1))
+#define TIMING_LOST_MS		(TIMING_TOKEN_MS + TIMING_CONSENSUS_MS + 50u)
+#define TIMING_PEER_DEAD_MS	(TIMING_SKEW_MS + TIMING_PAUSE_MS + \
+				    TIMING_HEARTBEAT_MS + 50u)
+#define TIMING_CLAIM_RETRY_MS	250u	/* between questions to the arbiter */
+#define TIMING_ARBITER_MS	1000u	/* one question, connect to answer */
+#define TIMING_PROBE_MS		5000u	/* arbiter's state for display */
+#define TIMING_FROZEN_MS	30000u	/* no answer: stop the guests then */
+#define TIMING_JOIN_MS		10000u	/* at start: wait for the peer */
+#define TIMING_SUBMIT_MS	3000u	/* a command may wait to be ordered */
+#define TIMING_RECONNECT_MS	200u	/* corosync gone: try again */
+
+_Static_assert(TIMING_HEARTBEAT_MS * TIMING_MISSED > 2 * TIMING_HEARTBEAT_MS,
+    "one lost beat is not a lost peer");
+_Static_assert(TIMING_LEASE_MS <= TIMING_LOST_MS,
+    "a beat counts no longer than the claim waits");
+_Static_assert(TIMING_HEARTBEAT_MS * TIMING_MISSED < TIMING_LOST_MS,
+    "heartbeats are judged before corosync is");
+_Static_assert(TIMING_CONSENSUS_MS >= TIMING_TOKEN_MS * 6 / 5,
+    "corosync: consensus is at least 1.2 x token");
+_Static_assert(TIMING_PEER_DEAD_MS > TIMING_SKEW_MS + TIMING_PAUSE_MS,
+    "the peer has paused its guests before they are started here");
+_Static_assert(TIMING_LOST_MS + TIMING_PEER_DEAD_MS <= 1500,
+    "a dead peer's guests start within about 1.5 s");
+_Static_assert(TIMING_LOST_MS < 1000, "a dead peer is noticed within 1 s");
+_Static_assert(TIMING_JOIN_MS > 4 * TIMING_LOST_MS,
+    "a PM that starts waits for the other much longer than it takes to see it");
+
+/* Nanoseconds, scaled. */
+struct timing {
+	uint64_t	heartbeat_ns;
+	uint64_t	heartbeat_lost_ns;	/* heartbeat x missed */
+	uint64_t	lease_ns;
+	uint64_t	lost_ns;
+	uint64_t	mirror_lost_ns;
+	uint64_t	peer_dead_ns;
+	uint64_t	claim_retry_ns;
+	uint64_t	arbiter_ns;
+	uint64_t	probe_ns;
+	uint64_t	frozen_ns;
+	uint64_t	join_ns;
+	uint64_t	submit_ns;
+	uint64_t	reconnect_ns;
+	uint32_t	token_ms;	/* what corosync.conf must say */
+	uint32_t	consensus_ms;
+	uint32_t	hash;		/* of all above: both PMs must agree */
+};
+
+/* scale_percent: 100 = as above; 10..10000. */
+void timing_fill(struct timing *ret, unsigned scale_percent);
+/* One line, for the log at start. */
+void timing_format(const struct timing *t, char *buf, size_t n);
+
+#endif
