@@ -1,0 +1,612 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/volumes.c - makes this PM's legs and mirror servers follow the
+ *			 database and the right to run
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/assert.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "nodeagent/volumes.h"
+
+#define GROUP_FOLDER	"default"	/* one storage group so far */
+#define RETRY_NS	(1 * AV_NS_PER_S)
+
+struct volume {
+	struct volume	*next;
+	struct volumes	*vs;
+	struct store_volume row;
+	bool		 in_db;		/* seen by this pass */
+	bool		 primary_here;
+	struct mirror	*m;
+	struct mirror_op op;
+	bool		 op_busy;
+	const char	*op_what;
+	bool		 stopping;	/* mirror_stop() asked for */
+	bool		 reporting;
+	uint64_t	 retry_ns;	/* no new order before this */
+	char		 error[320];
+	/* the last resync, as first seen finished */
+	uint64_t	 resync_count;
+	int64_t		 resync_finished_utc_ms;
+};
+
+struct volumes {
+	sd_event	*event;
+	const struct agent_conf *conf;
+	struct store	*store;
+	const struct volumes_ops *ops;
+	void		*ctx;
+	struct volume	*list;
+	struct right	 right;
+	char		 dir[256];
+};
+
+static const char *
+short_id(const struct volume *v)
+{
+	const char *colon = strchr(v->row.id, ':');
+
+	return colon != NULL ? colon + 1 : v->row.id;
+}
+
+static struct volume *
+find(const struct volumes *vs, const char *id)
+{
+	struct volume *v;
+
+	for (v = vs->list; v != NULL; v = v->next)
+		if (strcmp(v->row.id, id) == 0)
+			return v;
+	return NULL;
+}
+
+/* --- reports to the database --- */
+
+static void
+report_done(void *arg, int rc)
+{
+	struct volume *v = arg;
+
+	v->reporting = false;
+	if (rc < 0)
+		v->retry_ns = av_clock_ns() + RETRY_NS;
+}
+
+static void
+report(struct volume *v, const char *event, const char *reason)
+{
+	char node[16];
+	json_t *args;
+
+	if (v->reporting)
+		return;
+	(void)snprintf(node, sizeof(node), "node%d", v->vs->conf->node);
+	args = json_pack("{s:s,s:s,s:s}", "volume", v->row.id, "node", node,
+	    "event", event);
+	if (args == NULL)
+		return;		/* tried again in a second */
+	if (reason != NULL)
+		(void)json_object_set_new(args, "reason", json_string(reason));
+	v->reporting = true;
+	v->vs->ops->report(v->vs->ctx, "volume.report", args, report_done, v);
+}
+
+/* --- the leg's files --- */
+
+static void
+leg_create(struct volume *v)
+{
+	struct mirror_leg_spec spec = { .dir = v->vs->dir, .id = short_id(v),
+	    .unit_uuid = v->vs->conf->unit_uuid, .volume_uuid = v->row.uuid,
+	    .size_bytes = v->row.size_bytes,
+	    .initial_current = v->row.initial_identity,
+	    .gen = v->vs->right.gen };
+	struct av_err err = { 0 };
+	int rc = mirror_leg_create(v->vs->conf->driver_mirror, &spec, &err);
+
+	if (rc == -EEXIST) {	/* made before a crash, or another's? */
+		struct mirror_leg_info info;
+		char uuid[37];
+
+		rc = mirror_leg_read(v->vs->conf->driver_mirror, v->vs->dir,
+		    short_id(v), &info, &err);
+		(void)snprintf(uuid, sizeof(uuid), "%.8s%.4s%.4s%.4s%.12s",
+		    v->row.uuid, v->row.uuid + 9, v->row.uuid + 14,
+		    v->row.uuid + 19, v->row.uuid + 24);
+		if (rc == 0 && strcmp(info.volume_uuid, uuid) != 0)
+			rc = av_err_set(&err, -EEXIST,
+			    "a leg of another volume is in the way");
+	}
+	if (rc < 0) {
+		log_err(v->row.id, "leg not created: %s", err.text);
+		(void)snprintf(v->error, sizeof(v->error), "%s", err.text);
+		report(v, "create-failed", err.text);
+		return;
+	}
+	report(v, "created", NULL);
+}
+
+static void
+leg_delete(struct volume *v)
+{
+	struct av_err err = { 0 };
+	int rc = mirror_leg_delete(v->vs->conf->driver_mirror, v->vs->dir,
+	    short_id(v), &err);
+
+	if (rc < 0 && rc != -ENOENT) {
+		log_err(v->row.id, "leg not deleted: %s", err.text);
+		v->retry_ns = av_clock_ns() + RETRY_NS;
+		return;
+	}
+	report(v, "deleted", NULL);
+}
+
+/* --- the server: open -> orders -> stopped --- */
+
+static void
+server_changed(struct mirror *m, void *arg)
+{
+	struct volume *v = arg;
+	const struct mirror_status *st = mirror_status_peek(m);
+
+	if (st->resync_count != v->resync_count) {
+		v->resync_count = st->resync_count;
+		v->resync_finished_utc_ms = av_clock_utc_ms();
+	}
+	v->vs->ops->changed(v->vs->ctx, v->row.id);
+}
+
+static void
+server_open(struct volume *v)
+{
+	const struct agent_conf *c = v->vs->conf;
+	char run_dir[256], log_path[256];
+	uint16_t port = (uint16_t)(c->mirror_port_base + v->row.port_index);
+	struct mirror_conf mc = { .id = short_id(v), .dir = v->vs->dir,
+	    .unit_uuid = c->unit_uuid, .volume_uuid = v->row.uuid,
+	    .node = (unsigned)c->node, .run_dir = run_dir,
+	    .listen_addr = c->mirror_listen, .port = port,
+	    .n_peer_addrs = c->n_mirror_peers, .peer_port = port,
+	    .psk_file = c->psk_file, .nbdkit_path = c->nbdkit,
+	    .plugin_path = c->plugin, .log_path = log_path,
+	    .peer_timeout_ms = (uint32_t)(500 * c->time_scale) };
+	struct av_err err = { 0 };
+	size_t i;
+
+	(void)snprintf(run_dir, sizeof(run_dir), "%s/volumes/%s", c->run_dir,
+	    short_id(v));
+	(void)snprintf(log_path, sizeof(log_path), "%s/volume-%s.log",
+	    c->log_dir, short_id(v));
+	for (i = 0; i < c->n_mirror_peers; i++)
+		mc.peer_addrs[i] = c->mirror_peers[i];
+	if (mirror_open(c->driver_mirror, &mc, v->vs->event, server_changed, v,
+	    &v->m, &err) < 0) {
+		log_err(v->row.id, "mirror server: %s", err.text);
+		(void)snprintf(v->error, sizeof(v->error), "%s", err.text);
+		v->retry_ns = av_clock_ns() + RETRY_NS;
+	}
+}
+
+static void
+order_done(struct mirror_op *op, int rc, const struct av_err *err)
+{
+	struct volume *v = container_of(op, struct volume, op);
+
+	v->op_busy = false;
+	if (rc < 0 && rc != -EALREADY) {
+		log_warn(v->row.id, "%s: %s; tried again in a second",
+		    v->op_what, err->text);
+		(void)snprintf(v->error, sizeof(v->error), "%s: %s",
+		    v->op_what, err->text);
+		v->retry_ns = av_clock_ns() + RETRY_NS;
+	} else {
+		v->error[0] = '\0';
+	}
+	v->vs->ops->changed(v->vs->ctx, v->row.id);
+}
+
+static struct mirror_op *
+order_begin(struct volume *v, const char *what)
+{
+	v->op = (struct mirror_op){ .done = order_done };
+	v->op_busy = true;
+	v->op_what = what;
+	log_info(v->row.id, "order: %s", what);
+	return &v->op;
+}
+
+static void
+order_end(struct volume *v, int rc, const struct av_err *err)
+{
+	if (rc == 0)
+		return;		/* order_done() comes */
+	v->op_busy = false;
+	if (rc == -EALREADY)
+		return;
+	log_warn(v->row.id, "%s: %s", v->op_what, err->text);
+	(void)snprintf(v->error, sizeof(v->error), "%s: %s", v->op_what,
+	    err->text);
+	v->retry_ns = av_clock_ns() + RETRY_NS;
+}
+
+static void
+order_primary(struct volume *v)
+{
+	struct mirror_primary_req req = {
+	    .alone = v->vs->right.kind == RIGHT_ALONE,
+	    .gen = v->vs->right.gen };
+	struct av_err err = { 0 };
+	struct mirror_op *op = order_begin(v, req.alone ?
+	    "primary, alone" : "primary");
+
+	order_end(v, mirror_primary(v->m, op, &req, &err), &err);
+}
+
+static void
+order_secondary(struct volume *v)
+{
+	struct av_err err = { 0 };
+	struct mirror_op *op = order_begin(v, "secondary");
+
+	order_end(v, mirror_secondary(v->m, op, &err), &err);
+}
+
+static void
+order_alone(struct volume *v)
+{
+	struct av_err err = { 0 };
+	struct mirror_op *op = order_begin(v, "alone");
+
+	order_end(v, mirror_alone(v->m, op, v->vs->right.gen, &err), &err);
+}
+
+static void
+order_stop(struct volume *v)
+{
+	struct av_err err = { 0 };
+	struct mirror_op *op = order_begin(v, "stop");
+
+	v->stopping = true;
+	order_end(v, mirror_stop(v->m, op, &err), &err);
+}
+
+static bool
+waits_for_peer(const struct mirror_status *st)
+{
+	return st->conn == MIRROR_HELD || st->conn == MIRROR_CONNECTING ||
+	    (!st->alone && (st->conn == MIRROR_DISCONNECTED ||
+	    st->conn == MIRROR_SPLIT));
+}
+
+/* The one order that brings the server nearer to what it should be, if any. */
+static void
+server_steer(struct volume *v)
+{
+	const struct mirror_status *st = mirror_status_peek(v->m);
+	enum right_kind right = v->vs->right.kind;
+	bool may_lead = right == RIGHT_TOGETHER || right == RIGHT_ALONE;
+
+	if (right == RIGHT_UNKNOWN || right == RIGHT_FROZEN)
+		return;
+	if (may_lead && v->primary_here) {
+		if (st->role != MIRROR_PRIMARY)
+			order_primary(v);
+		else if (right == RIGHT_ALONE && waits_for_peer(st) &&
+		    !(st->alone && st->gen == v->vs->right.gen))
+			order_alone(v);
+		return;
+	}
+	if (st->role == MIRROR_PRIMARY &&
+	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+		order_secondary(v);
+}
+
+static void
+server_reconcile(struct volume *v)
+{
+	const struct mirror_status *st;
+	struct av_err err = { 0 };
+
+	if (v->m == NULL) {
+		server_open(v);
+		return;
+	}
+	st = mirror_status_peek(v->m);
+	if (st->server == MIRROR_SERVER_DOWN) {
+		log_warn(v->row.id, "mirror server is down (%s): starting it",
+		    st->error_text);
+		v->retry_ns = av_clock_ns() + RETRY_NS;
+		if (mirror_start(v->m, &err) < 0)
+			log_err(v->row.id, "mirror server: %s", err.text);
+		return;
+	}
+	if (st->server == MIRROR_SERVER_UP)
+		server_steer(v);
+}
+
+static void
+volume_remove(struct volume *v)
+{
+	if (v->m != NULL &&
+	    mirror_status_peek(v->m)->server == MIRROR_SERVER_UP) {
+		if (!v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+			order_stop(v);
+		return;
+	}
+	if (v->m != NULL && !v->stopping &&
+	    mirror_status_peek(v->m)->server == MIRROR_SERVER_STARTING)
+		return;
+	v->m = mirror_close(v->m);
+	if (v->row.phase == STORE_DELETING && v->row.leg_exists[v->vs->conf->node])
+		leg_delete(v);
+	else if (v->row.phase == STORE_DELETING)
+		report(v, "deleted", NULL);
+}
+
+static void
+volume_reconcile(struct volume *v)
+{
+	if (v->op_busy || v->reporting || av_clock_ns() < v->retry_ns)
+		return;
+	if (!v->in_db || v->row.phase == STORE_DELETING)
+		volume_remove(v);
+	else if (!v->row.leg_exists[v->vs->conf->node])
+		leg_create(v);
+	else
+		server_reconcile(v);
+}
+
+/* --- the set of volumes --- */
+
+static int
+take_row(void *arg, const struct store_volume *row)
+{
+	struct volumes *vs = arg;
+	struct volume *v = find(vs, row->id);
+	struct store_unit unit;
+	struct store_vm vm;
+	int home;
+
+	if (v == NULL) {
+		v = calloc(1, sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;	/* the next pass tries again */
+		v->vs = vs;
+		v->next = vs->list;
+		vs->list = v;
+	}
+	v->row = *row;
+	v->in_db = true;
+	if (vs->right.kind == RIGHT_ALONE) {
+		v->primary_here = true;
+		return 0;
+	}
+	if (row->vm_id[0] != '\0' &&
+	    store_get_vm(vs->store, row->vm_id, &vm) == 0 && vm.node >= 0)
+		home = vm.node;
+	else
+		home = store_get_unit(vs->store, &unit) == 0 ? unit.primary : 0;
+	v->primary_here = home == vs->conf->node;
+	return 0;
+}
+
+static void
+drop_gone(struct volumes *vs)
+{
+	struct volume **at = &vs->list;
+
+	while (*at != NULL) {
+		struct volume *v = *at;
+
+		if (v->in_db || v->op_busy || v->reporting || v->m != NULL) {
+			at = &v->next;
+			continue;
+		}
+		*at = v->next;
+		free(v);
+	}
+}
+
+void
+volumes_reconcile(struct volumes *vs, const struct right *right)
+{
+	struct volume *v;
+
+	vs->right = *right;
+	for (v = vs->list; v != NULL; v = v->next)
+		v->in_db = false;
+	if (store_each_volume(vs->store, take_row, vs) != 0)
+		return;		/* half a list must not make volumes vanish */
+	for (v = vs->list; v != NULL; v = v->next)
+		volume_reconcile(v);
+	drop_gone(vs);
+}
+
+int
+volumes_open(sd_event *event, const struct agent_conf *conf,
+    struct store *store, const struct volumes_ops *ops, void *ctx,
+    struct volumes **ret, struct av_err *err)
+{
+	struct volumes *vs = calloc(1, sizeof(*vs));
+	char parent[240];
+
+	if (vs == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	*vs = (struct volumes){ .event = event, .conf = conf, .store = store,
+	    .ops = ops, .ctx = ctx };
+	(void)snprintf(parent, sizeof(parent), "%s/storage", conf->state_dir);
+	(void)snprintf(vs->dir, sizeof(vs->dir), "%s/%s", parent, GROUP_FOLDER);
+	if ((mkdir(parent, 0700) < 0 && errno != EEXIST) ||
+	    (mkdir(vs->dir, 0700) < 0 && errno != EEXIST)) {
+		int rc = av_err_set(err, -errno, "%s: %s", vs->dir,
+		    strerror(errno));
+
+		free(vs);
+		return rc;
+	}
+	*ret = vs;
+	return 0;
+}
+
+struct volumes *
+volumes_close(struct volumes *vs)
+{
+	if (vs == NULL)
+		return NULL;
+	while (vs->list != NULL) {
+		struct volume *v = vs->list;
+
+		vs->list = v->next;
+		v->m = mirror_close(v->m);
+		free(v);
+	}
+	free(vs);
+	return NULL;
+}
+
+/* --- what others ask --- */
+
+static const struct mirror_status *
+live_status(const struct volume *v)
+{
+	const struct mirror_status *st;
+
+	if (v == NULL || v->m == NULL)
+		return NULL;
+	st = mirror_status_peek(v->m);
+	return st->server == MIRROR_SERVER_UP ? st : NULL;
+}
+
+bool
+volumes_ready(const struct volumes *vs, const char *volume_id,
+    const char **ret_why)
+{
+	const struct mirror_status *st = live_status(find(vs, volume_id));
+	const char *why = NULL;
+
+	if (st == NULL)
+		why = "its mirror server is starting";
+	else if (st->role != MIRROR_PRIMARY)
+		why = "this PM's leg isn't the primary one yet";
+	else if (st->conn != MIRROR_CONNECTED &&
+	    st->conn != MIRROR_RESYNC_SOURCE && !st->alone)
+		why = "the peer's leg isn't connected";
+	if (ret_why != NULL)
+		*ret_why = why;
+	return why == NULL;
+}
+
+const char *
+volumes_front(const struct volumes *vs, const char *volume_id)
+{
+	const struct volume *v = find(vs, volume_id);
+
+	return v != NULL && v->m != NULL ? mirror_front_path(v->m) : NULL;
+}
+
+bool
+volumes_in_step(const struct volumes *vs)
+{
+	const struct volume *v;
+
+	for (v = vs->list; v != NULL; v = v->next) {
+		const struct mirror_status *st = live_status(v);
+
+		if (!v->primary_here || v->row.phase == STORE_DELETING)
+			continue;
+		if (!v->row.leg_exists[0] || !v->row.leg_exists[1])
+			return false;
+		if (st == NULL || st->conn != MIRROR_CONNECTED)
+			return false;
+	}
+	return true;
+}
+
+uint64_t
+volumes_peer_seen_ms(const struct volumes *vs)
+{
+	const struct volume *v;
+	uint64_t best = UINT64_MAX;
+
+	for (v = vs->list; v != NULL; v = v->next) {
+		const struct mirror_status *st = live_status(v);
+
+		if (st != NULL && st->peer_seen_ms < best)
+			best = st->peer_seen_ms;
+	}
+	return best;
+}
+
+bool
+volumes_any_held(const struct volumes *vs)
+{
+	const struct volume *v;
+
+	for (v = vs->list; v != NULL; v = v->next) {
+		const struct mirror_status *st = live_status(v);
+
+		if (st != NULL && st->conn == MIRROR_HELD)
+			return true;
+	}
+	return false;
+}
+
+static json_t *
+resync_fact(const struct volume *v, const struct mirror_status *st)
+{
+	char utc[32];
+
+	if (st->resync_count == 0)
+		return json_null();
+	av_clock_format_utc(v->resync_finished_utc_ms, utc, sizeof(utc));
+	return json_pack("{s:I,s:I,s:s}", "bytes_changed",
+	    (json_int_t)st->resync_total_bytes, "bytes_copied",
+	    (json_int_t)st->resync_copied_bytes, "finished_utc", utc);
+}
+
+static json_t *
+volume_fact(const struct volume *v)
+{
+	const struct mirror_status *st = live_status(v);
+	bool syncing;
+	char identity[17];
+
+	if (st == NULL)
+		return json_pack("{s:s,s:s,s:s,s:s}", "role", "down", "conn",
+		    "disconnected", "disk", "unknown", "error", v->error);
+	syncing = st->conn == MIRROR_RESYNC_SOURCE ||
+	    st->conn == MIRROR_RESYNC_TARGET;
+	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
+	    st->gi.current);
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:s,s:o,s:b,s:I,s:s}",
+	    "role", mirror_role_name(st->role), "conn",
+	    mirror_conn_name(st->conn), "disk", mirror_disk_name(st->disk),
+	    "peer_disk", mirror_disk_name(st->peer_disk), "sync_percent",
+	    (json_int_t)(syncing ? st->resync_percent : 100), "seconds_left",
+	    syncing && st->resync_eta_s > 0 ?
+	    json_integer((json_int_t)st->resync_eta_s) : json_null(),
+	    "out_of_step_bytes", (json_int_t)st->out_of_step_bytes,
+	    "identity", identity, "last_resync", resync_fact(v, st), "alone",
+	    st->alone, "held_requests", (json_int_t)st->held_requests, "error",
+	    st->error_text[0] != '\0' ? st->error_text : v->error);
+}
+
+json_t *
+volumes_facts(const struct volumes *vs)
+{
+	json_t *all = json_object();
+	const struct volume *v;
+
+	for (v = vs->list; all != NULL && v != NULL; v = v->next)
+		(void)json_object_set_new(all, v->row.id, volume_fact(v));
+	return all;
+}

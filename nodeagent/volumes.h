@@ -1,0 +1,65 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/volumes.h - makes this PM's legs and mirror servers follow the
+ *			 database and the right to run
+ *
+ * For every volume in the database: its leg exists here, its mirror server
+ * runs, and its role is what it should be: primary on the PM that has its VM
+ * (or, for a volume at rest, on the unit's primary PM), secondary on the
+ * other.  volumes_reconcile() compares and gives the next order; it is called
+ * after every change and once a second, and may be called at any time.
+ *
+ * Threads: the loop's.  Callbacks run from the loop.
+ */
+#ifndef AV_NODEAGENT_VOLUMES_H
+#define AV_NODEAGENT_VOLUMES_H
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "mirror/mirror.h"
+#include "nodeagent/conf.h"
+#include "nodeagent/right.h"
+#include "nodeagent/store.h"
+
+struct volumes;
+
+struct volumes_ops {
+	void	(*changed)(void *ctx, const char *volume_id);
+	/* Orders {"op":"volume.report",...}; takes 'args' over.  'done' once. */
+	void	(*report)(void *ctx, const char *op, json_t *args,
+		    void (*done)(void *arg, int rc), void *arg);
+	/* A guest of this volume has its process on this PM. */
+	bool	(*in_use)(void *ctx, const char *vm_id);
+};
+
+int volumes_open(sd_event *event, const struct agent_conf *conf,
+    struct store *store, const struct volumes_ops *ops, void *ctx,
+    struct volumes **ret, struct av_err *err);
+/* Servers run on.  Returns NULL. */
+struct volumes *volumes_close(struct volumes *vs);
+
+void volumes_reconcile(struct volumes *vs, const struct right *right);
+
+/* The volume may be used by a guest or written to here, now: primary, and either
+ * both legs take part or this PM goes on alone.  'ret_why' (may be NULL): what it
+ * waits for. */
+bool volumes_ready(const struct volumes *vs, const char *volume_id,
+    const char **ret_why);
+/* Socket for the guest; NULL when the volume isn't known here. */
+const char *volumes_front(const struct volumes *vs, const char *volume_id);
+
+/* All volumes whose primary is here are connected and in step. */
+bool volumes_in_step(const struct volumes *vs);
+/* Youngest sign of life from the peer's servers, ms ago; UINT64_MAX = no volume has
+ * a connection that could tell. */
+uint64_t volumes_peer_seen_ms(const struct volumes *vs);
+/* Any volume's primary waits for the agent's word. */
+bool volumes_any_held(const struct volumes *vs);
+
+/* {"volume:o3":{...}} as in the facts; yours. */
+json_t *volumes_facts(const struct volumes *vs);
+
+#endif
