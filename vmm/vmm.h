@@ -152,7 +152,7 @@ struct vmm_env {
 	enum vmm_accel	 accel;		/* what vmm_probe_accel() said */
 	/* State, reason or 'alive' changed; look at vmm_status().  Never from
 	 * inside a call into vmm, and before an op's 'done' of the same event.
-	 * May call anything but vmm_close() of this dom. */
+	 * This and 'done' may call anything, vmm_close() of this dom included. */
 	void		(*changed)(struct vmm_dom *dom, void *ctx);
 	/* Frames that came from the guest on its tap (vif_rx_packets()); NULL:
 	 * only a guest agent shows life. */

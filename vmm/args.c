@@ -1,0 +1,230 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vmm/args.c - QEMU's command line for a guest
+ *
+ * The spec has been checked (spec.c): no word holds a comma, so QEMU's
+ * 'a=b,c=d' words are safe; disks are JSON all the same, because only that form
+ * nests.  tests/unit/vmm/test_args.c holds the exact words.
+ */
+#include "vmm/args.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+
+/* While the mirror's server is away (its restart, a freeze) writes wait; they
+ * never fail.  About 34 years: QEMU takes seconds in 32 bits. */
+#define NBD_RECONNECT_S	1073741824
+/* At start the server must be there soon: the start's deadline covers it. */
+#define NBD_OPEN_S	20
+
+void
+vmm_args_add(struct vmm_args *a, const char *word)
+{
+	char **v, *w;
+
+	if (a->rc < 0)
+		return;
+	if (a->n + 2 > a->room) {
+		size_t room = a->room == 0 ? 64 : a->room * 2;
+
+		v = reallocarray(a->v, room, sizeof(*v));
+		if (v == NULL) {
+			a->rc = -ENOMEM;
+			return;
+		}
+		a->v = v;
+		a->room = room;
+	}
+	w = strdup(word);
+	if (w == NULL) {
+		a->rc = -ENOMEM;
+		return;
+	}
+	a->v[a->n++] = w;
+	a->v[a->n] = NULL;
+}
+
+void
+vmm_args_addf(struct vmm_args *a, const char *fmt, ...)
+{
+	AUTO_FREE char *w = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&w, fmt, ap);
+	va_end(ap);
+	if (r < 0) {
+		w = NULL;
+		a->rc = -ENOMEM;
+		return;
+	}
+	vmm_args_add(a, w);
+}
+
+void
+vmm_args_dispose(struct vmm_args *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		free(a->v[i]);
+	free(a->v);
+	memset(a, 0, sizeof(*a));
+}
+
+static void
+opt(struct vmm_args *a, const char *name, const char *value)
+{
+	vmm_args_add(a, name);
+	if (value != NULL)
+		vmm_args_add(a, value);
+}
+
+static void
+args_machine(struct vmm_args *a, enum vmm_accel accel,
+    const struct vmm_spec *s)
+{
+	bool legacy = s->os == VMM_OS_LEGACY;
+
+	vmm_args_add(a, "-name");
+	vmm_args_addf(a, "guest=%s,debug-threads=on", s->id);
+	opt(a, "-uuid", s->uuid);
+	opt(a, "-nodefaults", NULL);
+	opt(a, "-no-user-config", NULL);
+	opt(a, "-machine", legacy ? "pc,usb=off" : "q35,usb=off");
+	opt(a, "-accel", accel == VMM_ACCEL_KVM ? "kvm" : "tcg,thread=multi");
+	opt(a, "-cpu", accel == VMM_ACCEL_KVM ? "host" : "max,la57=off");
+	vmm_args_add(a, "-smp");
+	vmm_args_addf(a, "%u,sockets=1,cores=%u,threads=1", s->vcpus, s->vcpus);
+	vmm_args_add(a, "-m");
+	vmm_args_addf(a, "size=%lluM",
+	    (unsigned long long)(s->memory_bytes >> 20));
+	opt(a, "-rtc", s->clock == VMM_CLOCK_LOCALTIME ?
+	    "base=localtime,driftfix=slew" : "base=utc,driftfix=slew");
+	opt(a, "-boot", "menu=off,strict=on");
+	/* No instruction before the agent has seen that it is ours; a guest
+	 * that powers off or crashes waits here for the agent to see it. */
+	opt(a, "-S", NULL);
+	opt(a, "-action", "reboot=reset,shutdown=pause,panic=pause");
+	opt(a, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,"
+	    "spawn=deny,resourcecontrol=deny");
+}
+
+static void
+args_sockets(struct vmm_args *a, const struct vmm_spec *s)
+{
+	const char *logs = s->log_dir[0] != '\0' ? s->log_dir :
+	    s->runtime_dir;
+
+	vmm_args_add(a, "-chardev");
+	vmm_args_addf(a, "socket,id=qmp,path=%s/qmp.sock,server=on,wait=off",
+	    s->runtime_dir);
+	opt(a, "-mon", "chardev=qmp,mode=control");
+	vmm_args_add(a, "-chardev");
+	vmm_args_addf(a, "socket,id=serial,path=%s/serial.sock,server=on,"
+	    "wait=off,logfile=%s/serial.log,logappend=on", s->runtime_dir,
+	    logs);
+	opt(a, "-serial", "chardev:serial");
+	opt(a, "-display", "none");
+	vmm_args_add(a, "-vnc");
+	vmm_args_addf(a, "unix:%s/vnc.sock", s->runtime_dir);
+	opt(a, "-device", "VGA,id=vga");
+	if (s->os == VMM_OS_LEGACY)
+		opt(a, "-device", "piix3-usb-uhci,id=usb");
+	else
+		opt(a, "-device", "qemu-xhci,id=usb");
+	/* absolute pointer: a browser's pointer can't be captured */
+	opt(a, "-device", "usb-tablet,id=tablet,bus=usb.0");
+	opt(a, "-device", "pvpanic");
+
+	opt(a, "-device", "virtio-serial-pci,id=vser");
+	vmm_args_add(a, "-chardev");
+	vmm_args_addf(a, "socket,id=qga,path=%s/qga.sock,server=on,wait=off",
+	    s->runtime_dir);
+	opt(a, "-device", "virtserialport,id=qgaport,bus=vser.0,chardev=qga,"
+	    "name=org.qemu.guest_agent.0");
+	opt(a, "-object", "rng-random,id=rng,filename=/dev/urandom");
+	opt(a, "-device", "virtio-rng-pci,id=rngdev,rng=rng");
+}
+
+/* 20 bytes is all that a virtio or IDE serial number holds. */
+static void
+disk_serial(const char *uuid, char ret[21])
+{
+	size_t n = 0;
+
+	for (; *uuid != '\0' && n < 20; uuid++)
+		if (*uuid != '-')
+			ret[n++] = *uuid;
+	ret[n] = '\0';
+}
+
+static void
+args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
+{
+	const struct vmm_disk *d = &s->disks[i];
+	char serial[21], boot[32] = "";
+
+	disk_serial(d->volume_uuid, serial);
+	if (d->boot_order > 0)
+		(void)snprintf(boot, sizeof(boot), ",bootindex=%d",
+		    d->boot_order);
+	vmm_args_add(a, "-blockdev");
+	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"nbd\",\"node-name\":\"nbd%u\",\"export\":\"%s\","
+	    "\"server\":{\"type\":\"unix\",\"path\":\"%s\"},"
+	    "\"reconnect-delay\":%d,\"open-timeout\":%d}}", i,
+	    d->read_only ? "true" : "false", i,
+	    d->export_name[0] != '\0' ? d->export_name : "front",
+	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
+	vmm_args_add(a, "-device");
+	if (s->os == VMM_OS_LEGACY)
+		vmm_args_addf(a, "ide-hd,id=hd%u,drive=disk%u,bus=ide.%u,"
+		    "unit=%u,serial=%s,rerror=stop,werror=stop%s", i, i,
+		    i / 2, i % 2, serial, boot);
+	else
+		vmm_args_addf(a, "virtio-blk-pci,id=hd%u,drive=disk%u,"
+		    "serial=%s,rerror=stop,werror=stop%s", i, i, serial, boot);
+}
+
+static void
+args_nic(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
+{
+	const struct vmm_nic *n = &s->nics[i];
+	bool e1000 = n->model == VMM_NIC_E1000 ||
+	    (n->model == VMM_NIC_AUTO && s->os == VMM_OS_LEGACY);
+
+	vmm_args_add(a, "-netdev");
+	vmm_args_addf(a, "tap,id=net%u,ifname=%s,script=no,downscript=no,"
+	    "vhost=off", i, n->tap);
+	vmm_args_add(a, "-device");
+	/* no option ROM: we don't boot from the network */
+	vmm_args_addf(a, "%s,id=nic%u,netdev=net%u,"
+	    "mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=",
+	    e1000 ? "e1000" : "virtio-net-pci", i, i, n->mac[0], n->mac[1],
+	    n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+}
+
+int
+vmm_qemu_args(struct vmm_args *a, const char *qemu_path, enum vmm_accel accel,
+    const struct vmm_spec *s)
+{
+	unsigned i;
+
+	vmm_args_add(a, qemu_path);
+	args_machine(a, accel, s);
+	args_sockets(a, s);
+	for (i = 0; i < s->n_disks; i++)
+		args_disk(a, s, i);
+	for (i = 0; i < s->n_nics; i++)
+		args_nic(a, s, i);
+	return a->rc;
+}

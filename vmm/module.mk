@@ -1,0 +1,20 @@
+# vmm: guests on this PM.  Users link $(VMM_LIBS) before $(BASE_LIBS).
+VMM_MAINS := vmm/vmrun_main.c vmm/accelprobe_main.c
+VMM_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(VMM_MAINS),$(wildcard vmm/*.c)))
+$(B)/libvmm.a: $(VMM_OBJS)
+	$(AR_LIB)
+VMM_LIBS := $(B)/libvmm.a
+VMM_LDLIBS := -lsystemd
+
+$(B)/av-vmrun: $(B)/vmm/vmrun_main.o
+	$(LINK)
+$(B)/av-accelprobe: $(B)/vmm/accelprobe_main.o $(VMM_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/av-accelprobe: LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
+PROGRAMS += $(B)/av-vmrun $(B)/av-accelprobe
+
+VMM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/vmm/test_*.c))
+$(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(VMM_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
+UNIT_TESTS += $(VMM_TESTS)

@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vmm/proc.h - a guest's process: who it is, whether it lives, how it ended
+ *
+ * RUNTIME/pid is "PID STARTTIME\n" (field 22 of /proc/PID/stat), so a number that
+ * was used again is never taken for ours; RUNTIME/exit is "exited N\n" or
+ * "signal N\n".  av-vmrun (vmrun_main.c) writes both.
+ */
+#ifndef AV_VMM_PROC_H
+#define AV_VMM_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* 0 and *ret_pid, *ret_fd (a pidfd, yours) when the process of RUNTIME/pid lives
+ * and has 'word' as one of its arguments.  -ENOENT: no such file.  -ESRCH: it is
+ * gone. */
+int vmm_proc_find(const char *runtime_dir, const char *word, pid_t *ret_pid,
+    int *ret_fd);
+/* 0, -ENOENT or -EBADMSG. */
+int vmm_proc_exit_read(const char *runtime_dir, bool *ret_signaled,
+    int *ret_code);
+int vmm_proc_start_time(pid_t pid, uint64_t *ret);
+int vmm_pidfd_kill(int pidfd, int sig);
+/* The file's last line that isn't empty, cut to n; "" when there is none. */
+void vmm_last_line(const char *path, char *ret, size_t n);
+
+#endif
