@@ -10,3 +10,8 @@ $(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(B)/libnodeagent.a $(BASE_LIBS)
 	$(LINK)
 $(NODEAGENT_TESTS): LDLIBS = $(NODEAGENT_LDLIBS)
 UNIT_TESTS += $(NODEAGENT_TESTS)
+
+$(B)/avnoded: $(B)/nodeagent/main.o $(B)/libnodeagent.a $(B)/libvmm.a $(B)/libvif.a $(B)/libmirror.a $(BASE_LIBS)
+	$(LINK)
+$(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
+PROGRAMS += $(B)/avnoded

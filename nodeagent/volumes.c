@@ -525,7 +525,7 @@ volumes_in_step(const struct volumes *vs)
 			continue;
 		if (!v->row.leg_exists[0] || !v->row.leg_exists[1])
 			return false;
-		if (st == NULL || st->conn != MIRROR_CONNECTED)
+		if (st == NULL || st->conn != MIRROR_CONNECTED || st->alone)
 			return false;
 	}
 	return true;
@@ -540,24 +540,32 @@ volumes_peer_seen_ms(const struct volumes *vs)
 	for (v = vs->list; v != NULL; v = v->next) {
 		const struct mirror_status *st = live_status(v);
 
-		if (st != NULL && st->peer_seen_ms < best)
+		if (st != NULL && st->peer_seen_ms < best &&
+		    (st->conn == MIRROR_CONNECTED ||
+		    st->conn == MIRROR_RESYNC_SOURCE ||
+		    st->conn == MIRROR_RESYNC_TARGET))
 			best = st->peer_seen_ms;
 	}
 	return best;
 }
 
 bool
-volumes_any_held(const struct volumes *vs)
+volumes_all_secondary(const struct volumes *vs)
 {
 	const struct volume *v;
 
 	for (v = vs->list; v != NULL; v = v->next) {
-		const struct mirror_status *st = live_status(v);
+		const struct mirror_status *st;
 
-		if (st != NULL && st->conn == MIRROR_HELD)
-			return true;
+		if (v->m == NULL)
+			continue;
+		st = mirror_status_peek(v->m);
+		if (st->server == MIRROR_SERVER_STARTING ||
+		    (st->server == MIRROR_SERVER_UP &&
+		    st->role == MIRROR_PRIMARY))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static json_t *

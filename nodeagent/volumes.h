@@ -56,8 +56,8 @@ bool volumes_in_step(const struct volumes *vs);
 /* Youngest sign of life from the peer's servers, ms ago; UINT64_MAX = no volume has
  * a connection that could tell. */
 uint64_t volumes_peer_seen_ms(const struct volumes *vs);
-/* Any volume's primary waits for the agent's word. */
-bool volumes_any_held(const struct volumes *vs);
+/* No server here is primary any more (or it isn't known yet: false). */
+bool volumes_all_secondary(const struct volumes *vs);
 
 /* {"volume:o3":{...}} as in the facts; yours. */
 json_t *volumes_facts(const struct volumes *vs);

@@ -1,0 +1,218 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/duties.c - what has to be ordered or held besides guests and volumes
+ *
+ * Every PM: reports what it is.  The PM that runs alone: becomes the unit's
+ * primary and takes the peer's guests.  The unit's primary PM: holds the unit
+ * address, raises and clears alerts.  Everything here is compared and repeated
+ * until it is so; nothing is remembered that the database can tell.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "nodeagent/agent.h"
+#include "nodeagent/core/alerts.h"
+#include "vif/vif.h"
+
+static const char *
+node_name(int node)
+{
+	return node == 0 ? "node0" : "node1";
+}
+
+/* --- commands of ours under way: one kind at a time is enough --- */
+
+static void
+flown(void *arg, int rc)
+{
+	struct agent *a = arg;
+
+	a->n_flying--;
+	if (rc == 0)
+		agent_kick(a);	/* else the tick tries again */
+}
+
+static void
+fly(struct agent *a, const char *op, json_t *args)
+{
+	a->n_flying++;
+	agent_order(a, op, args, flown, a);
+}
+
+/* --- the unit's first command --- */
+
+static json_t *
+initial_admin(const struct agent_conf *c)
+{
+	AUTO_FREE char *text = NULL;
+	struct av_err err = { 0 };
+	char *colon;
+
+	if (c->initial_admin_file == NULL)
+		return NULL;
+	if (av_file_read(c->initial_admin_file, 4096, &text, NULL, &err) < 0) {
+		log_err("unit", "initial administrator: %s", err.text);
+		return NULL;
+	}
+	text[strcspn(text, "\r\n")] = '\0';
+	colon = strchr(text, ':');
+	if (colon == NULL) {
+		log_err("unit", "%s: not NAME:HASH", c->initial_admin_file);
+		return NULL;
+	}
+	*colon = '\0';
+	return json_pack("{s:s,s:s}", "name", text, "hash", colon + 1);
+}
+
+static void
+create_unit(struct agent *a)
+{
+	const struct agent_conf *c = &a->conf;
+	json_t *networks = json_array(), *args, *admin = initial_admin(c);
+	size_t i;
+
+	for (i = 0; i < c->n_networks; i++)
+		(void)json_array_append_new(networks, json_pack("{s:s,s:s}",
+		    "name", c->networks[i], "bridge", c->networks[i]));
+	args = json_pack("{s:s,s:s,s:o}", "uuid", c->unit_uuid, "name",
+	    c->unit_name, "networks", networks);
+	if (admin != NULL)
+		(void)json_object_set_new(args, "admin", admin);
+	if (c->unit_address != NULL)
+		(void)json_object_set_new(args, "address",
+		    json_string(c->unit_address));
+	log_notice("unit", "creating the unit '%s'", c->unit_name);
+	fly(a, "unit.create", args);
+}
+
+/* --- what this PM is --- */
+
+static void
+host_flown(void *arg, int rc)
+{
+	struct agent *a = arg;
+
+	a->host_reported = rc == 0;
+	flown(a, rc);
+}
+
+static void
+report_host(struct agent *a)
+{
+	json_t *args = json_copy(a->host);
+
+	if (args == NULL)
+		return;
+	(void)json_object_set_new(args, "node",
+	    json_string(node_name(a->conf.node)));
+	a->n_flying++;
+	agent_order(a, "node.report", args, host_flown, a);
+}
+
+/* --- alone: lead the unit, take the peer's guests --- */
+
+static void
+taken(void *arg, int rc)
+{
+	struct agent *a = arg;
+
+	if (rc == 0)
+		a->take_due = false;
+	flown(a, rc);
+}
+
+static void
+take_guests(struct agent *a)
+{
+	a->n_flying++;
+	agent_order(a, "vm.takeover", json_pack("{s:s,s:s}", "from",
+	    node_name(1 - a->conf.node), "to", node_name(a->conf.node)),
+	    taken, a);
+}
+
+/* --- the unit address --- */
+
+static void
+address_hold(struct agent *a, bool wanted)
+{
+	const struct agent_conf *c = &a->conf;
+	struct av_err err = { 0 };
+	int rc;
+
+	if (c->unit_address == NULL)
+		return;
+	if (!wanted) {
+		rc = vif_addr_remove(c->unit_interface, c->unit_address, &err);
+		if (rc < 0 && a->have_address)
+			log_err("unit", "unit address: %s", err.text);
+		a->have_address = a->have_address && rc < 0;
+		return;
+	}
+	if (a->have_address)
+		return;
+	rc = vif_addr_add(c->unit_interface, c->unit_address, &err);
+	if (rc == 0)
+		rc = vif_announce(a->event, c->unit_interface, c->unit_address,
+		    &err);
+	if (rc < 0 && rc != -EAFNOSUPPORT)
+		log_err("unit", "unit address: %s", err.text);
+	else
+		log_notice("unit", "this PM holds the unit address %s",
+		    c->unit_address);
+	a->have_address = true;
+}
+
+void
+duties_release(struct agent *a)
+{
+	address_hold(a, false);
+}
+
+/* --- alerts --- */
+
+static void
+alerts_do(struct agent *a)
+{
+	const json_t *facts[2] = { a->facts[0], a->facts[1] };
+	AUTO_JSON json_t *cmds = alerts_commands(a->store, facts, a->conf.node);
+	json_t *cmd;
+	size_t i;
+
+	json_array_foreach(cmds, i, cmd)
+		fly(a, json_string_value(json_object_get(cmd, "op")),
+		    json_incref(json_object_get(cmd, "args")));
+}
+
+void
+duties_do(struct agent *a)
+{
+	struct store_unit unit = { 0 };
+	bool may = a->right.kind == RIGHT_TOGETHER ||
+	    a->right.kind == RIGHT_ALONE;
+	bool exists = store_get_unit(a->store, &unit) == 0 && unit.exists;
+
+	address_hold(a, may && exists && unit.primary == a->conf.node);
+	if (a->n_flying > 0 || order_available(a->order, NULL) < 0)
+		return;
+	if (!exists) {
+		if (a->create_due)
+			create_unit(a);
+		return;
+	}
+	a->create_due = false;
+	if (a->right.kind == RIGHT_ALONE && unit.primary != a->conf.node)
+		fly(a, "unit.primary", json_pack("{s:s}", "node",
+		    node_name(a->conf.node)));
+	if (a->take_due && a->right.kind == RIGHT_ALONE)
+		take_guests(a);
+	if (a->n_flying == 0 && !a->host_reported)
+		report_host(a);
+	if (a->n_flying == 0 && may && unit.primary == a->conf.node)
+		alerts_do(a);
+}
