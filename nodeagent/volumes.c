@@ -34,6 +34,7 @@ struct volume {
 	bool		 reporting;
 	uint64_t	 retry_ns;	/* no new order before this */
 	char		 error[320];
+	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
 	/* the last resync, as first seen finished */
 	uint64_t	 resync_count;
 	int64_t		 resync_finished_utc_ms;
@@ -152,12 +153,26 @@ leg_delete(struct volume *v)
 
 /* --- the server: open -> orders -> stopped --- */
 
+static bool
+peer_is_connected(const struct mirror_status *st)
+{
+	return st->server == MIRROR_SERVER_UP &&
+	    (st->conn == MIRROR_CONNECTED || st->conn == MIRROR_RESYNC_SOURCE ||
+	    st->conn == MIRROR_RESYNC_TARGET);
+}
+
 static void
 server_changed(struct mirror *m, void *arg)
 {
 	struct volume *v = arg;
 	const struct mirror_status *st = mirror_status_peek(m);
 
+	/* the status ages in our hands: keep the moment, not the age */
+	if (peer_is_connected(st) && st->peer_seen_ms < UINT32_MAX)
+		v->peer_seen_ns = av_clock_ns() -
+		    st->peer_seen_ms * AV_NS_PER_MS;
+	else
+		v->peer_seen_ns = 0;
 	if (st->resync_count != v->resync_count) {
 		v->resync_count = st->resync_count;
 		v->resync_finished_utc_ms = av_clock_utc_ms();
@@ -535,18 +550,13 @@ uint64_t
 volumes_peer_seen_ms(const struct volumes *vs)
 {
 	const struct volume *v;
-	uint64_t best = UINT64_MAX;
+	uint64_t newest_ns = 0, now_ns = av_clock_ns();
 
-	for (v = vs->list; v != NULL; v = v->next) {
-		const struct mirror_status *st = live_status(v);
-
-		if (st != NULL && st->peer_seen_ms < best &&
-		    (st->conn == MIRROR_CONNECTED ||
-		    st->conn == MIRROR_RESYNC_SOURCE ||
-		    st->conn == MIRROR_RESYNC_TARGET))
-			best = st->peer_seen_ms;
-	}
-	return best;
+	for (v = vs->list; v != NULL; v = v->next)
+		if (v->peer_seen_ns > newest_ns)
+			newest_ns = v->peer_seen_ns;
+	return newest_ns == 0 ? UINT64_MAX :
+	    (now_ns - newest_ns) / AV_NS_PER_MS;
 }
 
 bool
