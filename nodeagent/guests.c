@@ -615,6 +615,12 @@ dead_reconcile(struct guest *g, const struct vmm_status *st)
 	enum right_kind right = g->gs->right.kind;
 	bool may = right == RIGHT_TOGETHER || right == RIGHT_ALONE;
 
+	/* a VM at rest has no PM: whoever comes first says that it is gone */
+	if (may && g->in_db && g->row.phase == STORE_DELETING &&
+	    g->row.node < 0) {
+		report(g, "deleted", NULL);
+		return;
+	}
 	if (g->row.node != g->gs->conf->node || !g->in_db || !may) {
 		if (st->state == VMM_EXITED && g->ended_run_id != g->run_id) {
 			g->ended_run_id = g->run_id;
