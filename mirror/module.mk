@@ -1,0 +1,20 @@
+# mirror: driver interface (libmirror.a) and the mirror server (nbdkit plugin)
+MIRROR_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/*.c))
+# parts of the server that are pure, or local files only
+MIRROR_LEG_OBJS := $(patsubst %,$(B)/mirror/replica/%.o,\
+	identity meta leg range proto)
+MIRROR_PLUGIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/replica/*.c)) \
+	$(B)/mirror/names.o
+
+$(B)/libmirror.a: $(MIRROR_OBJS) $(MIRROR_LEG_OBJS)
+	$(AR_LIB)
+# users link: $(MIRROR_LIBS) $(BASE_LIBS), LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS)
+MIRROR_LIBS := $(B)/libmirror.a
+MIRROR_LDLIBS := -lsystemd
+# nbdkit itself isn't built with sanitizers, so a plugin that is needs their
+# libraries loaded first; see tests/unit/mirror/
+$(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
+	$(call say,LD)$(CC) $(HARDEN_LD) -shared -Wl,-Bsymbolic \
+	  -Wl,--version-script=mirror/replica/plugin.map -o $@ \
+	  $(filter %.o,$^) $(filter %.a,$^) -lnbd $(BASE_LDLIBS)
+PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so

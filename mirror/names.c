@@ -1,0 +1,64 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/names.c - the stable words of mirror.h's enums
+ */
+#include "mirror/mirror.h"
+
+#include "base/str.h"
+
+#define NAME_OF(list, v) \
+	((size_t)(v) < ARRAY_SIZE(list) ? (list)[v] : "?")
+
+const char *
+mirror_role_name(enum mirror_role role)
+{
+	static const char *const names[] = {
+		[MIRROR_SECONDARY] = "secondary",
+		[MIRROR_PRIMARY] = "primary",
+	};
+
+	return NAME_OF(names, role);
+}
+
+const char *
+mirror_conn_name(enum mirror_conn conn)
+{
+	static const char *const names[] = {
+		[MIRROR_DISCONNECTED] = "disconnected",
+		[MIRROR_CONNECTING] = "connecting",
+		[MIRROR_CONNECTED] = "connected",
+		[MIRROR_RESYNC_SOURCE] = "resync-source",
+		[MIRROR_RESYNC_TARGET] = "resync-target",
+		[MIRROR_HELD] = "held",
+		[MIRROR_SPLIT] = "split",
+	};
+
+	return NAME_OF(names, conn);
+}
+
+const char *
+mirror_disk_name(enum mirror_disk disk)
+{
+	static const char *const names[] = {
+		[MIRROR_DISK_UNKNOWN] = "unknown",
+		[MIRROR_DISK_INCONSISTENT] = "inconsistent",
+		[MIRROR_DISK_OUTDATED] = "outdated",
+		[MIRROR_DISK_UPTODATE] = "uptodate",
+		[MIRROR_DISK_FAILED] = "failed",
+	};
+
+	return NAME_OF(names, disk);
+}
+
+const char *
+mirror_server_name(enum mirror_server server)
+{
+	static const char *const names[] = {
+		[MIRROR_SERVER_STARTING] = "starting",
+		[MIRROR_SERVER_UP] = "up",
+		[MIRROR_SERVER_DOWN] = "down",
+	};
+
+	return NAME_OF(names, server);
+}

@@ -1,0 +1,563 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/replica/control.c - the agent's socket: orders in, status out
+ *
+ * Framed JSON (base/frame.h).  Request {"seq", "cmd", ...}; answer {"seq",
+ * "rc", "code", "text"} and, for "status" and "hello", "status".  After
+ * "subscribe" every change comes as {"event":"status","status":{...}}.
+ * Commands: hello, status, subscribe, primary {alone, gen}, alone {gen},
+ * secondary, outdate, connect, disconnect, rate {kib_s}, digest {offset,
+ * length}, stop.  Orders of one connection run one after the other; digest has
+ * its own thread.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "base/wire.h"
+#include "mirror/replica/server.h"
+
+#define CONNS_MAX	16
+#define DIGEST_BLOCK	(1u << 20)
+#define DIGEST_MAX	(1ull << 40)
+#define PUSH_MIN_NS	(20 * AV_NS_PER_MS)
+
+struct conn {
+	int		fd;
+	unsigned	refs;		/* list_mu */
+	bool		subscribed;	/* list_mu */
+	uint64_t	sent_seq;
+	pthread_mutex_t	send_mu;
+	struct conn	*next;		/* list_mu */
+};
+
+static struct srv *srv;
+static int listen_fd = -1;
+static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER;
+static struct conn *conns;
+static unsigned n_conns;
+
+/* --- status --- */
+
+static json_t *
+hex64(uint64_t v)
+{
+	char buf[17];
+
+	(void)snprintf(buf, sizeof(buf), "%016" PRIx64, v);
+	return json_string(buf);
+}
+
+static enum mirror_conn
+conn_now(const struct srv *s)
+{
+	if (s->role == MIRROR_PRIMARY)
+		return s->primary_conn;
+	if (s->session == NULL || !s->session_started ||
+	    av_clock_ns() - s->peer_seen_ns >
+	    s->p.peer_timeout_ms * AV_NS_PER_MS)
+		return MIRROR_DISCONNECTED;
+	return s->session_resync ? MIRROR_RESYNC_TARGET : MIRROR_CONNECTED;
+}
+
+static uint64_t
+out_of_step(const struct srv *s)
+{
+	bool primary = s->role == MIRROR_PRIMARY;
+
+	return bits_count(primary ? s->oos : s->leg->bits,
+	    s->leg->n_chunks) * (uint64_t)MIRROR_CHUNK_BYTES;
+}
+
+static void
+status_resync(const struct srv *s, json_t *j)
+{
+	bool target = s->role != MIRROR_PRIMARY;
+	uint64_t total = target ? s->session_total : s->resync_total;
+	uint64_t copied = target ? s->session_copied : s->resync_copied;
+	uint64_t eta = 0, ns = av_clock_ns() - s->resync_started_ns;
+
+	if (!target && s->resync_on && copied > 0 && total > copied)
+		eta = (uint64_t)((double)ns / (double)copied *
+		    (double)(total - copied) / 1e9) + 1;
+	json_object_set_new(j, "resync_total_bytes",
+	    json_integer((json_int_t)(total * MIRROR_CHUNK_BYTES)));
+	json_object_set_new(j, "resync_copied_bytes",
+	    json_integer((json_int_t)(copied * MIRROR_CHUNK_BYTES)));
+	json_object_set_new(j, "resync_percent", json_integer((json_int_t)
+	    (total == 0 ? 100 : copied >= total ? 100 :
+	    copied * 100 / total)));
+	json_object_set_new(j, "resync_eta_s", json_integer((json_int_t)eta));
+	json_object_set_new(j, "resync_count",
+	    json_integer((json_int_t)s->resync_finished_n));
+}
+
+/* mu held */
+static json_t *
+status_json(const struct srv *s)
+{
+	const struct meta_sb *sb = &s->leg->sb;
+	enum mirror_conn conn = conn_now(s);
+	bool up = conn == MIRROR_CONNECTED || conn == MIRROR_RESYNC_TARGET;
+	enum mirror_disk peer_disk = s->role == MIRROR_PRIMARY ?
+	    s->peer_disk : up ? MIRROR_DISK_UPTODATE : MIRROR_DISK_UNKNOWN;
+	uint64_t seen = s->peer_seen_ns == 0 ? INT64_MAX :
+	    (av_clock_ns() - s->peer_seen_ns) / AV_NS_PER_MS;
+	json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,"
+	    "s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s}",
+	    "pid", (int)getpid(),
+	    "role", mirror_role_name(s->role),
+	    "conn", mirror_conn_name(conn),
+	    "disk", mirror_disk_name(srv_disk(s)),
+	    "peer_disk", mirror_disk_name(peer_disk),
+	    "alone", s->io_mode == IO_ALONE,
+	    "peer_outdated", (sb->flags & META_PEER_OUTDATED) != 0,
+	    "crashed_primary", (sb->flags & META_CRASHED_PRIMARY) != 0,
+	    "wants_connect", s->wants_connect,
+	    "sparse", (sb->flags & META_SPARSE) != 0,
+	    "current", hex64(sb->current), "bitmap", hex64(sb->bitmap),
+	    "h0", hex64(sb->h0), "h1", hex64(sb->h1),
+	    "gen", (json_int_t)sb->gen,
+	    "size_bytes", (json_int_t)sb->size_bytes,
+	    "out_of_step_bytes", (json_int_t)out_of_step(s),
+	    "held_requests", (json_int_t)s->n_held,
+	    "front_connections", (json_int_t)s->n_front,
+	    "written_bytes", (json_int_t)s->written_bytes,
+	    "read_bytes", (json_int_t)s->read_bytes,
+	    "write_requests", (json_int_t)s->write_requests,
+	    "read_requests", (json_int_t)s->read_requests,
+	    "peer_seen_ms", (json_int_t)seen,
+	    "error_code", s->why.code, "error_text", s->why.text);
+
+	if (j != NULL)
+		status_resync(s, j);
+	return j;
+}
+
+static json_t *
+status_locked(struct srv *s)
+{
+	json_t *j;
+
+	pthread_mutex_lock(&s->mu);
+	j = status_json(s);
+	pthread_mutex_unlock(&s->mu);
+	return j;
+}
+
+/* --- connections --- */
+
+static void
+conn_unref(struct conn *c)
+{
+	struct conn **at;
+	bool last;
+
+	pthread_mutex_lock(&list_mu);
+	last = --c->refs == 0;
+	if (last) {
+		for (at = &conns; *at != c; at = &(*at)->next)
+			;
+		*at = c->next;
+		n_conns--;
+	}
+	pthread_mutex_unlock(&list_mu);
+	if (!last)
+		return;
+	(void)close(c->fd);	/* a socket */
+	(void)pthread_mutex_destroy(&c->send_mu);
+	free(c);
+}
+
+static void
+conn_send(struct conn *c, json_t *msg)
+{
+	int rc;
+
+	if (msg == NULL)
+		return;
+	pthread_mutex_lock(&c->send_mu);
+	rc = av_frame_send(c->fd, msg);
+	pthread_mutex_unlock(&c->send_mu);
+	if (rc < 0)
+		(void)shutdown(c->fd, SHUT_RDWR);	/* reader ends it */
+	json_decref(msg);
+}
+
+static void
+answer(struct conn *c, json_int_t seq, int rc, const struct av_err *err,
+    const char *key, json_t *extra)
+{
+	json_t *m = json_pack("{s:I,s:i,s:s,s:s}", "seq", seq, "rc", rc,
+	    "code", err->code, "text", err->text);
+
+	if (m != NULL && extra != NULL)
+		json_object_set_new(m, key, extra);
+	else
+		json_decref(extra);
+	conn_send(c, m);
+}
+
+/* --- digest --- */
+
+struct digest {
+	struct conn	*c;
+	json_int_t	 seq;
+	uint64_t	 at, end;
+};
+
+static void *
+digest_run(void *arg)
+{
+	struct digest *d = arg;
+	uint8_t *buf = malloc(DIGEST_BLOCK);
+	json_t *list = json_array();
+	struct av_err err = { 0 };
+	int rc = buf == NULL || list == NULL ? -ENOMEM : 0;
+
+	while (rc == 0 && d->at < d->end) {
+		size_t n = d->end - d->at < DIGEST_BLOCK ?
+		    (size_t)(d->end - d->at) : DIGEST_BLOCK;
+
+		rc = leg_pread_all(srv->leg->data_fd, buf, n, d->at);
+		if (rc == 0)
+			rc = json_array_append_new(list, json_integer(
+			    av_crc32c(0, buf, n))) < 0 ? -ENOMEM : 0;
+		d->at += n;
+	}
+	if (rc < 0)
+		(void)av_err_code(&err, rc, "disk-error", "digest: %s",
+		    strerror(-rc));
+	answer(d->c, d->seq, rc, &err, "digests", list);
+	conn_unref(d->c);
+	free(buf);
+	free(d);
+	return NULL;
+}
+
+static int
+digest_start(struct conn *c, json_int_t seq, const json_t *msg,
+    struct av_err *err)
+{
+	uint64_t size = srv->leg->sb.size_bytes;
+	json_int_t offset = json_integer_value(json_object_get(msg, "offset"));
+	json_int_t length = json_integer_value(json_object_get(msg, "length"));
+	struct digest *d;
+	pthread_t t;
+
+	if (offset < 0 || length < 0 || (uint64_t)offset > size ||
+	    (uint64_t)length > size - (uint64_t)offset)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "range outside of the volume");
+	if (length == 0)
+		length = (json_int_t)(size - (uint64_t)offset);
+	if ((uint64_t)length > DIGEST_MAX)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "at most 1 TiB at once");
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	*d = (struct digest){ .c = c, .seq = seq, .at = (uint64_t)offset,
+		.end = (uint64_t)(offset + length) };
+	pthread_mutex_lock(&list_mu);
+	c->refs++;
+	pthread_mutex_unlock(&list_mu);
+	if (pthread_create(&t, NULL, digest_run, d) != 0) {
+		conn_unref(c);
+		free(d);
+		return av_err_set(err, -EAGAIN, "no thread");
+	}
+	(void)pthread_detach(t);
+	return 0;
+}
+
+/* --- orders --- */
+
+static int
+do_primary(const json_t *msg, struct av_err *err)
+{
+	return srv_order_primary(srv,
+	    json_is_true(json_object_get(msg, "alone")),
+	    (uint64_t)json_integer_value(json_object_get(msg, "gen")), err);
+}
+
+static int
+do_alone(const json_t *msg, struct av_err *err)
+{
+	return srv_order_alone(srv,
+	    (uint64_t)json_integer_value(json_object_get(msg, "gen")), err);
+}
+
+static int
+do_secondary(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	return srv_order_secondary(srv, err);
+}
+
+static int
+do_outdate(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	return srv_order_outdate(srv, err);
+}
+
+static int
+do_connect(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	(void)err;
+	return srv_order_connect(srv, true);
+}
+
+static int
+do_disconnect(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	(void)err;
+	return srv_order_connect(srv, false);
+}
+
+static int
+do_rate(const json_t *msg, struct av_err *err)
+{
+	json_int_t v = json_integer_value(json_object_get(msg, "kib_s"));
+
+	if (v < 0)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "a rate isn't negative");
+	pthread_mutex_lock(&srv->mu);
+	srv->resync_rate_kib_s = (uint64_t)v;
+	srv_changed(srv);
+	pthread_mutex_unlock(&srv->mu);
+	return 0;
+}
+
+static int
+do_stop(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	return srv_order_stop(srv, err);
+}
+
+static const struct {
+	const char *cmd;
+	int (*run)(const json_t *msg, struct av_err *err);
+} orders[] = {
+	{ "primary", do_primary },
+	{ "alone", do_alone },
+	{ "secondary", do_secondary },
+	{ "outdate", do_outdate },
+	{ "connect", do_connect },
+	{ "disconnect", do_disconnect },
+	{ "rate", do_rate },
+	{ "stop", do_stop },
+};
+
+static void
+subscribe(struct conn *c)
+{
+	pthread_mutex_lock(&list_mu);
+	c->subscribed = true;
+	pthread_mutex_unlock(&list_mu);
+	pthread_mutex_lock(&srv->mu);
+	srv_changed(srv);	/* the first event comes at once */
+	pthread_mutex_unlock(&srv->mu);
+}
+
+static void
+serve(struct conn *c, const json_t *msg)
+{
+	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
+	json_int_t seq = json_integer_value(json_object_get(msg, "seq"));
+	struct av_err err = { 0 };
+	size_t i;
+	int rc;
+
+	if (cmd == NULL)
+		cmd = "";
+	if (strcmp(cmd, "status") == 0 || strcmp(cmd, "hello") == 0) {
+		answer(c, seq, 0, &err, "status", status_locked(srv));
+		return;
+	}
+	if (strcmp(cmd, "subscribe") == 0) {
+		subscribe(c);
+		answer(c, seq, 0, &err, NULL, NULL);
+		return;
+	}
+	if (strcmp(cmd, "digest") == 0) {
+		rc = digest_start(c, seq, msg, &err);
+		if (rc < 0)
+			answer(c, seq, rc, &err, NULL, NULL);
+		return;
+	}
+	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		if (strcmp(cmd, orders[i].cmd) != 0)
+			continue;
+		rc = orders[i].run(msg, &err);
+		log_notice(srv->p.id, "order '%s': %s", cmd,
+		    rc == 0 ? "done" : err.text);
+		answer(c, seq, rc, &err, "status", status_locked(srv));
+		if (orders[i].run == do_stop)
+			_exit(0);	/* all is recorded; nbdkit has no more */
+		return;
+	}
+	rc = av_err_code(&err, -EINVAL, "bad-request", "unknown command");
+	answer(c, seq, rc, &err, NULL, NULL);
+}
+
+static void *
+conn_run(void *arg)
+{
+	struct conn *c = arg;
+	struct av_frame_reader fr = { .max_bytes = 65536 };
+	json_t *msg;
+	int rc;
+
+	for (;;) {
+		rc = av_frame_next(&fr, &msg);
+		if (rc == 0) {
+			serve(c, msg);
+			json_decref(msg);
+		} else if (rc != -EAGAIN || av_frame_fill(&fr, c->fd) <= 0) {
+			break;
+		}
+	}
+	av_frame_reader_dispose(&fr);
+	pthread_mutex_lock(&list_mu);
+	c->subscribed = false;
+	pthread_mutex_unlock(&list_mu);
+	conn_unref(c);
+	return NULL;
+}
+
+static void
+conn_new(int fd)
+{
+	struct timeval tv = { .tv_sec = 2 };
+	struct conn *c = calloc(1, sizeof(*c));
+	pthread_t t;
+
+	if (c == NULL) {
+		(void)close(fd);
+		return;
+	}
+	/* A reader that doesn't read is cut off, not waited for. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	c->fd = fd;
+	c->refs = 1;
+	(void)pthread_mutex_init(&c->send_mu, NULL);
+	pthread_mutex_lock(&list_mu);
+	c->next = conns;
+	conns = c;
+	n_conns++;
+	pthread_mutex_unlock(&list_mu);
+	if (n_conns > CONNS_MAX || pthread_create(&t, NULL, conn_run, c) != 0)
+		conn_unref(c);
+	else
+		(void)pthread_detach(t);
+}
+
+static void *
+accept_run(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			conn_new(fd);
+		else if (errno != EINTR && errno != ECONNABORTED &&
+		    errno != EMFILE && errno != ENFILE)
+			return NULL;
+	}
+}
+
+/* --- events --- */
+
+static struct conn *
+next_subscriber(uint64_t seq)
+{
+	struct conn *c;
+
+	pthread_mutex_lock(&list_mu);
+	for (c = conns; c != NULL; c = c->next)
+		if (c->subscribed && c->sent_seq < seq)
+			break;
+	if (c != NULL) {
+		c->sent_seq = seq;
+		c->refs++;
+	}
+	pthread_mutex_unlock(&list_mu);
+	return c;
+}
+
+/* Pushes on change, and each 500 ms so that times and progress move. */
+static void *
+notify_run(void *arg)
+{
+	struct srv *s = arg;
+	uint64_t seen = 0, n = 0;
+
+	for (;;) {
+		uint64_t start = av_clock_ns();
+		struct conn *c;
+
+		pthread_mutex_lock(&s->mu);
+		while (s->change_seq == seen && srv_wait_until(s,
+		    start + 500 * AV_NS_PER_MS))
+			;
+		seen = s->change_seq;
+		pthread_mutex_unlock(&s->mu);
+		n++;
+		while ((c = next_subscriber(n)) != NULL) {
+			json_t *st = status_locked(s);
+
+			conn_send(c, json_pack("{s:s,s:o}", "event", "status",
+			    "status", st));
+			conn_unref(c);
+		}
+		pthread_mutex_lock(&s->mu);
+		while (srv_wait_until(s, start + PUSH_MIN_NS))
+			;
+		pthread_mutex_unlock(&s->mu);
+	}
+	return NULL;
+}
+
+int
+control_start(struct srv *s, struct av_err *err)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *path = s->p.control_path;
+	pthread_t t;
+
+	srv = s;
+	if (strlen(path) >= sizeof(a.sun_path))
+		return av_err_set(err, -ENAMETOOLONG, "'%s': too long", path);
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	(void)unlink(path);	/* the leg's lock says that it is ours */
+	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listen_fd < 0 ||
+	    bind(listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    chmod(path, 0600) < 0 || listen(listen_fd, 8) < 0)
+		return av_err_set(err, -errno, "'%s': %s", path,
+		    strerror(errno));
+	if (pthread_create(&t, NULL, accept_run, NULL) != 0 ||
+	    pthread_detach(t) != 0 ||
+	    pthread_create(&t, NULL, notify_run, s) != 0 ||
+	    pthread_detach(t) != 0)
+		return av_err_set(err, -EAGAIN, "no threads");
+	return 0;
+}

@@ -1,0 +1,209 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/replica/server.h - state of one mirror server (inside nbdkit)
+ *
+ * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
+ *	   records), front.c (the guest's requests), intent.c (bitmap), link.c
+ *	   (connection to the peer, a thread), handshake.c, resync.c (a thread),
+ *	   peer.c (the peer's requests), control.c (the agent's socket).
+ * Locks:  order_mu before mu.
+ *	   order_mu: one role change, handshake or durable record at a time; may
+ *		be held over disk and (bounded) network waits.  Who holds it may
+ *		write leg->sb.
+ *	   mu: everything else here; never held over I/O.
+ *	   cv: any change that somebody may wait for.
+ */
+#ifndef AV_MIRROR_SERVER_H
+#define AV_MIRROR_SERVER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mirror/mirror.h"
+#include "mirror/replica/meta.h"
+#include "mirror/replica/proto.h"
+#include "mirror/replica/range.h"
+
+#define SRV_ADDRS_MAX	MIRROR_PEER_ADDRS_MAX
+#define SRV_SILENCE_FACTOR 20	/* one request may take this many peer_timeouts */
+
+/*
+ * What happens to the guest's requests.
+ *   REFUSE  not primary
+ *   HOLD    writes wait; reads go on once the peer agreed (reads_ok)
+ *   BOTH    both legs
+ *   ALONE   this leg; recorded durably before
+ */
+enum io_mode { IO_REFUSE = 0, IO_HOLD, IO_BOTH, IO_ALONE };
+
+struct srv_params {
+	char		dir[256], id[MIRROR_ID_MAX];
+	uint8_t		unit_uuid[16], volume_uuid[16];
+	unsigned	node;
+	char		peer_addrs[SRV_ADDRS_MAX][MIRROR_ADDR_MAX];
+	size_t		n_peer_addrs;
+	uint16_t	peer_port;
+	char		psk_file[256], psk_user[64], control_path[108];
+	uint32_t	peer_timeout_ms;
+};
+
+struct peer_conn;
+
+struct srv {
+	struct srv_params p;
+	struct leg	*leg;
+	pthread_mutex_t	order_mu, mu;
+	pthread_cond_t	cv;		/* CLOCK_MONOTONIC */
+
+	/* role */
+	enum mirror_role role;
+	uint64_t	role_count;	/* changes at every order of a role */
+	enum io_mode	io_mode;
+	bool		reads_ok;
+	bool		wants_connect;
+	bool		stopping;
+	bool		disk_failed;
+	enum mirror_conn primary_conn;	/* CONNECTING..SPLIT, as primary */
+	struct av_err	why;		/* code and text shown in the status */
+	enum mirror_disk peer_disk;
+	uint64_t	peer_seen_ns;	/* 0 = never */
+
+	/* the guest's side */
+	struct range_list ranges;
+	uint64_t	n_active;	/* requests inside front.c */
+	uint64_t	n_held;
+	uint64_t	n_front;
+	uint64_t	last_guest_ns;
+	uint64_t	written_bytes, read_bytes, write_requests, read_requests;
+
+	/* bitmaps; leg->bits is what is or shall be on disk */
+	uint8_t		*oos;		/* legs surely or maybe differ: copy */
+	uint8_t		*touched;	/* written since the cleaner looked */
+	uint8_t		*page_dirty;
+	uint64_t	*page_set_seq;	/* last time that a bit was set */
+	uint64_t	bm_seq, bm_durable;
+	bool		bm_committing;
+	int		bm_rc;		/* sticky error */
+
+	/* connection to the peer, as primary; link.c */
+	struct link	*link;
+	uint64_t	link_count;	/* names a connection; 0 = none is up */
+	uint64_t	link_last_count;
+	bool		link_drop;	/* order: close it now */
+
+	/* resync, as source */
+	bool		resync_on;
+	uint64_t	resync_total, resync_copied;	/* chunks */
+	uint64_t	resync_started_ns, resync_finished_n;
+	uint64_t	resync_rate_kib_s;
+
+	/* session of the peer's primary, as secondary; peer.c */
+	struct peer_conn *session;
+	bool		session_started, session_resync;
+	uint64_t	session_writes;	/* in flight to the disk */
+	uint64_t	session_total, session_copied;	/* chunks, of the source */
+
+	uint64_t	change_seq;	/* control.c pushes on change */
+};
+
+/* server.c */
+int  srv_open(struct srv *s, const struct srv_params *p, struct av_err *err);
+int  srv_start_threads(struct srv *s);
+void srv_changed(struct srv *s);		/* mu held */
+bool srv_wait_until(struct srv *s, uint64_t ns); /* false = time is up */
+void srv_why(struct srv *s, const char *code, const char *text); /* mu held */
+/* order_mu held, mu not.  Durable when 0; on error the old record is kept in
+ * memory and the disk counts as failed. */
+int  srv_record(struct srv *s, const struct meta_sb *sb, struct av_err *err);
+void srv_sb(struct srv *s, struct meta_sb *ret);	/* a copy; takes mu */
+void srv_sb_identity(const struct srv *s, const struct meta_sb *sb,
+    struct identity *ret);
+void srv_sb_set_identity(struct meta_sb *sb, const struct identity *id);
+void srv_msg_fill(struct srv *s, struct proto_msg *m);	/* mu held */
+uint64_t srv_random(void);
+enum mirror_disk srv_disk(const struct srv *s);		/* mu held */
+int  srv_order_primary(struct srv *s, bool alone, uint64_t gen,
+    struct av_err *err);
+int  srv_order_alone(struct srv *s, uint64_t gen, struct av_err *err);
+int  srv_order_secondary(struct srv *s, struct av_err *err);
+int  srv_order_outdate(struct srv *s, struct av_err *err);
+int  srv_order_connect(struct srv *s, bool on);
+int  srv_order_stop(struct srv *s, struct av_err *err);
+
+/* front.c: 0 or a positive errno */
+int  front_open(struct srv *s, uint64_t *ret_role_count);
+void front_close(struct srv *s);
+int  front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
+    uint64_t offset);
+/* buf NULL = zeros */
+int  front_write(struct srv *s, uint64_t role_count, const void *buf,
+    uint32_t n, uint64_t offset, bool fua);
+int  front_flush(struct srv *s, uint64_t role_count);
+
+/* intent.c; mu held, may drop and take it again; 0 or -errno */
+int  intent_mark(struct srv *s, uint64_t offset, uint64_t n, bool oos);
+int  intent_commit(struct srv *s);	/* all set bits are durable */
+void intent_oos(struct srv *s, uint64_t offset, uint64_t n);
+void intent_all_oos(struct srv *s, bool full);	/* oos := bits, or ones */
+/* Both legs are flushed and quiet: nothing is out of step. */
+int  intent_clear_all(struct srv *s);
+void *intent_cleaner(void *arg);	/* thread */
+
+/* link.c */
+enum link_kind { LINK_WRITE, LINK_ZERO, LINK_FLUSH, LINK_READ };
+struct link_job {
+	enum link_kind	kind;
+	const void	*wbuf;
+	void		*rbuf;
+	uint64_t	offset;
+	uint32_t	n;
+	bool		fua;
+	/* private */
+	struct link	*l;
+	bool		done;
+	int		rc;		/* 0 or positive errno */
+	bool		submitted;
+	uint64_t	since_ns;
+	struct link_job	*next, *prev;
+};
+void *link_thread(void *arg);
+/* Any thread, mu held: queues it for connection 'count'; done with ENOTCONN if
+ * that is gone. */
+void link_submit(struct srv *s, uint64_t count, struct link_job *j);
+/* mu held; waits; returns j->rc. */
+int  link_wait(struct srv *s, struct link_job *j);
+void link_drop(struct srv *s, const char *code, const char *text); /* mu held */
+void link_wake(struct srv *s);
+/* From resync.c: message and reply over connection 'count'; 0 or -errno. */
+int  link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
+    struct proto_msg *ret_reply, struct av_err *err);
+uint64_t srv_mailbox_offset(const struct srv *s);
+
+/* handshake.c: link thread, order_mu held.  'run' sends one job and pumps.
+ * 0 = up; -EAGAIN = try again later; both set 'err'. */
+typedef int (*handshake_run_fn)(void *arg, struct link_job *j);
+int  handshake(struct srv *s, handshake_run_fn run, void *arg,
+    struct av_err *err);
+
+/* resync.c */
+void *resync_thread(void *arg);
+
+/* peer.c */
+struct peer_conn *peer_open(struct srv *s);
+void peer_close(struct srv *s, struct peer_conn *pc);
+int  peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
+    uint64_t offset);
+int  peer_write(struct srv *s, struct peer_conn *pc, const void *buf,
+    uint32_t n, uint64_t offset, bool fua);
+int  peer_flush(struct srv *s, struct peer_conn *pc);
+uint64_t peer_export_bytes(const struct srv *s);
+/* mu held; returns when no write of the old session is on its way to the disk. */
+void peer_revoke(struct srv *s);
+
+/* control.c */
+int  control_start(struct srv *s, struct av_err *err);
+
+#endif
