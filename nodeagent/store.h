@@ -201,6 +201,8 @@ struct store_alert {
 	char		id[STORE_ID_MAX];
 	char		code[48];
 	char		object[STORE_ID_MAX];
+	char		severity[16];
+	char		text[256];
 };
 
 /* Each calls 'cb' for every row in order of id and stops early when it returns
