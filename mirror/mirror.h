@@ -22,6 +22,8 @@
  * After mirror_open() found a running server (status.found is true), its role,
  * sessions and held writes are as they were: read the status, then order.
  *
+ * Don't call mirror_close() from inside a callback of the same mirror: defer it.
+ *
  * Threads:	call only from the thread of the sd_event loop given; callbacks
  *		run there too, never from inside a call.
  * Units:	bytes; ms; deadline_ns is CLOCK_MONOTONIC (base/clock.h).
@@ -354,6 +356,12 @@ extern const struct mirror_ops mirror_sim_ops;
 struct mirror {
 	const struct mirror_ops	*ops;
 };
+
+/* Tests of the owner: cuts or mends the link between all sim mirrors of this
+ * process that have the same volume_uuid; kills the server of one. */
+void mirror_sim_cut(const char *volume_uuid, bool cut);
+void mirror_sim_kill(struct mirror *m);
+void mirror_sim_reset(void);	/* forgets all sim legs */
 
 /* 0, or -EINVAL naming the driver with a hole or a double name. */
 int mirror_ops_check(struct av_err *err);

@@ -1,0 +1,221 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/mirror.c - driver list; checks what callers and drivers promise
+ */
+#include "mirror/mirror.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/str.h"
+
+static const struct mirror_ops *const drivers[] = {
+	&mirror_replica_ops,
+	&mirror_sim_ops,
+};
+
+static const struct mirror_ops *
+find_driver(const char *name, struct av_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(drivers[i]->name, name) == 0)
+			return drivers[i];
+	(void)av_err_code(err, -EINVAL, "bad-request",
+	    "there is no mirror driver '%s'", name);
+	return NULL;
+}
+
+int
+mirror_ops_check(struct av_err *err)
+{
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(drivers); i++) {
+		const struct mirror_ops *o = drivers[i];
+
+		if (o->name == NULL || o->leg_create == NULL ||
+		    o->leg_delete == NULL || o->leg_read == NULL ||
+		    o->open == NULL || o->close == NULL || o->start == NULL ||
+		    o->order == NULL || o->status_peek == NULL ||
+		    o->front_path == NULL)
+			return av_err_set(err, -EINVAL,
+			    "mirror driver %zu has a hole", i);
+		for (k = 0; k < i; k++)
+			if (strcmp(drivers[k]->name, o->name) == 0)
+				return av_err_set(err, -EINVAL,
+				    "two mirror drivers '%s'", o->name);
+	}
+	return 0;
+}
+
+int
+mirror_leg_create(const char *driver, const struct mirror_leg_spec *spec,
+    struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+
+	return o == NULL ? -EINVAL : o->leg_create(spec, err);
+}
+
+int
+mirror_leg_delete(const char *driver, const char *dir, const char *id,
+    struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+
+	return o == NULL ? -EINVAL : o->leg_delete(dir, id, err);
+}
+
+int
+mirror_leg_read(const char *driver, const char *dir, const char *id,
+    struct mirror_leg_info *ret, struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+
+	return o == NULL ? -EINVAL : o->leg_read(dir, id, ret, err);
+}
+
+int
+mirror_open(const char *driver, const struct mirror_conf *conf,
+    sd_event *loop, mirror_changed_fn changed, void *arg,
+    struct mirror **ret_m, struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+	int rc;
+
+	if (o == NULL)
+		return -EINVAL;
+	rc = o->open(conf, loop, changed, arg, ret_m, err);
+	AV_ASSERT(rc <= 0);
+	if (rc == 0)
+		(*ret_m)->ops = o;
+	return rc;
+}
+
+struct mirror *
+mirror_close(struct mirror *m)
+{
+	if (m != NULL)
+		m->ops->close(m);
+	return NULL;
+}
+
+int
+mirror_start(struct mirror *m, struct av_err *err)
+{
+	return m->ops->start(m, err);
+}
+
+const struct mirror_status *
+mirror_status_peek(const struct mirror *m)
+{
+	return m->ops->status_peek(m);
+}
+
+const char *
+mirror_front_path(const struct mirror *m)
+{
+	return m->ops->front_path(m);
+}
+
+static int
+order(struct mirror *m, struct mirror_op *op, const struct mirror_order *o,
+    struct av_err *err)
+{
+	int rc;
+
+	AV_ASSERT(m != NULL && op != NULL && op->done != NULL);
+	op->m = m;
+	op->next = NULL;
+	op->timer = NULL;
+	op->digests = NULL;
+	op->n_digests = 0;
+	rc = m->ops->order(m, op, o, err);
+	AV_ASSERT(rc <= 0);
+	return rc;
+}
+
+int
+mirror_primary(struct mirror *m, struct mirror_op *op,
+    const struct mirror_primary_req *req, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_PRIMARY,
+		.alone = req->alone, .gen = req->gen,
+		.lease_ms = req->lease_ms };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_alone(struct mirror *m, struct mirror_op *op, uint64_t gen,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_ALONE, .gen = gen };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_secondary(struct mirror *m, struct mirror_op *op, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_SECONDARY };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_outdate(struct mirror *m, struct mirror_op *op, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_OUTDATE };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_disconnect(struct mirror *m, struct mirror_op *op, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_DISCONNECT };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_connect(struct mirror *m, struct mirror_op *op, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_CONNECT };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_set_rate(struct mirror *m, struct mirror_op *op,
+    uint64_t resync_rate_kib_s, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_RATE,
+		.rate_kib_s = resync_rate_kib_s };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_STOP };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_digest(struct mirror *m, struct mirror_op *op, uint64_t offset,
+    uint64_t length, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_DIGEST, .offset = offset,
+		.length = length };
+
+	return order(m, op, &o, err);
+}

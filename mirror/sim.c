@@ -1,0 +1,489 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/sim.c - driver "sim": volumes without data, in memory
+ *
+ * For tests of the owner: orders, roles, identities and connection states behave
+ * as those of the replica; there is no data and a resync takes one turn of the
+ * loop.  Legs are named by (dir, id) and live until mirror_sim_reset().
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "mirror/mirror.h"
+#include "mirror/replica/identity.h"
+
+struct sim_leg {
+	char			dir[MIRROR_PATH_MAX], id[MIRROR_ID_MAX];
+	struct mirror_leg_info	info;
+	struct sim_leg		*next;
+};
+
+struct sim {
+	struct mirror	m;
+	struct sim_leg	*leg;
+	char		volume_uuid[40];
+	char		front[MIRROR_PATH_MAX + 16];
+	struct mirror_status st;
+	sd_event	*loop;
+	sd_event_source	*turn;		/* finishes ops, tells changes */
+	mirror_changed_fn changed;
+	void		*arg;
+	struct mirror_op *ops;
+	bool		dirty;
+	struct sim	*next;
+};
+
+static struct sim_leg *legs;
+static struct sim *sims;
+static char cut_uuid[40];
+static uint64_t next_id = 0x1000;
+
+static struct sim_leg *
+leg_find(const char *dir, const char *id)
+{
+	struct sim_leg *l;
+
+	for (l = legs; l != NULL; l = l->next)
+		if (strcmp(l->dir, dir) == 0 && strcmp(l->id, id) == 0)
+			return l;
+	return NULL;
+}
+
+static int
+sim_leg_create(const struct mirror_leg_spec *spec, struct av_err *err)
+{
+	struct sim_leg *l;
+
+	if (leg_find(spec->dir, spec->id) != NULL)
+		return av_err_code(err, -EEXIST, "leg-exists",
+		    "'%s' exists already", spec->id);
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	(void)snprintf(l->dir, sizeof(l->dir), "%s", spec->dir);
+	(void)snprintf(l->id, sizeof(l->id), "%s", spec->id);
+	(void)snprintf(l->info.unit_uuid, sizeof(l->info.unit_uuid), "%s",
+	    spec->unit_uuid);
+	(void)snprintf(l->info.volume_uuid, sizeof(l->info.volume_uuid), "%s",
+	    spec->volume_uuid);
+	l->info.size_bytes = spec->size_bytes;
+	l->info.gi.current = identity_clean_random(spec->initial_current);
+	l->info.gen = spec->gen;
+	l->info.disk = MIRROR_DISK_UPTODATE;
+	l->next = legs;
+	legs = l;
+	return 0;
+}
+
+static int
+sim_leg_delete(const char *dir, const char *id, struct av_err *err)
+{
+	struct sim_leg **at, *l = leg_find(dir, id);
+	struct sim *s;
+
+	if (l == NULL)
+		return av_err_code(err, -ENOENT, "leg-missing",
+		    "'%s' doesn't exist", id);
+	for (s = sims; s != NULL; s = s->next)
+		if (s->leg == l)
+			return av_err_code(err, -EBUSY, "volume-in-use",
+			    "'%s' is in use", id);
+	for (at = &legs; *at != l; at = &(*at)->next)
+		;
+	*at = l->next;
+	free(l);
+	return 0;
+}
+
+static int
+sim_leg_read(const char *dir, const char *id, struct mirror_leg_info *ret,
+    struct av_err *err)
+{
+	const struct sim_leg *l = leg_find(dir, id);
+
+	if (l == NULL)
+		return av_err_code(err, -ENOENT, "leg-missing",
+		    "'%s' doesn't exist", id);
+	*ret = l->info;
+	return 0;
+}
+
+/* --- state --- */
+
+static void
+touch(struct sim *s)
+{
+	s->dirty = true;
+	(void)sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
+}
+
+static struct sim *
+peer_of(const struct sim *s)
+{
+	struct sim *p;
+
+	for (p = sims; p != NULL; p = p->next)
+		if (p != s && strcmp(p->volume_uuid, s->volume_uuid) == 0 &&
+		    p->st.server == MIRROR_SERVER_UP && p->st.wants_connect &&
+		    strcmp(cut_uuid, s->volume_uuid) != 0)
+			return p;
+	return NULL;
+}
+
+static struct identity
+identity_of(const struct sim *s)
+{
+	const struct mirror_gi *g = &s->leg->info.gi;
+
+	return (struct identity){ .current = g->current, .bitmap = g->bitmap,
+		.h0 = g->h0, .h1 = g->h1,
+		.primary = s->st.role == MIRROR_PRIMARY,
+		.crashed_primary = s->leg->info.crashed_primary,
+		.inconsistent = s->leg->info.disk ==
+		    MIRROR_DISK_INCONSISTENT,
+		.tie_break = s < peer_of(s) };
+}
+
+static void
+identity_put(struct sim *s, const struct identity *id)
+{
+	s->leg->info.gi = (struct mirror_gi){ id->current, id->bitmap,
+		id->h0, id->h1 };
+}
+
+static void
+in_step(struct sim *s, struct sim *p, bool copied)
+{
+	struct identity si = identity_of(s), pi = identity_of(p);
+
+	if (copied) {
+		identity_source_start(&si, next_id += 2);
+		identity_target_start(&pi, &si);
+		identity_target_finish(&pi, &si);
+		identity_source_finish(&si);
+		identity_put(s, &si);
+		identity_put(p, &pi);
+		s->st.resync_count++;
+	}
+	p->leg->info.disk = MIRROR_DISK_UPTODATE;
+	p->leg->info.gen = s->leg->info.gen;
+	s->leg->info.peer_outdated = p->leg->info.peer_outdated = false;
+	s->leg->info.crashed_primary = p->leg->info.crashed_primary = false;
+	s->st.alone = false;
+	s->st.conn = p->st.conn = MIRROR_CONNECTED;
+	s->st.peer_disk = p->st.peer_disk = MIRROR_DISK_UPTODATE;
+	s->st.error_code[0] = s->st.error_text[0] = '\0';
+	touch(s);
+	touch(p);
+}
+
+static void
+lose(struct sim *s)
+{
+	if (s->st.role != MIRROR_PRIMARY)
+		s->st.conn = MIRROR_DISCONNECTED;
+	else if (s->st.conn == MIRROR_CONNECTED)
+		s->st.conn = MIRROR_HELD;
+	s->st.peer_disk = MIRROR_DISK_UNKNOWN;
+	touch(s);
+}
+
+static void
+settle(struct sim *s)
+{
+	struct sim *p = peer_of(s);
+	struct identity si, pi;
+	enum verdict v;
+	int rule;
+
+	if (p == NULL || !s->st.wants_connect) {
+		if (s->st.conn == MIRROR_CONNECTED)
+			lose(s);
+		return;
+	}
+	if (s->st.role != MIRROR_PRIMARY || p->st.role == MIRROR_PRIMARY ||
+	    s->st.conn == MIRROR_CONNECTED) {
+		if (s->st.role != MIRROR_PRIMARY &&
+		    p->st.role != MIRROR_PRIMARY &&
+		    s->st.conn == MIRROR_CONNECTED)
+			lose(s);
+		return;
+	}
+	si = identity_of(s);
+	pi = identity_of(p);
+	v = identity_decide(&si, &pi, &rule);
+	if (v == VERDICT_NONE || v == VERDICT_SOURCE ||
+	    v == VERDICT_SOURCE_FULL) {
+		in_step(s, p, v != VERDICT_NONE);
+	} else if (s->st.conn != MIRROR_SPLIT) {
+		s->st.conn = MIRROR_SPLIT;
+		(void)snprintf(s->st.error_code, sizeof(s->st.error_code),
+		    "%s", verdict_name(v));
+		touch(s);
+	}
+}
+
+static void
+settle_all(void)
+{
+	struct sim *s;
+
+	for (s = sims; s != NULL; s = s->next)
+		if (s->st.server == MIRROR_SERVER_UP)
+			settle(s);
+}
+
+/* --- orders --- */
+
+static void
+sim_go_alone(struct sim *s, uint64_t gen)
+{
+	struct identity id = identity_of(s);
+	struct sim *p = peer_of(s);
+
+	(void)identity_go_alone(&id, next_id += 2);
+	identity_put(s, &id);
+	s->leg->info.gen = gen;
+	s->leg->info.peer_outdated = true;
+	s->st.alone = true;
+	s->st.conn = MIRROR_DISCONNECTED;
+	if (p != NULL)
+		lose(p);
+}
+
+static int
+sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
+{
+	if (s->st.role == MIRROR_PRIMARY)
+		return av_err_code(err, -EALREADY, "wrong-role",
+		    "it is primary already");
+	if (s->leg->info.disk != MIRROR_DISK_UPTODATE)
+		return av_err_code(err, -EPERM, "not-up-to-date",
+		    "this copy is %s", mirror_disk_name(s->leg->info.disk));
+	s->st.role = MIRROR_PRIMARY;
+	s->st.conn = MIRROR_CONNECTING;
+	if (o->alone)
+		sim_go_alone(s, o->gen);
+	return 0;
+}
+
+static int
+sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
+{
+	bool primary = s->st.role == MIRROR_PRIMARY;
+
+	switch (o->verb) {
+	case MIRROR_V_PRIMARY:
+		return sim_primary(s, o, err);
+	case MIRROR_V_ALONE:
+		if (!primary)
+			return av_err_code(err, -EPERM, "wrong-role",
+			    "only a primary can go on alone");
+		sim_go_alone(s, o->gen);
+		return 0;
+	case MIRROR_V_SECONDARY:
+		s->st.role = MIRROR_SECONDARY;
+		s->st.alone = false;
+		lose(s);
+		return 0;
+	case MIRROR_V_OUTDATE:
+		if (primary)
+			return av_err_code(err, -EPERM, "wrong-role",
+			    "a primary can't be outdated");
+		s->leg->info.disk = MIRROR_DISK_OUTDATED;
+		lose(s);
+		return 0;
+	case MIRROR_V_CONNECT:
+	case MIRROR_V_DISCONNECT:
+		s->st.wants_connect = o->verb == MIRROR_V_CONNECT;
+		return 0;
+	case MIRROR_V_STOP:
+		s->st.server = MIRROR_SERVER_DOWN;
+		s->st.role = MIRROR_SECONDARY;
+		lose(s);
+		return 0;
+	case MIRROR_V_RATE:
+	case MIRROR_V_DIGEST:
+	default:
+		return 0;
+	}
+}
+
+static int
+on_turn(sd_event_source *es, void *arg)
+{
+	struct sim *s = arg;
+	struct av_err err = { 0 };
+
+	(void)es;
+	if (s->st.server == MIRROR_SERVER_STARTING)
+		s->st.server = MIRROR_SERVER_UP;
+	settle_all();
+	s->st.disk = s->leg->info.disk;
+	s->st.gi = s->leg->info.gi;
+	s->st.gen = s->leg->info.gen;
+	s->st.peer_outdated = s->leg->info.peer_outdated;
+	s->st.crashed_primary = s->leg->info.crashed_primary;
+	s->dirty = false;
+	if (s->changed != NULL)
+		s->changed(&s->m, s->arg);
+	while (s->ops != NULL) {
+		struct mirror_op *op = s->ops;
+
+		s->ops = op->next;
+		op->done(op, 0, &err);
+	}
+	return 0;
+}
+
+static int
+sim_order(struct mirror *m, struct mirror_op *op,
+    const struct mirror_order *o, struct av_err *err)
+{
+	struct sim *s = container_of(m, struct sim, m);
+	int rc;
+
+	if (s->st.server != MIRROR_SERVER_UP)
+		return av_err_code(err, -ENOTCONN, "server-down",
+		    "the mirror server isn't running");
+	rc = sim_run(s, o, err);
+	if (rc < 0)
+		return rc;
+	op->next = s->ops;
+	s->ops = op;
+	touch(s);
+	return 0;
+}
+
+static int
+sim_open(const struct mirror_conf *conf, sd_event *loop,
+    mirror_changed_fn changed, void *arg, struct mirror **ret_m,
+    struct av_err *err)
+{
+	struct sim_leg *l = leg_find(conf->dir, conf->id);
+	struct sim *s;
+
+	if (l == NULL)
+		return av_err_code(err, -ENOENT, "leg-missing",
+		    "'%s' doesn't exist", conf->id);
+	s = calloc(1, sizeof(*s));
+	if (s == NULL || sd_event_add_defer(loop, &s->turn, on_turn, s) < 0) {
+		free(s);
+		return av_err_set(err, -ENOMEM, "no memory");
+	}
+	s->leg = l;
+	s->loop = loop;
+	s->changed = changed;
+	s->arg = arg;
+	s->st.wants_connect = true;
+	s->st.size_bytes = l->info.size_bytes;
+	s->st.peer_seen_ms = UINT64_MAX;
+	(void)snprintf(s->volume_uuid, sizeof(s->volume_uuid), "%s",
+	    conf->volume_uuid);
+	(void)snprintf(s->front, sizeof(s->front), "%s/front.sock",
+	    conf->run_dir);
+	s->next = sims;
+	sims = s;
+	*ret_m = &s->m;
+	return 0;
+}
+
+static void
+sim_close(struct mirror *m)
+{
+	struct sim *s = container_of(m, struct sim, m), **at;
+	struct av_err err = { 0 };
+
+	while (s->ops != NULL) {
+		struct mirror_op *op = s->ops;
+
+		s->ops = op->next;
+		op->done(op, av_err_maybe(&err, -ECANCELED, "cancelled"),
+		    &err);
+	}
+	for (at = &sims; *at != s; at = &(*at)->next)
+		;
+	*at = s->next;
+	sd_event_source_disable_unref(s->turn);
+	free(s);
+}
+
+static int
+sim_start(struct mirror *m, struct av_err *err)
+{
+	struct sim *s = container_of(m, struct sim, m);
+
+	if (s->st.server != MIRROR_SERVER_DOWN)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "the mirror server isn't down");
+	s->st.server = MIRROR_SERVER_STARTING;
+	touch(s);
+	return 0;
+}
+
+void
+mirror_sim_cut(const char *volume_uuid, bool cut)
+{
+	struct sim *s;
+
+	(void)snprintf(cut_uuid, sizeof(cut_uuid), "%s",
+	    cut ? volume_uuid : "");
+	for (s = sims; s != NULL; s = s->next)
+		touch(s);
+}
+
+void
+mirror_sim_kill(struct mirror *m)
+{
+	struct sim *s = container_of(m, struct sim, m);
+
+	if (s->st.role == MIRROR_PRIMARY)
+		s->leg->info.crashed_primary = true;
+	s->st.server = MIRROR_SERVER_DOWN;
+	s->st.role = MIRROR_SECONDARY;
+	s->st.alone = false;
+	lose(s);
+}
+
+void
+mirror_sim_reset(void)
+{
+	while (legs != NULL) {
+		struct sim_leg *l = legs;
+
+		legs = l->next;
+		free(l);
+	}
+	cut_uuid[0] = '\0';
+}
+
+static const struct mirror_status *
+sim_status_peek(const struct mirror *m)
+{
+	return &((const struct sim *)(const void *)m)->st;
+}
+
+static const char *
+sim_front_path(const struct mirror *m)
+{
+	return ((const struct sim *)(const void *)m)->front;
+}
+
+const struct mirror_ops mirror_sim_ops = {
+	.name = "sim",
+	.leg_create = sim_leg_create,
+	.leg_delete = sim_leg_delete,
+	.leg_read = sim_leg_read,
+	.open = sim_open,
+	.close = sim_close,
+	.start = sim_start,
+	.order = sim_order,
+	.status_peek = sim_status_peek,
+	.front_path = sim_front_path,
+};
