@@ -4,7 +4,7 @@
 # shellcheck shell=bash
 
 # What an image is made of: another tree, another image.
-guest_stamp() { cat "$TREE"/deploy/guest/* 2>/dev/null | sha256sum | cut -c1-16; }
+guest_stamp() { (cat "$TREE"/deploy/guest/* 2>/dev/null || :) | sha256sum | cut -c1-16; }
 
 guest_small() {
 	SMALL=$CACHE/small-$(guest_stamp).img
