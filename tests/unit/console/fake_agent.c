@@ -1,0 +1,1352 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/console/fake_agent.c - stands in for avnoded
+ *
+ *   fake-agent SOCKET [--node node0] [--vnc PATH] [--fast]
+ *
+ * Speaks the agent's protocol (docs/API.md, section 1) with a little state: two
+ * nodes, three VMs, users 'admin' (administrator), 'operator' (vm-manager) and
+ * 'viewer' (read-only), password 'secret-pass' each.  Strict: an unknown operation, an
+ * unknown or missing argument or a wrong type is refused as the real one would.
+ * --vnc: the socket of a screen, given for every VM of this node.  --fast: states
+ * change after 50 ms instead of 1.5 s.
+ *
+ * Operations of its own: test.node-lost {node:"node0"|"node1"|null} (null = both
+ * there), test.hang {} (never answered), test.exit {} (dies at once).
+ */
+#include <crypt.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/str.h"
+
+#define CLIENTS_MAX	16
+#define PASSWORD	"secret-pass"
+#define MIB		(1024ll * 1024)
+
+struct client {
+	int			fd;
+	bool			subscribed;
+	struct av_frame_reader	fr;
+};
+
+static struct client clients[CLIENTS_MAX];
+static const char *node = "node0", *vnc_path;
+static uint64_t step_ns = 1500 * AV_NS_PER_MS;
+static json_t *vms, *volumes, *alerts, *audit, *users;
+static const char *lost_node;		/* NULL = none */
+static uint64_t sync_until_ns;
+static int next_id = 20, event_seq, audit_no;
+static char now_text[32];
+
+/* --- helpers ------------------------------------------------------------------ */
+
+static const char *
+now_utc(void)
+{
+	av_clock_format_utc(av_clock_utc_ms(), now_text, sizeof(now_text));
+	return now_text;
+}
+
+static const char *
+str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static void
+set(json_t *o, const char *key, json_t *v)
+{
+	(void)json_object_set_new(o, key, v);
+}
+
+static void
+client_drop(struct client *c)
+{
+	(void)close(c->fd);
+	av_frame_reader_dispose(&c->fr);
+	*c = (struct client){ .fd = -1 };
+}
+
+static void
+changed(const char *object)
+{
+	AUTO_JSON json_t *e = json_pack("{s:{s:i,s:s,s:[s,s]}}", "event",
+	    "seq", ++event_seq, "type", "changed", "objects", object,
+	    "unit:o1");
+	size_t i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (clients[i].fd >= 0 && clients[i].subscribed &&
+		    av_frame_send(clients[i].fd, e) < 0)
+			client_drop(&clients[i]);
+}
+
+static json_t *
+refuse(const char *code, const char *text, const char *key, const char *value)
+{
+	json_t *params = json_object();
+
+	if (key != NULL)
+		set(params, key, json_string(value));
+	return json_pack("{s:b, s:{s:s, s:s, s:o, s:s}}", "ok", 0, "error",
+	    "code", code, "text", text, "params", params, "outcome",
+	    "not-done");
+}
+
+static json_t *
+good(json_t *result)
+{
+	return json_pack("{s:b, s:o}", "ok", 1, "result", result);
+}
+
+static json_t *
+refuse_missing(const char *kind, const char *name)
+{
+	json_t *r;
+	char text[300];
+
+	(void)snprintf(text, sizeof(text), "there is no %s '%.200s'", kind,
+	    name);
+	r = refuse("not-found", text, "name", name);
+	set(json_object_get(json_object_get(r, "error"), "params"), "kind",
+	    json_string(kind));
+	return r;
+}
+
+static json_t *
+find(json_t *list, const char *name)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		if (strcmp(str(o, "id"), name) == 0 ||
+		    strcmp(str(o, "name"), name) == 0)
+			return o;
+	return NULL;
+}
+
+static void
+audit_line(const json_t *actor, const char *action, const char *object,
+    const char *result, const char *detail)
+{
+	char id[32];
+
+	(void)snprintf(id, sizeof(id), "audit:%d", ++audit_no);
+	(void)json_array_insert_new(audit, 0, json_pack(
+	    "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "id", id, "at_utc",
+	    now_utc(), "user", str(actor, "user"), "role", str(actor, "role"),
+	    "origin", str(actor, "origin"), "via", str(actor, "via"),
+	    "action", action, "object", object, "result", result, "detail",
+	    detail));
+}
+
+/* --- objects ------------------------------------------------------------------ */
+
+static const char *
+survivor(void)
+{
+	return lost_node != NULL && strcmp(lost_node, "node0") == 0 ?
+	    "node1" : "node0";
+}
+
+static json_t *
+commands_of(const char *activity)
+{
+	if (strcmp(activity, "stopped") == 0 ||
+	    strcmp(activity, "crashed") == 0)
+		return json_pack("[s,s,s]", "start", "delete", "rename");
+	if (strcmp(activity, "running") == 0 ||
+	    strcmp(activity, "booting") == 0 ||
+	    strcmp(activity, "stopping") == 0)
+		return json_pack("[s,s,s,s]", "console", "shutdown",
+		    "poweroff", "rename");
+	return json_pack("[s]", "rename");
+}
+
+static void
+vm_activity(json_t *vm, const char *activity)
+{
+	const char *state = "-";
+	bool up = strcmp(activity, "running") == 0;
+
+	if (up)
+		state = lost_node != NULL ? "alert" : "good";
+	else if (strcmp(activity, "installing") == 0 ||
+	    strcmp(activity, "stopping") == 0)
+		state = "busy";
+	set(vm, "activity", json_string(activity));
+	set(vm, "state", json_string(state));
+	set(vm, "commands", commands_of(activity));
+	set(vm, "reason", up && lost_node != NULL ?
+	    json_pack("{s:s,s:s}", "code", "one-leg", "text",
+	    "runs on one PM; the other one is lost") : json_null());
+	if (strcmp(activity, "stopped") == 0) {
+		set(vm, "node", json_null());
+		set(vm, "started_utc", json_null());
+	} else if (json_is_null(json_object_get(vm, "node"))) {
+		const char *want = str(vm, "preferred");
+
+		set(vm, "node", json_string(*want != '\0' && (lost_node ==
+		    NULL || strcmp(want, lost_node) != 0) ? want :
+		    survivor()));
+	}
+	if (up && json_is_null(json_object_get(vm, "started_utc")))
+		set(vm, "started_utc", json_string(now_utc()));
+	changed(str(vm, "id"));
+}
+
+/* The VM will reach 'activity' after one step. */
+static void
+vm_later(json_t *vm, const char *activity)
+{
+	set(vm, "@next", json_string(activity));
+	set(vm, "@at", json_integer((json_int_t)(av_clock_ns() + step_ns)));
+}
+
+static json_t *
+volume_new(const char *name, long long size, const char *vm_id,
+    const char *vm_name, bool boot)
+{
+	char id[32];
+	json_t *v;
+
+	(void)snprintf(id, sizeof(id), "volume:o%d", next_id++);
+	v = json_pack("{s:s,s:s,s:I,s:{s:s,s:s},s:b}", "id", id, "name", name,
+	    "size_bytes", (json_int_t)size, "storage_group", "id",
+	    "storagegroup:o5", "name", "default", "boot", boot);
+	set(v, "vm", vm_id != NULL ? json_pack("{s:s,s:s}", "id", vm_id,
+	    "name", vm_name) : json_null());
+	(void)json_array_append_new(volumes, v);
+	return v;
+}
+
+/* The parts of a volume that follow from the nodes' states. */
+static json_t *
+volume_view(const json_t *stored)
+{
+	json_t *v = json_deep_copy(stored);
+	bool one = lost_node != NULL, sync = sync_until_ns != 0;
+	const char *peer_disk = one ? "outdated" : sync ? "inconsistent" :
+	    "uptodate";
+	const char *stay = survivor();
+
+	set(v, "state", json_string(one ? "alert" : sync ? "busy" : "good"));
+	set(v, "activity", json_string(one ? "one-leg" : sync ? "syncing" :
+	    "in-step"));
+	set(v, "sync_percent", json_integer(sync ? 42 : 100));
+	set(v, "seconds_left", sync ? json_integer(3) : json_null());
+	set(v, "out_of_step_bytes", json_integer(one || sync ?
+	    12 * MIB : 0));
+	set(v, "generation", json_string("5f0c2a9be1774d10"));
+	set(v, "legs", json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s}]",
+	    "node", "node0", "disk", strcmp(stay, "node0") == 0 ?
+	    "uptodate" : peer_disk, "role", strcmp(stay, "node0") == 0 ?
+	    "primary" : one ? "down" : "secondary",
+	    "node", "node1", "disk", strcmp(stay, "node1") == 0 ?
+	    "uptodate" : peer_disk, "role", strcmp(stay, "node1") == 0 ?
+	    "primary" : one ? "down" : "secondary"));
+	set(v, "last_resync", json_pack("{s:I,s:I,s:s}", "bytes_changed",
+	    (json_int_t)(12 * MIB), "bytes_copied", (json_int_t)(13 * MIB),
+	    "finished_utc", "2026-11-20T03:04:05.000Z"));
+	return v;
+}
+
+static json_t *
+vm_new(const char *name, const char *os, int vcpus, long long memory)
+{
+	char id[32], tap[32], mac[32];
+	json_t *vm;
+
+	(void)snprintf(id, sizeof(id), "vm:o%d", next_id);
+	(void)snprintf(tap, sizeof(tap), "tap-o%d", next_id);
+	(void)snprintf(mac, sizeof(mac), "52:54:00:12:34:%02x",
+	    (unsigned)next_id & 0xff);
+	next_id++;
+	vm = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:I,s:s,s:n,s:n,s:n,s:n,s:i,"
+	    "s:s}", "id", id, "name", name, "description", "", "os", os,
+	    "uuid", "6c1d6a0e-70d9-4f5e-9d1c-000000000001", "vcpus", vcpus,
+	    "memory_bytes", (json_int_t)memory, "want", "stopped", "node",
+	    "preferred", "progress_percent", "started_utc", "crashes", 0,
+	    "created_utc", now_utc());
+	set(vm, "acceleration", json_string("tcg"));
+	set(vm, "networks", json_pack("[{s:s,s:s,s:s,s:s}]", "id",
+	    "sharednetwork:o4", "name", "net0", "mac", mac, "tap", tap));
+	(void)json_array_append_new(vms, vm);
+	vm_activity(vm, "stopped");
+	return vm;
+}
+
+static json_t *
+vm_view(const json_t *stored)
+{
+	json_t *vm = json_deep_copy(stored), *list = json_array(), *v;
+	size_t i;
+	int n = 0;
+
+	(void)json_object_del(vm, "@next");
+	(void)json_object_del(vm, "@at");
+	(void)json_object_del(vm, "@start");
+	json_array_foreach(volumes, i, v) {
+		char dev[8];
+
+		if (strcmp(str(json_object_get(v, "vm"), "id"),
+		    str(vm, "id")) != 0)
+			continue;
+		(void)snprintf(dev, sizeof(dev), "vd%c", 'a' + n++);
+		(void)json_array_append_new(list, json_pack(
+		    "{s:O,s:O,s:s,s:O,s:O,s:s}", "id",
+		    json_object_get(v, "id"), "name",
+		    json_object_get(v, "name"), "device", dev, "size_bytes",
+		    json_object_get(v, "size_bytes"), "boot",
+		    json_object_get(v, "boot"), "state",
+		    lost_node != NULL ? "alert" : "good"));
+	}
+	set(vm, "volumes", list);
+	return vm;
+}
+
+static json_t *
+node_view(const char *name, const char *id)
+{
+	bool lost = lost_node != NULL && strcmp(lost_node, name) == 0;
+	bool alone = lost_node != NULL && !lost;
+	bool sync = sync_until_ns != 0 && strcmp(name, survivor()) != 0;
+	json_t *n, *mine = json_array(), *vm;
+	size_t i;
+
+	json_array_foreach(vms, i, vm)
+		if (strcmp(str(vm, "node"), name) == 0)
+			(void)json_array_append(mine, json_object_get(vm,
+			    "id"));
+	n = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:{s:s,s:s},s:[s],"
+	    "s:{s:i,s:i,s:i},s:I,s:s,s:o}", "id", id, "name", name, "state",
+	    lost ? "critical" : alone ? "alert" : "good", "activity",
+	    lost ? "lost" : sync ? "syncing" : "running", "primary",
+	    strcmp(survivor(), name) == 0, "role", lost ? "stopped" : alone ?
+	    "alone" : "together", "reason", "code", lost ? "peer-lost" :
+	    alone ? "alone" : "together", "text", lost ?
+	    "no sign of life since it was lost" : alone ?
+	    "runs alone: the other PM is lost" : "both PMs run together",
+	    "addresses", strcmp(name, "node0") == 0 ? "10.77.0.10" :
+	    "10.77.0.11", "cpus", "threads", 4, "cores", 2, "sockets", 1,
+	    "memory_bytes", (json_int_t)(8192 * MIB), "acceleration", "tcg",
+	    "vms", mine);
+	set(n, "versions", json_pack("{s:s,s:s,s:s,s:s}", "avpair",
+	    AV_VERSION, "corosync", "3.1.7", "qemu", "7.2.19", "kernel",
+	    "6.1.0"));
+	set(n, "signs", json_pack("{s:b,s:b,s:[{s:s,s:i},{s:s,s:i}],s:b}",
+	    "corosync", !lost, "agent", !lost, "heartbeats", "link",
+	    "link0", "age_ms", lost ? 90000 : 42, "link", "link1", "age_ms",
+	    lost ? 90000 : 55, "mirror", !lost));
+	set(n, "daemons", json_pack("{s:s}", "corosync", lost ? "down" :
+	    "up"));
+	set(n, "uptime_s", json_integer(86400));
+	set(n, "agent", json_pack("{s:i,s:i,s:i}", "pid", 812, "rss_bytes",
+	    9437184, "uptime_s", 86000));
+	return n;
+}
+
+static json_t *
+resources_view(void)
+{
+	long long cpus = 0, memory = 0, storage = 0;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(vms, i, o)
+		if (strcmp(str(o, "want"), "running") == 0) {
+			cpus += json_integer_value(json_object_get(o,
+			    "vcpus"));
+			memory += json_integer_value(json_object_get(o,
+			    "memory_bytes"));
+		}
+	json_array_foreach(volumes, i, o)
+		storage += json_integer_value(json_object_get(o,
+		    "size_bytes"));
+	return json_pack("{s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I}", "vcpus_total",
+	    4, "vcpus_recommended", 4, "vcpus_limit", 8, "vcpus_used",
+	    (json_int_t)cpus, "memory_total_bytes",
+	    (json_int_t)(7168 * MIB), "memory_used_bytes",
+	    (json_int_t)memory, "storage_total_bytes",
+	    (json_int_t)(51200 * MIB), "storage_used_bytes",
+	    (json_int_t)storage);
+}
+
+static json_t *
+links_view(void)
+{
+	const char *state = lost_node != NULL ? "down" : "up";
+
+	return json_pack("[{s:s,s:s,s:s,s:s,s:s},{s:s,s:s,s:s,s:s,s:s}]",
+	    "name", "link0", "node0", "10.78.0.1", "node1", "10.78.0.2",
+	    "state", state, "role", "private",
+	    "name", "link1", "node0", "10.77.0.10", "node1", "10.77.0.11",
+	    "state", state, "role", "business");
+}
+
+static json_t *
+alert_counts(void)
+{
+	static const char *const sev[] = { "critical", "serious", "minor",
+	    "info" };
+	json_t *counts = json_object(), *a;
+	size_t i, k;
+
+	for (k = 0; k < 4; k++) {
+		int n = 0;
+
+		json_array_foreach(alerts, i, a)
+			n += json_is_true(json_object_get(a, "open")) &&
+			    strcmp(str(a, "severity"), sev[k]) == 0;
+		set(counts, sev[k], json_integer(n));
+	}
+	return counts;
+}
+
+static json_t *
+unit_view(void)
+{
+	bool alone = lost_node != NULL, sync = sync_until_ns != 0;
+	json_t *u = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s},s:i,"
+	    "s:s?,s:s,s:s,s:b}", "id", "unit:o1", "name", "unit", "uuid",
+	    "0b9a8c55-5f0f-4c3b-8a69-0c63f6a2d001", "version", AV_VERSION,
+	    "address", "10.77.0.20", "state", alone ? "alert" : sync ?
+	    "busy" : "good", "activity", alone ? "alone" : sync ? "syncing" :
+	    "running", "reason", "code", alone ? "peer-lost" : sync ?
+	    "syncing" : "together", "text", alone ?
+	    "one PM is lost; the other one runs alone" : sync ?
+	    "a PM came back and is being brought in step" :
+	    "both PMs run and are in step", "generation", alone ? 6 : 5,
+	    "owner", alone ? survivor() : NULL, "primary", survivor(),
+	    "node", node, "syncing", sync);
+
+	set(u, "resources", resources_view());
+	set(u, "arbiter", json_pack("{s:s,s:s,s:s,s:s}", "kind", "etcd",
+	    "state", "ok", "address", "10.77.0.1:2379", "text",
+	    "answers in 2 ms"));
+	set(u, "links", links_view());
+	set(u, "alerts", alert_counts());
+	set(u, "timings", json_pack("{s:i,s:i}", "heartbeat_ms", 100,
+	    "silence_ms", 600));
+	set(u, "last_failover", alone ? json_pack(
+	    "{s:s,s:i,s:i,s:i,s:[s]}", "at_utc", now_utc(), "detected_ms",
+	    640, "claimed_ms", 702, "started_ms", 1310, "vms", "vm:o20") :
+	    json_null());
+	return u;
+}
+
+static void
+alert_open(const char *code, const char *sev, const char *object,
+    const char *text, const char *cause, const char *step)
+{
+	char id[32];
+
+	(void)snprintf(id, sizeof(id), "alert:%zu",
+	    json_array_size(alerts) + 1);
+	(void)json_array_insert_new(alerts, 0, json_pack(
+	    "{s:s,s:s,s:s,s:s,s:s,s:s,s:[s],s:b,s:s,s:n,s:i}", "id", id,
+	    "code", code, "severity", sev, "object", object, "text", text,
+	    "cause", cause, "repair", step, "open", 1, "raised_utc",
+	    now_utc(), "cleared_utc", "count", 1));
+	changed(id);
+}
+
+static void
+alert_clear(const char *code)
+{
+	json_t *a;
+	size_t i;
+
+	json_array_foreach(alerts, i, a)
+		if (strcmp(str(a, "code"), code) == 0 &&
+		    json_is_true(json_object_get(a, "open"))) {
+			set(a, "open", json_false());
+			set(a, "cleared_utc", json_string(now_utc()));
+			changed(str(a, "id"));
+		}
+}
+
+/* --- operations ------------------------------------------------------------------ */
+
+static json_t *
+op_unit_info(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return good(unit_view());
+}
+
+static json_t *
+op_takeover(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return refuse("wrong-state", "this PM may run already", NULL, NULL);
+}
+
+static json_t *
+op_nodes(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return good(json_pack("[o,o]", node_view("node0", "host:o2"),
+	    node_view("node1", "host:o3")));
+}
+
+static json_t *
+op_vms(json_t *args, const json_t *actor)
+{
+	json_t *list = json_array(), *vm;
+	size_t i;
+
+	(void)args;
+	(void)actor;
+	json_array_foreach(vms, i, vm)
+		(void)json_array_append_new(list, vm_view(vm));
+	return good(list);
+}
+
+static json_t *
+op_vm_get(json_t *args, const json_t *actor)
+{
+	json_t *vm = find(vms, str(args, "vm"));
+
+	(void)actor;
+	return vm != NULL ? good(vm_view(vm)) :
+	    refuse_missing("VM", str(args, "vm"));
+}
+
+/* The rules that a page wants to see refused. */
+static json_t *
+create_refusal(const json_t *args)
+{
+	json_int_t vcpus = json_integer_value(json_object_get(args, "vcpus"));
+	json_int_t memory = json_integer_value(json_object_get(args,
+	    "memory_bytes"));
+	const char *name = str(args, "name");
+	json_t *v;
+	size_t i;
+
+	if (*name == '\0' || strlen(name) > 255)
+		return refuse("name-invalid", "the name is empty or too long",
+		    NULL, NULL);
+	if (find(vms, name) != NULL)
+		return refuse("name-exists", "there is a VM of that name",
+		    "name", name);
+	if (vcpus < 1 || vcpus > 8)
+		return refuse("vcpus-out-of-range",
+		    "a VM has 1 to 8 virtual CPUs", NULL, NULL);
+	if (memory < 128 * MIB)
+		return refuse("memory-too-small",
+		    "a VM needs at least 128 MiB", NULL, NULL);
+	if (memory > 4096 * MIB)
+		return refuse("no-memory", "only 4 GiB are free", NULL, NULL);
+	if (json_array_size(json_object_get(args, "volumes")) == 0)
+		return refuse("bad-argument", "a VM needs a volume", NULL,
+		    NULL);
+	json_array_foreach(json_object_get(args, "volumes"), i, v) {
+		json_int_t size = json_integer_value(json_object_get(v,
+		    "size_bytes"));
+		const char *image = str(v, "image");
+
+		if (size < MIB)
+			return refuse("size-invalid",
+			    "a volume has at least 1 MiB", NULL, NULL);
+		if (size > 40960 * MIB)
+			return refuse("no-space", "only 40 GiB are free",
+			    NULL, NULL);
+		if (*image != '\0' && strcmp(image, "small.img") != 0 &&
+		    strcmp(image, "debian-12.img") != 0)
+			return refuse("image-not-found",
+			    "there is no such image", "name", image);
+	}
+	return NULL;
+}
+
+static json_t *
+op_vm_create(json_t *args, const json_t *actor)
+{
+	json_t *no = create_refusal(args), *vm, *v;
+	const char *name = str(args, "name");
+	json_int_t vcpus = json_integer_value(json_object_get(args, "vcpus"));
+	char vol[300];
+	size_t i;
+
+	(void)actor;
+	if (no != NULL)
+		return no;
+	if (json_is_true(json_object_get(args, "dry_run")))
+		return good(json_pack("{s:n,s:s,s:[]}", "id", "name", name,
+		    "warnings"));
+	vm = vm_new(name, str(args, "os"), (int)vcpus, json_integer_value(
+	    json_object_get(args, "memory_bytes")));
+	set(vm, "description", json_string(str(args, "description")));
+	if (json_is_string(json_object_get(args, "preferred")))
+		set(vm, "preferred", json_string(str(args, "preferred")));
+	json_array_foreach(json_object_get(args, "volumes"), i, v) {
+		(void)snprintf(vol, sizeof(vol), "%s-%zu", name, i);
+		(void)volume_new(*str(v, "name") != '\0' ? str(v, "name") :
+		    i == 0 ? (snprintf(vol, sizeof(vol), "%s-boot", name),
+		    vol) : vol, json_integer_value(json_object_get(v,
+		    "size_bytes")), str(vm, "id"), name, i == 0);
+	}
+	vm_activity(vm, "installing");
+	set(vm, "progress_percent", json_integer(0));
+	set(vm, "@start", json_boolean(json_is_true(json_object_get(args,
+	    "start"))));
+	vm_later(vm, "stopped");
+	if (vcpus > 4)
+		return good(json_pack("{s:O,s:s,s:[{s:s,s:s}]}", "id",
+		    json_object_get(vm, "id"), "name", name, "warnings",
+		    "code", "vcpus-above-recommended", "text",
+		    "more virtual CPUs than recommended"));
+	return good(json_pack("{s:O,s:s,s:[]}", "id", json_object_get(vm,
+	    "id"), "name", name, "warnings"));
+}
+
+/* Finds the VM of 'args' in one of the states; NULL and *ret_no otherwise. */
+static json_t *
+vm_in(json_t *args, const char *states, json_t **ret_no)
+{
+	json_t *vm = find(vms, str(args, "vm"));
+
+	*ret_no = NULL;
+	if (vm == NULL)
+		*ret_no = refuse_missing("VM", str(args, "vm"));
+	else if (strstr(states, str(vm, "activity")) == NULL)
+		*ret_no = refuse("wrong-state",
+		    "the VM isn't in a state for this", "name",
+		    str(vm, "name"));
+	return *ret_no == NULL ? vm : NULL;
+}
+
+static json_t *
+op_vm_go(json_t *args, const char *states, const char *want,
+    const char *now, const char *then)
+{
+	json_t *no, *vm = vm_in(args, states, &no);
+
+	if (vm == NULL)
+		return no;
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		set(vm, "want", json_string(want));
+		vm_activity(vm, now);
+		if (then != NULL)
+			vm_later(vm, then);
+	}
+	return good(json_pack("{s:O,s:O}", "id", json_object_get(vm, "id"),
+	    "name", json_object_get(vm, "name")));
+}
+
+static json_t *
+op_vm_start(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return op_vm_go(args, "stopped crashed", "running", "booting",
+	    "running");
+}
+
+static json_t *
+op_vm_shutdown(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return op_vm_go(args, "running booting", "stopped", "stopping",
+	    "stopped");
+}
+
+static json_t *
+op_vm_poweroff(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return op_vm_go(args, "running booting stopping paused", "stopped",
+	    "stopped", NULL);
+}
+
+static json_t *
+op_vm_rename(json_t *args, const json_t *actor)
+{
+	json_t *vm = find(vms, str(args, "vm"));
+	const char *name = str(args, "name");
+
+	(void)actor;
+	if (vm == NULL)
+		return refuse_missing("VM", str(args, "vm"));
+	if (find(vms, name) != NULL && find(vms, name) != vm)
+		return refuse("name-exists", "there is a VM of that name",
+		    "name", name);
+	set(vm, "name", json_string(name));
+	changed(str(vm, "id"));
+	return good(json_pack("{s:O,s:s}", "id", json_object_get(vm, "id"),
+	    "name", name));
+}
+
+static bool
+listed(const json_t *list, const char *word)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (strcmp(json_string_value(v) != NULL ?
+		    json_string_value(v) : "", word) == 0)
+			return true;
+	return false;
+}
+
+static json_t *
+op_vm_delete(json_t *args, const json_t *actor)
+{
+	json_t *no, *vm = vm_in(args, "stopped crashed", &no), *v, *keep;
+	char id[32];
+	size_t i;
+
+	(void)actor;
+	if (vm == NULL)
+		return no;
+	if (json_is_true(json_object_get(args, "dry_run")))
+		return good(json_object());
+	keep = json_object_get(args, "keep_volumes");
+	for (i = json_array_size(volumes); i-- > 0; ) {
+		v = json_array_get(volumes, i);
+		if (strcmp(str(json_object_get(v, "vm"), "id"),
+		    str(vm, "id")) != 0)
+			continue;
+		if (listed(keep, str(v, "id")))
+			set(v, "vm", json_null());
+		else
+			(void)json_array_remove(volumes, i);
+	}
+	(void)snprintf(id, sizeof(id), "%s", str(vm, "id"));
+	for (i = json_array_size(vms); i-- > 0; )
+		if (json_array_get(vms, i) == vm)
+			(void)json_array_remove(vms, i);
+	changed(id);
+	return good(json_pack("{s:s}", "id", id));
+}
+
+static json_t *
+op_vm_vnc(json_t *args, const json_t *actor)
+{
+	json_t *no, *vm = vm_in(args, "running booting stopping", &no);
+
+	(void)actor;
+	if (vm == NULL)
+		return no;
+	if (strcmp(str(vm, "node"), node) != 0)
+		return good(json_pack("{s:b,s:O}", "local", 0, "node",
+		    json_object_get(vm, "node")));
+	if (vnc_path == NULL)
+		return refuse("wrong-state", "the VM has no screen", NULL,
+		    NULL);
+	return good(json_pack("{s:b,s:s}", "local", 1, "path", vnc_path));
+}
+
+static json_t *
+op_volumes(json_t *args, const json_t *actor)
+{
+	json_t *list = json_array(), *v;
+	size_t i;
+
+	(void)args;
+	(void)actor;
+	json_array_foreach(volumes, i, v)
+		(void)json_array_append_new(list, volume_view(v));
+	return good(list);
+}
+
+static json_t *
+op_volume_delete(json_t *args, const json_t *actor)
+{
+	json_t *v = find(volumes, str(args, "volume"));
+	char id[32];
+	size_t i;
+
+	(void)actor;
+	if (v == NULL)
+		return refuse_missing("volume", str(args, "volume"));
+	if (!json_is_null(json_object_get(v, "vm")))
+		return refuse("volume-in-use", "the volume belongs to a VM",
+		    "name", str(v, "name"));
+	(void)snprintf(id, sizeof(id), "%s", str(v, "id"));
+	for (i = json_array_size(volumes); i-- > 0; )
+		if (json_array_get(volumes, i) == v)
+			(void)json_array_remove(volumes, i);
+	changed(id);
+	return good(json_pack("{s:s}", "id", id));
+}
+
+static json_t *
+op_networks(json_t *args, const json_t *actor)
+{
+	json_t *ids = json_array(), *vm;
+	size_t i;
+
+	(void)args;
+	(void)actor;
+	json_array_foreach(vms, i, vm)
+		(void)json_array_append(ids, json_object_get(vm, "id"));
+	return good(json_pack("[{s:s,s:s,s:s,s:s,s:i,s:[{s:s,s:s,s:s},"
+	    "{s:s,s:s,s:s}],s:o,s:s}]", "id", "sharednetwork:o4", "name",
+	    "net0", "role", "business", "bridge", "br-net0", "mtu", 1500,
+	    "ports", "node", "node0", "interface", "lan0", "link", "up",
+	    "node", "node1", "interface", "lan0", "link", lost_node != NULL ?
+	    "unknown" : "up", "vms", ids, "state", lost_node != NULL ?
+	    "alert" : "good"));
+}
+
+static json_t *
+op_storage(json_t *args, const json_t *actor)
+{
+	json_t *ids = json_array(), *v;
+	long long used = 0;
+	size_t i;
+
+	(void)args;
+	(void)actor;
+	json_array_foreach(volumes, i, v) {
+		used += json_integer_value(json_object_get(v, "size_bytes"));
+		(void)json_array_append(ids, json_object_get(v, "id"));
+	}
+	return good(json_pack("[{s:s,s:s,s:I,s:I,s:I,s:o,s:s}]", "id",
+	    "storagegroup:o5", "name", "default", "size_bytes",
+	    (json_int_t)(51200 * MIB), "used_bytes", (json_int_t)used,
+	    "free_bytes", (json_int_t)(51200 * MIB - used), "volumes", ids,
+	    "state", "good"));
+}
+
+static json_t *
+op_images(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return good(json_pack("[{s:s,s:I,s:s},{s:s,s:I,s:s}]", "name",
+	    "small.img", "size_bytes", (json_int_t)(96 * MIB), "node",
+	    "node0", "name", "debian-12.img", "size_bytes",
+	    (json_int_t)(2048 * MIB), "node", "node0"));
+}
+
+static json_t *
+op_alerts(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return good(json_deep_copy(alerts));
+}
+
+static json_t *
+op_audit(json_t *args, const json_t *actor)
+{
+	json_t *limit = json_object_get(args, "limit"), *list = json_array();
+	json_t *before = json_object_get(args, "before"), *a;
+	json_int_t n = limit != NULL ? json_integer_value(limit) : 100;
+	size_t i;
+
+	(void)actor;
+	json_array_foreach(audit, i, a) {
+		long long no = strtoll(str(a, "id") + 6, NULL, 10);
+
+		if (before != NULL && no >= json_integer_value(before))
+			continue;
+		if (n-- <= 0)
+			break;
+		(void)json_array_append(list, a);
+	}
+	return good(list);
+}
+
+static json_t *
+op_audit_add(json_t *args, const json_t *actor)
+{
+	audit_line(actor, str(args, "action"), str(args, "object"),
+	    str(args, "result"), str(args, "detail"));
+	return good(json_object());
+}
+
+static json_t *
+op_users(json_t *args, const json_t *actor)
+{
+	json_t *list = json_deep_copy(users), *u;
+	size_t i;
+
+	(void)args;
+	(void)actor;
+	json_array_foreach(list, i, u)
+		(void)json_object_del(u, "hash");
+	return good(list);
+}
+
+static json_t *
+op_user_get(json_t *args, const json_t *actor)
+{
+	json_t *u = find(users, str(args, "name"));
+
+	(void)actor;
+	return u != NULL ? good(json_deep_copy(u)) :
+	    refuse_missing("user", str(args, "name"));
+}
+
+static json_t *
+op_password(json_t *args, const json_t *actor)
+{
+	json_t *u = find(users, str(args, "user"));
+
+	(void)actor;
+	if (u == NULL)
+		return refuse_missing("user", str(args, "user"));
+	set(u, "hash", json_string(str(args, "hash")));
+	return good(json_object());
+}
+
+static json_t *
+op_node_lost(json_t *args, const json_t *actor)
+{
+	const char *name = str(args, "node");
+	json_t *vm;
+	size_t i;
+
+	(void)actor;
+	if (*name != '\0' && strcmp(name, "node0") != 0 &&
+	    strcmp(name, "node1") != 0)
+		return refuse_missing("node", name);
+	sync_until_ns = 0;
+	if (*name == '\0') {
+		if (lost_node != NULL)
+			sync_until_ns = av_clock_ns() + 3 * step_ns;
+		lost_node = NULL;
+		alert_clear("node-lost");
+	} else {
+		lost_node = strcmp(name, "node0") == 0 ? "node0" : "node1";
+		alert_open("node-lost", "critical", strcmp(name, "node0") == 0 ?
+		    "host:o2" : "host:o3", "A PM is lost",
+		    "It gives no sign of life on any link",
+		    "Check its power and its cables; it rejoins by itself");
+	}
+	json_array_foreach(vms, i, vm) {
+		if (lost_node != NULL && strcmp(str(vm, "node"), lost_node) ==
+		    0) {
+			set(vm, "node", json_string(survivor()));
+			vm_activity(vm, "booting");
+			vm_later(vm, "running");
+		} else {
+			vm_activity(vm, str(vm, "activity"));
+		}
+	}
+	changed("host:o2");
+	changed("host:o3");
+	return good(json_object());
+}
+
+static json_t *
+op_hang(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	return NULL;
+}
+
+static json_t *
+op_exit(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	exit(0);
+}
+
+/* Args: "key:type" each; types s text, i number, b flag, a array, o object, n text or
+ * null; '?' = may be left out. */
+static const struct op {
+	const char	*name;
+	json_t		*(*run)(json_t *args, const json_t *actor);
+	int		 role;		/* 1 read-only .. 4 administrator */
+	bool		 changing;
+	const char	*args[12];
+} ops[] = {
+	{ "unit.info", op_unit_info, 1, false, { NULL } },
+	{ "unit.takeover", op_takeover, 4, true, { "confirm:b",
+	  "dry_run:b?" } },
+	{ "node.list", op_nodes, 1, false, { NULL } },
+	{ "vm.list", op_vms, 1, false, { NULL } },
+	{ "vm.get", op_vm_get, 1, false, { "vm:s" } },
+	{ "vm.create", op_vm_create, 2, true, { "name:s", "description:s?",
+	  "os:s", "vcpus:i", "memory_bytes:i", "volumes:a", "networks:a?",
+	  "preferred:n?", "start:b?", "bits64:b?", "dry_run:b?" } },
+	{ "vm.rename", op_vm_rename, 2, true, { "vm:s", "name:s",
+	  "dry_run:b?" } },
+	{ "vm.start", op_vm_start, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.shutdown", op_vm_shutdown, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.poweroff", op_vm_poweroff, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.delete", op_vm_delete, 2, true, { "vm:s", "keep_volumes:a?",
+	  "dry_run:b?" } },
+	{ "vm.vnc", op_vm_vnc, 2, false, { "vm:s" } },
+	{ "volume.list", op_volumes, 1, false, { NULL } },
+	{ "volume.delete", op_volume_delete, 2, true, { "volume:s",
+	  "dry_run:b?" } },
+	{ "network.list", op_networks, 1, false, { NULL } },
+	{ "storage-group.list", op_storage, 1, false, { NULL } },
+	{ "image.list", op_images, 1, false, { NULL } },
+	{ "alert.list", op_alerts, 1, false, { NULL } },
+	{ "audit.list", op_audit, 1, false, { "limit:i?", "before:i?" } },
+	{ "audit.add", op_audit_add, 0, false, { "action:s", "object:n",
+	  "result:s", "detail:s" } },
+	{ "user.list", op_users, 4, false, { NULL } },
+	{ "user.get", op_user_get, 0, false, { "name:s" } },
+	{ "user.set-password", op_password, 1, true, { "user:s", "hash:s",
+	  "dry_run:b?" } },
+	{ "test.node-lost", op_node_lost, 0, false, { "node:n" } },
+	{ "test.hang", op_hang, 0, false, { NULL } },
+	{ "test.exit", op_exit, 0, false, { NULL } },
+};
+
+/* --- requests ------------------------------------------------------------------ */
+
+static bool
+type_ok(const json_t *v, char type)
+{
+	switch (type) {
+	case 's':
+		return json_is_string(v);
+	case 'n':
+		return json_is_string(v) || json_is_null(v);
+	case 'i':
+		return json_is_integer(v);
+	case 'b':
+		return json_is_boolean(v);
+	case 'a':
+		return json_is_array(v);
+	default:
+		return false;
+	}
+}
+
+static json_t *
+args_refusal(const struct op *op, json_t *args)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	json_object_foreach(args, key, v) {
+		const char *spec = NULL;
+		size_t n = strlen(key);
+
+		for (i = 0; i < ARRAY_SIZE(op->args); i++)
+			if (op->args[i] != NULL && strncmp(op->args[i], key,
+			    n) == 0 && op->args[i][n] == ':')
+				spec = op->args[i] + n + 1;
+		if (spec == NULL)
+			return refuse("bad-argument", "unknown argument",
+			    "key", key);
+		if (!type_ok(v, *spec))
+			return refuse("bad-argument",
+			    "argument of a wrong type", "key", key);
+	}
+	for (i = 0; i < ARRAY_SIZE(op->args) && op->args[i] != NULL; i++) {
+		size_t n = strcspn(op->args[i], ":");
+
+		if (op->args[i][n + 2] != '?' && json_object_getn(args,
+		    op->args[i], n) == NULL)
+			return refuse("bad-argument", "an argument is missing",
+			    "key", op->args[i]);
+	}
+	return NULL;
+}
+
+static int
+role_no(const char *role)
+{
+	static const char *const roles[] = { "none", "read-only",
+	    "vm-manager", "platform-manager", "administrator" };
+	int i;
+
+	for (i = 4; i > 0; i--)
+		if (strcmp(roles[i], role) == 0)
+			break;
+	return i;
+}
+
+static json_t *
+request_run(const char *name, json_t *args, const json_t *actor)
+{
+	const struct op *op = NULL;
+	json_t *reply;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (strcmp(ops[i].name, name) == 0)
+			op = &ops[i];
+	if (op == NULL)
+		return refuse("bad-argument", "unknown operation", "op", name);
+	if (*str(actor, "user") == '\0' || *str(actor, "origin") == '\0' ||
+	    *str(actor, "via") == '\0')
+		return refuse("bad-request", "the actor is incomplete", NULL,
+		    NULL);
+	if (role_no(str(actor, "role")) < op->role)
+		return refuse("forbidden", "the role may not do this", NULL,
+		    NULL);
+	reply = args_refusal(op, args);
+	if (reply == NULL)
+		reply = op->run(args, actor);
+	if (op->changing && reply != NULL)
+		audit_line(actor, name, *str(args, "vm") != '\0' ?
+		    str(args, "vm") : str(args, "name"), json_is_true(
+		    json_object_get(reply, "ok")) ? "ok" : "refused",
+		    str(json_object_get(reply, "error"), "text"));
+	return reply;
+}
+
+static void
+request_take(struct client *c, json_t *msg)
+{
+	AUTO_JSON json_t *reply = NULL;
+	json_t *args = json_object_get(msg, "args");
+
+	if (strcmp(str(msg, "op"), "event.subscribe") == 0) {
+		c->subscribed = true;
+		reply = good(json_object());
+	} else if (!json_is_object(args) || !json_is_integer(
+	    json_object_get(msg, "id"))) {
+		reply = refuse("bad-request", "no args or no id", NULL, NULL);
+	} else {
+		reply = request_run(str(msg, "op"), args,
+		    json_object_get(msg, "actor"));
+	}
+	if (reply == NULL || c->fd < 0)
+		return;
+	(void)json_object_set(reply, "id", json_object_get(msg, "id"));
+	if (av_frame_send(c->fd, reply) < 0)
+		client_drop(c);
+}
+
+static void
+client_read(struct client *c)
+{
+	json_t *msg;
+
+	if (av_frame_fill(&c->fr, c->fd) <= 0) {
+		client_drop(c);
+		return;
+	}
+	while (c->fd >= 0 && av_frame_next(&c->fr, &msg) == 0) {
+		request_take(c, msg);
+		json_decref(msg);
+	}
+}
+
+/* --- time ---------------------------------------------------------------------- */
+
+static void
+vm_tick(json_t *vm, uint64_t now_ns)
+{
+	json_t *at = json_object_get(vm, "@at");
+	json_t *next;
+	bool start;
+
+	if (at == NULL || (uint64_t)json_integer_value(at) > now_ns)
+		return;
+	if (strcmp(str(vm, "activity"), "installing") == 0) {
+		json_int_t done = json_integer_value(json_object_get(vm,
+		    "progress_percent"));
+
+		if (done < 100) {
+			set(vm, "progress_percent", json_integer(done + 25));
+			set(vm, "@at", json_integer((json_int_t)(now_ns +
+			    step_ns / 4)));
+			changed(str(vm, "id"));
+			return;
+		}
+		set(vm, "progress_percent", json_null());
+	}
+	next = json_incref(json_object_get(vm, "@next"));
+	start = json_is_true(json_object_get(vm, "@start"));
+	(void)json_object_del(vm, "@next");
+	(void)json_object_del(vm, "@at");
+	(void)json_object_del(vm, "@start");
+	if (start) {
+		set(vm, "want", json_string("running"));
+		vm_activity(vm, "booting");
+		vm_later(vm, "running");
+	} else {
+		vm_activity(vm, json_string_value(next));
+	}
+	json_decref(next);
+}
+
+static void
+tick(void)
+{
+	uint64_t now_ns = av_clock_ns();
+	json_t *vm;
+	size_t i;
+
+	json_array_foreach(vms, i, vm)
+		vm_tick(vm, now_ns);
+	if (sync_until_ns != 0 && now_ns > sync_until_ns) {
+		sync_until_ns = 0;
+		changed("host:o3");
+	}
+}
+
+/* --- start ------------------------------------------------------------------------ */
+
+static void
+users_make(void)
+{
+	static const char *const all[][4] = {
+		{ "admin", "administrator", "The administrator", "en" },
+		{ "operator", "vm-manager", "VM manager", "ja" },
+		{ "viewer", "read-only", "Only looks", "en" },
+	};
+	struct crypt_data *cd = calloc(1, sizeof(*cd));
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE], id[64];
+	const char *hash;
+	size_t i;
+
+	if (cd == NULL || crypt_gensalt_rn("$y$", 1, NULL, 0, setting,
+	    sizeof(setting)) == NULL)
+		abort();
+	hash = crypt_r(PASSWORD, setting, cd);
+	users = json_array();
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		(void)snprintf(id, sizeof(id), "user:%s", all[i][0]);
+		(void)json_array_append_new(users, json_pack(
+		    "{s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "id", id, "name",
+		    all[i][0], "role", all[i][1], "real_name", all[i][2],
+		    "language", all[i][3], "created_utc", now_utc(), "hash",
+		    hash));
+	}
+	free(cd);
+}
+
+static void
+world_make(void)
+{
+	json_t *vm;
+
+	vms = json_array();
+	volumes = json_array();
+	alerts = json_array();
+	audit = json_array();
+	users_make();
+	vm = vm_new("web", "linux", 1, 256 * MIB);
+	(void)volume_new("web-boot", 512 * MIB, str(vm, "id"), "web", true);
+	set(vm, "want", json_string("running"));
+	set(vm, "preferred", json_string("node0"));
+	vm_activity(vm, "running");
+	vm = vm_new("受注システム", "windows", 2, 1024 * MIB);
+	(void)volume_new("受注システム-boot", 10240 * MIB, str(vm, "id"),
+	    "受注システム", true);
+	(void)volume_new("受注データ", 4096 * MIB, str(vm, "id"),
+	    "受注システム", false);
+	set(vm, "want", json_string("running"));
+	set(vm, "preferred", json_string("node1"));
+	vm_activity(vm, "running");
+	vm = vm_new("test", "other", 1, 128 * MIB);
+	(void)volume_new("test-boot", 64 * MIB, str(vm, "id"), "test", true);
+	alert_open("vcpus-above-recommended", "info", "unit:o1",
+	    "More virtual CPUs are used than recommended",
+	    "VMs together have more virtual CPUs than the PMs have threads",
+	    "Give a VM fewer virtual CPUs");
+	alert_open("clock-differs", "minor", "host:o3",
+	    "The clocks of the PMs differ by 3 s",
+	    "node1 has no time server", "Set a time server for both PMs");
+}
+
+static int
+socket_open(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(path) >= sizeof(sun.sun_path))
+		return -1;
+	memcpy(sun.sun_path, path, strlen(path));
+	(void)unlink(path);
+	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+	    listen(fd, 16) < 0)
+		return -1;
+	return fd;
+}
+
+static void
+client_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	size_t i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (clients[i].fd < 0) {
+			clients[i] = (struct client){ .fd = fd };
+			return;
+		}
+	(void)close(fd);
+}
+
+static void
+serve(int listener)
+{
+	for (;;) {
+		struct pollfd p[CLIENTS_MAX + 1];
+		size_t i;
+
+		for (i = 0; i < CLIENTS_MAX; i++)
+			p[i] = (struct pollfd){ .fd = clients[i].fd,
+			    .events = POLLIN };
+		p[i] = (struct pollfd){ .fd = listener, .events = POLLIN };
+		if (poll(p, CLIENTS_MAX + 1, step_ns > 100 * AV_NS_PER_MS ?
+		    100 : 10) < 0 && errno != EINTR)
+			return;
+		tick();
+		for (i = 0; i < CLIENTS_MAX; i++)
+			if (p[i].revents != 0 && clients[i].fd == p[i].fd)
+				client_read(&clients[i]);
+		if (p[i].revents != 0)
+			client_accept(listener);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	int i, fd;
+
+	for (i = 2; i < argc; i++)
+		if (strcmp(argv[i], "--fast") == 0)
+			step_ns = 50 * AV_NS_PER_MS;
+		else if (strcmp(argv[i], "--node") == 0 && i + 1 < argc)
+			node = argv[++i];
+		else if (strcmp(argv[i], "--vnc") == 0 && i + 1 < argc)
+			vnc_path = argv[++i];
+		else
+			argc = 0;
+	if (argc < 2) {
+		fprintf(stderr, "usage: fake-agent SOCKET [--node NAME] "
+		    "[--vnc PATH] [--fast]\n");
+		return 2;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < CLIENTS_MAX; i++)
+		clients[i].fd = -1;
+	world_make();
+	fd = socket_open(argv[1]);
+	if (fd < 0) {
+		perror(argv[1]);
+		return 1;
+	}
+	serve(fd);
+	return 1;
+}
