@@ -18,3 +18,6 @@ $(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(VMM_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
 UNIT_TESTS += $(VMM_TESTS)
+
+# the guests of deploy/guest belong to who runs guests
+include deploy/guest/guest.mk
