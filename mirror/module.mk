@@ -18,3 +18,10 @@ $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 	  -Wl,--version-script=mirror/replica/plugin.map -o $@ \
 	  $(filter %.o,$^) $(filter %.a,$^) -lnbd $(BASE_LDLIBS)
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
+
+MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
+$(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) \
+	$(BASE_LIBS)
+	$(LINK)
+$(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+UNIT_TESTS += $(MIRROR_TESTS)

@@ -1,0 +1,481 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/mirror/test_pair.c - two mirror servers against each other
+ */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libnbd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "tests/test.h"
+#include "tests/unit/mirror/pair.h"
+
+static bool
+writes_held(struct pair *p)
+{
+	return pair_st(p, 0)->conn == MIRROR_HELD &&
+	    pair_st(p, 0)->held_requests > 0;
+}
+
+static bool
+both_in_step(struct pair *p)
+{
+	return (pair_st(p, 0)->conn == MIRROR_CONNECTED ||
+	    pair_st(p, 1)->conn == MIRROR_CONNECTED) &&
+	    pair_st(p, 0)->disk == MIRROR_DISK_UPTODATE &&
+	    pair_st(p, 1)->disk == MIRROR_DISK_UPTODATE &&
+	    pair_st(p, 0)->gi.current == pair_st(p, 1)->gi.current &&
+	    pair_st(p, 0)->gi.bitmap == 0 && pair_st(p, 1)->gi.bitmap == 0 &&
+	    pair_st(p, 0)->conn != MIRROR_RESYNC_SOURCE &&
+	    pair_st(p, 1)->conn != MIRROR_RESYNC_SOURCE;
+}
+
+TEST(writes_reach_both_legs)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { .limit = 200 };
+
+	CHECK(p != NULL);
+	CHECK(pair_equal(p) == 1);
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 200) == 0);
+	guest_stop(&g);
+	CHECK(!g.failed);
+	CHECK_EQ(guest_check(&g, 0), 0);
+	CHECK_EQ(pair_equal(p), 1);
+	CHECK(pair_st(p, 0)->peer_disk == MIRROR_DISK_UPTODATE);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+TEST(overlapping_writes_leave_equal_legs)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[4];
+	int i;
+
+	CHECK(p != NULL);
+	for (i = 0; i < 4; i++) {
+		g[i] = (struct guest){ .limit = 150, .overlap = true };
+		CHECK(guest_start(&g[i], p, 0, 0, 64) == 0);
+		g[i].seed += (uint64_t)i * 99991;
+	}
+	for (i = 0; i < 4; i++) {
+		CHECK(guest_wait_acked(&g[i], 150) == 0 || g[i].over);
+		guest_stop(&g[i]);
+		CHECK(!g[i].failed);
+		guest_dispose(&g[i]);
+	}
+	CHECK_EQ(pair_equal(p), 1);
+	pair_free(p);
+	return 0;
+}
+
+TEST(secondary_killed_alone_then_resync)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+	size_t before;
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 50) == 0);
+	CHECK(pair_kill_wait_down(p, 1) == 0);
+	CHECK(pair_wait(p, writes_held) == 0);
+	before = g.acked;
+	CHECK(!g.failed);
+	CHECK_EQ(pair_alone(p, 0, 2), 0);
+	CHECK(guest_wait_acked(&g, 50) == 0);
+	CHECK(g.acked > before);
+	CHECK_EQ(pair_st(p, 0)->gen, 2);
+	CHECK(pair_st(p, 0)->peer_outdated);
+	CHECK(pair_st(p, 0)->gi.bitmap != 0);
+	CHECK(pair_restart(p, 1) == 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK(guest_wait_acked(&g, 20) == 0);
+	guest_stop(&g);
+	CHECK(!g.failed);
+	/* the guest wrote in 1 MiB of 16; the rest was not copied */
+	CHECK(pair_st(p, 0)->resync_total_bytes > 0);
+	CHECK(pair_st(p, 0)->resync_total_bytes <= 1u << 20);
+	CHECK(pair_st(p, 0)->resync_copied_bytes <= 1u << 20);
+	CHECK_EQ(pair_st(p, 1)->gen, 2);
+	CHECK(!pair_st(p, 0)->peer_outdated);
+	CHECK_EQ(guest_check(&g, 0), 0);
+	CHECK_EQ(pair_equal(p), 1);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+TEST(primary_killed_other_takes_over)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[3] = { { 0 } }, g2 = { .limit = 60 };
+	int i;
+
+	CHECK(p != NULL);
+	for (i = 0; i < 3; i++)
+		CHECK(guest_start(&g[i], p, 0, (size_t)i * 256, 256) == 0);
+	CHECK(guest_wait_acked(&g[0], 60) == 0);
+	CHECK(pair_kill_wait_down(p, 0) == 0);
+	for (i = 0; i < 3; i++)
+		guest_stop(&g[i]);
+	CHECK_EQ(pair_primary(p, 1, true, 2, NULL), 0);
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(guest_check(&g[i], 1), 0);
+	CHECK(guest_start(&g2, p, 1, 1024, 128) == 0);
+	CHECK(guest_wait_acked(&g2, 60) == 0);
+	CHECK(pair_restart(p, 0) == 0);
+	CHECK(pair_st(p, 0)->crashed_primary);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	guest_stop(&g2);
+	CHECK_EQ(pair_equal(p), 1);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(guest_check(&g[i], 1), 0);
+		guest_dispose(&g[i]);
+	}
+	CHECK_EQ(guest_check(&g2, 1), 0);
+	guest_dispose(&g2);
+	pair_free(p);
+	return 0;
+}
+
+TEST(silent_peer_comes_back)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+	size_t held_at;
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 30) == 0);
+	pair_signal(p, 1, SIGSTOP);
+	CHECK(pair_wait(p, writes_held) == 0);
+	held_at = g.acked;
+	CHECK_EQ(g.acked, held_at);
+	pair_signal(p, 1, SIGCONT);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK(guest_wait_acked(&g, 30) == 0);
+	guest_stop(&g);
+	CHECK(!g.failed);
+	CHECK_EQ(guest_check(&g, 0), 0);
+	CHECK_EQ(pair_equal(p), 1);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+TEST(disconnected_and_connected_again)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
+	CHECK(guest_wait_acked(&g, 10) == 0);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
+	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK(guest_wait_acked(&g, 10) == 0);
+	guest_stop(&g);
+	CHECK(!g.failed);
+	CHECK_EQ(pair_equal(p), 1);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+TEST(held_writes_fail_when_demoted)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
+	CHECK(guest_wait_acked(&g, 10) == 0);
+	CHECK(pair_kill_wait_down(p, 1) == 0);
+	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(!g.failed);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
+	guest_stop(&g);
+	CHECK(g.failed);
+	CHECK(pair_restart(p, 1) == 0);
+	/* the other way round now; what may differ is copied to node 0 */
+	CHECK_EQ(pair_primary(p, 1, false, 0, NULL), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(guest_check(&g, 1), 0);
+	CHECK_EQ(pair_equal(p), 1);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+static bool
+split_seen(struct pair *p)
+{
+	return pair_st(p, 0)->conn == MIRROR_SPLIT;
+}
+
+TEST(split_overwrites_nothing)
+{
+	struct pair *p = pair_new_connected();
+	struct guest a = { .limit = 20 }, b = { .limit = 20 };
+
+	CHECK(p != NULL);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
+	CHECK_EQ(pair_alone(p, 0, 2), 0);
+	CHECK(guest_start(&a, p, 0, 0, 64) == 0);
+	CHECK(guest_wait_acked(&a, 20) == 0);
+	guest_stop(&a);
+	CHECK_EQ(pair_primary(p, 1, true, 2, NULL), 0);
+	CHECK(guest_start(&b, p, 1, 64, 64) == 0);
+	CHECK(guest_wait_acked(&b, 20) == 0);
+	guest_stop(&b);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_SECONDARY), 0);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
+	CHECK(pair_wait(p, split_seen) == 0);
+	CHECK_STR(pair_st(p, 0)->error_code, "split");
+	CHECK_EQ(pair_equal(p), 0);
+	CHECK_EQ(guest_check(&a, 0), 0);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
+	CHECK_EQ(pair_primary(p, 1, true, 3, NULL), 0);
+	CHECK_EQ(guest_check(&b, 1), 0);
+	guest_dispose(&a);
+	guest_dispose(&b);
+	pair_free(p);
+	return 0;
+}
+
+static bool
+peer_refuses(struct pair *p)
+{
+	return strcmp(pair_st(p, 0)->error_code, "both-primary") == 0;
+}
+
+TEST(stale_primary_is_shut_out)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+	uint32_t *d[2];
+	size_t n, acked;
+	int same;
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 20) == 0);
+	pair_signal(p, 0, SIGSTOP);		/* hangs, isn't dead */
+	CHECK_EQ(pair_primary(p, 1, true, 2, NULL), 0);
+	acked = g.acked;
+	d[0] = pair_digests(p, 1, &n);
+	pair_signal(p, 0, SIGCONT);
+	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, peer_refuses) == 0);
+	d[1] = pair_digests(p, 1, &n);
+	CHECK(d[0] != NULL && d[1] != NULL);
+	same = memcmp(d[0], d[1], n * sizeof(*d[0]));
+	CHECK_EQ(same, 0);
+	CHECK(g.acked <= acked + 1);	/* one answer may have been on its way */
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
+	guest_stop(&g);
+	CHECK_EQ(guest_check(&g, 1), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_equal(p), 1);
+	free(d[0]);
+	free(d[1]);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+static int
+connect_tcp(struct pair *p, int tls, const char *psk_file, const char *export)
+{
+	struct nbd_handle *h = nbd_create();
+	char port[16];
+	int r;
+
+	(void)snprintf(port, sizeof(port), "%u", p->port[1]);
+	(void)nbd_set_export_name(h, export);
+	(void)nbd_set_tls(h, tls);
+	if (psk_file != NULL) {
+		(void)nbd_set_tls_psk_file(h, psk_file);
+		(void)nbd_set_tls_username(h, "avpair");
+	}
+	r = nbd_connect_tcp(h, "127.0.0.1", port);
+	nbd_close(h);
+	return r;
+}
+
+TEST(strangers_are_refused)
+{
+	static const char wrong[] = "avpair:"
+	    "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff";
+	struct pair *p = pair_new_connected();
+	struct av_err err = { 0 };
+	struct nbd_handle *h;
+	char good[96], bad[96];
+
+	CHECK(p != NULL);
+	(void)snprintf(good, sizeof(good), "%s/psk", p->dir);
+	(void)snprintf(bad, sizeof(bad), "%s/psk2", p->dir);
+	CHECK_EQ(av_file_write(bad, wrong, strlen(wrong), 0600, &err), 0);
+	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "peer") == 0);
+	CHECK(connect_tcp(p, LIBNBD_TLS_DISABLE, NULL, "peer") < 0);
+	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, bad, "peer") < 0);
+	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "front") < 0);
+	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "other") < 0);
+	/* a stranger without a session can't write, even with the key */
+	h = nbd_create();
+	(void)nbd_set_export_name(h, "peer");
+	(void)nbd_set_tls(h, LIBNBD_TLS_REQUIRE);
+	(void)nbd_set_tls_psk_file(h, good);
+	(void)nbd_set_tls_username(h, "avpair");
+	(void)snprintf(bad, sizeof(bad), "%u", p->port[1]);
+	CHECK(nbd_connect_tcp(h, "127.0.0.1", bad) == 0);
+	CHECK(nbd_pwrite(h, "12345678", 8, 0, 0) < 0);
+	CHECK(nbd_pread(h, good, 8, 0, 0) < 0);
+	CHECK(nbd_pwrite(h, bad, 8, (PAIR_SIZE + 4095) / 4096 * 4096, 0) < 0);
+	nbd_close(h);
+	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
+	pair_free(p);
+	return 0;
+}
+
+TEST(second_server_is_refused)
+{
+	struct pair *p = pair_new_connected();
+	char bufs[5][128], run[96];
+	struct mirror_conf c;
+	struct mirror *m = NULL;
+	struct av_err err = { 0 };
+	uint64_t due = av_clock_ns() + PAIR_WAIT_MS * AV_NS_PER_MS;
+
+	CHECK(p != NULL);
+	c = pair_conf(p, 0, bufs);
+	(void)snprintf(run, sizeof(run), "%s/run2", p->dir);
+	c.run_dir = run;
+	c.port = 0;		/* any */
+	CHECK_EQ(mirror_open("replica", &c, p->loop, NULL, NULL, &m, &err),
+	    0);
+	while (mirror_status_peek(m)->server == MIRROR_SERVER_STARTING &&
+	    av_clock_ns() < due)
+		CHECK(sd_event_run(p->loop, 20000) >= 0);
+	CHECK(mirror_status_peek(m)->server == MIRROR_SERVER_DOWN);
+	CHECK_STR(mirror_status_peek(m)->error_code, "volume-in-use");
+	m = mirror_close(m);
+	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
+	pair_free(p);
+	return 0;
+}
+
+TEST(server_outlives_its_owner)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+	int pid;
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
+	CHECK(guest_wait_acked(&g, 10) == 0);
+	pid = p->pid[0];
+	p->m[0] = mirror_close(p->m[0]);
+	CHECK(guest_wait_acked(&g, 20) == 0);
+	CHECK(pair_open(p, 0) == 0);
+	CHECK_EQ(pair_st(p, 0)->pid, pid);
+	CHECK(pair_st(p, 0)->found);
+	CHECK(pair_st(p, 0)->role == MIRROR_PRIMARY);
+	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
+	guest_stop(&g);
+	CHECK(!g.failed);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_STOP), 0);
+	CHECK(pair_st(p, 0)->server == MIRROR_SERVER_DOWN);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+static bool
+target_begun(struct pair *p)
+{
+	return pair_st(p, 1)->disk == MIRROR_DISK_INCONSISTENT &&
+	    pair_st(p, 0)->resync_copied_bytes > 0;
+}
+
+TEST(unfinished_target_isnt_promotable)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { .limit = 400 };
+	char code[32];
+
+	CHECK(p != NULL);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
+	CHECK_EQ(pair_alone(p, 0, 2), 0);
+	CHECK(guest_start(&g, p, 0, 0, 4096) == 0);
+	CHECK(guest_wait_acked(&g, 400) == 0);
+	guest_stop(&g);
+	p->rate_kib_s = 512;
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_RATE), 0);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
+	CHECK(pair_wait(p, target_begun) == 0);
+	CHECK(pair_kill_wait_down(p, 0) == 0);
+	CHECK(pair_primary(p, 1, true, 3, code) < 0);
+	CHECK_STR(code, "not-up-to-date");
+	CHECK(pair_kill_wait_down(p, 1) == 0);
+	CHECK(pair_restart(p, 1) == 0);
+	CHECK(pair_primary(p, 1, true, 3, code) < 0);
+	CHECK_STR(code, "not-up-to-date");
+	/* the source comes back: it goes on where it was */
+	p->rate_kib_s = 0;
+	CHECK(pair_restart(p, 0) == 0);
+	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_RATE), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_equal(p), 1);
+	CHECK_EQ(guest_check(&g, 0), 0);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
+TEST(outdated_leg_isnt_promotable)
+{
+	struct pair *p = pair_new();
+	char code[32];
+
+	CHECK(p != NULL);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_OUTDATE), 0);
+	CHECK(pair_primary(p, 1, true, 3, code) < 0);
+	CHECK_STR(code, "not-up-to-date");
+	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
+	CHECK_EQ(pair_primary(p, 1, false, 0, NULL), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_st(p, 1)->resync_count, 0);
+	pair_free(p);
+	return 0;
+}
+
+TESTS_MAIN(
+	T(writes_reach_both_legs),
+	T(overlapping_writes_leave_equal_legs),
+	T(secondary_killed_alone_then_resync),
+	T(primary_killed_other_takes_over),
+	T(silent_peer_comes_back),
+	T(disconnected_and_connected_again),
+	T(held_writes_fail_when_demoted),
+	T(split_overwrites_nothing),
+	T(stale_primary_is_shut_out),
+	T(strangers_are_refused),
+	T(second_server_is_refused),
+	T(server_outlives_its_owner),
+	T(unfinished_target_isnt_promotable),
+	T(outdated_leg_isnt_promotable),
+)
