@@ -119,7 +119,7 @@ function Remove({ vm, close }) {
 					</select>`}</td></tr>`)}</tbody>
 		</table></div>`}
 		<${Field} label=${t('ask.typeName', { name: vm.name })}>
-			${(p) => html`<input ...${p} type="text" autocomplete="off" spellcheck=${false} value=${typed}
+			${(p) => html`<input ...${p} type="text" autofocus autocomplete="off" spellcheck=${false} value=${typed}
 				onInput=${(e) => setTyped(e.target.value)} />`}
 		<//>
 	<//>`;
@@ -135,7 +135,7 @@ function Rename({ vm, close }) {
 	return html`<${Confirm} close=${close} icon="edit" kind="primary" title=${t('ask.rename', { name: vm.name })}
 		verb=${t('do.rename')} run=${run} why=${name.trim() === '' ? t('why.noName') : null}>
 		<${Field} label=${t('field.name')} hint=${t('hint.name')}>
-			${(p) => html`<input ...${p} type="text" value=${name} autocomplete="off"
+			${(p) => html`<input ...${p} type="text" autofocus value=${name} autocomplete="off"
 				onInput=${(e) => setName(e.target.value)} />`}
 		<//>
 	<//>`;

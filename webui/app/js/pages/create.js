@@ -94,7 +94,7 @@ function Power({ form, set, errors, have }) {
 	const v = Number(form.vcpus);
 	const free = r.memory_total_bytes - r.memory_used_bytes;
 	const rest = r.vcpus_recommended - (r.vcpus_used || 0);
-	const warn = r.vcpus_recommended && v > rest ? t('create.vcpusWarn', { n: Math.max(0, rest), recommended: r.vcpus_recommended }) : null;
+	const warn = !errors.vcpus && r.vcpus_recommended && v > rest ? t('create.vcpusWarn', { n: Math.max(0, rest), recommended: r.vcpus_recommended }) : null;
 	const memory = inBytes(form.memory, form.memoryUnit);
 	return html`<${Field} label=${t('field.vcpus')} error=${errors.vcpus} warn=${warn}
 			hint=${r.vcpus_limit ? t('create.vcpusHint', { used: r.vcpus_used, recommended: r.vcpus_recommended, limit: Math.min(MAX_VCPUS, r.vcpus_limit) }) : null}>

@@ -5,7 +5,7 @@ import { html } from '../lib.js';
 import { t, tn, bytes, number, milliseconds } from '../i18n.js';
 import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
-import { Card, Facts, Loading, Notice, PageHead, Time } from '../ui/parts.js';
+import { Card, commas, Facts, Loading, Notice, PageHead, Time } from '../ui/parts.js';
 import { look, stateWord } from '../ui/state.js';
 import { Picture } from './picture.js';
 import { AlertItem, bySeverity } from './alert.js';
@@ -32,14 +32,23 @@ function Failover({ f, vms }) {
 		return null;
 	const names = (f.vms || []).map((x) => {
 		const vm = vms.find((v) => v.id === x || v.name === x || v.id === x.id);
-		return vm ? html`<a href=${vmPath(vm.id)} key=${vm.id}>${vm.name}</a> ` : `${x.name || x} `;
+		return vm ? html`<a href=${vmPath(vm.id)} key=${vm.id}>${vm.name}</a>` : `${x.name || x}`;
 	});
 	return html`<${Card} title=${t('failover.title')}><${Facts} rows=${[
 		[t('failover.at'), html`<${Time} utc=${f.at_utc} />`],
 		[t('failover.detected'), milliseconds(f.detected_ms)],
 		[t('failover.claimed'), milliseconds(f.claimed_ms)],
 		[t('failover.started'), milliseconds(f.started_ms)],
-		names.length > 0 && [t('failover.vms'), names],
+		names.length > 0 && [t('failover.vms'), commas(names)],
+	]} /><//>`;
+}
+
+function About({ u }) {
+	return html`<${Card} title=${t('unit.title')}><${Facts} rows=${[
+		[t('unit.address'), html`<code>${u.address}</code>`],
+		[t('unit.version'), u.version],
+		[t('unit.answers'), u.node],
+		[t('quorum.title'), u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
 	]} /><//>`;
 }
 
@@ -57,25 +66,18 @@ export function Dashboard() {
 	const open = (alerts.data || []).filter((a) => a.open && a.severity !== 'info').sort(bySeverity);
 	const [tone, icon] = look('unit', u.state, u.activity);
 	const well = u.state === 'good' && open.length === 0;
-	return html`<${PageHead} title=${title} sub=${u.name} />
+	return html`<${PageHead} title=${title} />
 		<div class="stack">
 		<div role="status" class="unit-says"><${Notice} tone=${tone} icon=${icon}>
 			<p><strong>${stateWord('unit', u.state, u.activity)}</strong></p>
 			<p>${u.reason && u.reason.text && !well ? u.reason.text : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
 		<//></div>
 		<${Card}><${Picture} unit=${u} nodes=${nodes.data} vms=${vms.data} volumes=${volumes.data} networks=${networks.data} /><//>
-		<div class="dash-grid">
-			<${Card} title=${t('dashboard.attention')} body=${false}>
-				${open.length === 0 ? html`<div class="empty"><p>${t('dashboard.nothing')}</p></div>`
-					: html`<div class="alert-list" aria-label=${tn('dashboard.open', open.length)} role="group">${open.map((a, i) => html`
-						<${AlertItem} key=${a.id} alert=${a} open=${i < 2} />`)}</div>`}
-			<//>
-			<div><${Resources} r=${u.resources} /><${Failover} f=${u.last_failover} vms=${vms.data} />
-			<${Card} title=${t('unit.title')}><${Facts} rows=${[
-				[t('unit.address'), html`<code>${u.address}</code>`],
-				[t('unit.version'), u.version],
-				[t('unit.answers'), u.node],
-				[t('quorum.title'), u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
-			]} /><//></div>
+		<div class=${open.length > 0 ? 'dash-grid' : ''}>
+			${open.length > 0 && html`<${Card} title=${t('dashboard.attention')} body=${false}>
+				<div class="alert-list" aria-label=${tn('dashboard.open', open.length)} role="group">${open.map((a, i) => html`
+					<${AlertItem} key=${a.id} alert=${a} open=${i < 2} />`)}</div>
+			<//>`}
+			<div class=${open.length > 0 ? '' : 'grid2'}><${Resources} r=${u.resources} /><${Failover} f=${u.last_failover} vms=${vms.data} /><${About} u=${u} /></div>
 		</div></div>`;
 }

@@ -5,7 +5,7 @@ import { html } from '../lib.js';
 import { t, word, bytes, number, duration } from '../i18n.js';
 import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
-import { Card, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
+import { Card, commas, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { State, look } from '../ui/state.js';
 
@@ -18,7 +18,7 @@ function Signs({ signs }) {
 	const rows = [
 		[t('sign.membership'), signs.corosync], [t('sign.agent'), signs.agent], [t('sign.mirror'), signs.mirror],
 	];
-	return html`<ul class="signs">${rows.map(([name, ok]) => html`<li key=${name}>${yesNo(ok, name)}</li>`)}
+	return html`<ul class="signs">${rows.map(([name, ok]) => html`<li key=${name}>${yesNo(ok, `${name}: ${t(ok ? 'sign.seen' : 'sign.missing')}`)}</li>`)}
 		${(signs.heartbeats || []).map((h) => html`<li key=${h.link}><span class="dim">${t('sign.heartbeat', { link: h.link })}</span>
 			<span class="num"> ${h.age_ms === null || h.age_ms === undefined ? '–' : t('time.seconds', { s: number(h.age_ms / 1000, 2) })}</span></li>`)}</ul>`;
 }
@@ -34,14 +34,14 @@ function Node({ node, vms }) {
 		${node.reason && node.reason.text && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${node.reason.text}</p><//>`}
 		<${Facts} rows=${[
 			[t('node.role'), word('role.node', node.role)],
-			[t('menu.vms'), here.length ? here.map((x) => html`<a href=${vmPath(x.id)} key=${x.id}>${x.name}</a> `) : html`<span class="dim">${t('picture.noVms')}</span>`],
-			[t('node.addresses'), (node.addresses || []).map((a) => html`<code key=${a}>${a}</code> `)],
+			[t('menu.vms'), here.length ? commas(here.map((x) => html`<a href=${vmPath(x.id)} key=${x.id}>${x.name}</a>`)) : html`<span class="dim">${t('picture.noVms')}</span>`],
+			[t('node.addresses'), commas((node.addresses || []).map((a) => html`<code key=${a}>${a}</code>`))],
 			[t('node.processors'), node.cpus ? t('node.cpus', { threads: node.cpus.threads, cores: node.cpus.cores, sockets: node.cpus.sockets }) : '–'],
 			[t('field.memory'), bytes(node.memory_bytes)],
 			[t('vm.acceleration'), node.acceleration ? word('acceleration', node.acceleration) : '–'],
 			[t('node.uptime'), node.uptime_s === null || node.uptime_s === undefined ? '–' : duration(node.uptime_s)],
 			[t('node.signs'), html`<${Signs} signs=${node.signs} />`],
-			[t('node.software'), html`<span class="small">${Object.entries(v).filter(([, x]) => x).map(([k, x]) => html`<span class="nowrap" key=${k}>${k} ${x}</span> `)}</span>`],
+			[t('node.software'), html`<span class="small">${commas(Object.entries(v).filter(([, x]) => x).map(([k, x]) => html`<span class="nowrap" key=${k}>${k} ${x}</span>`))}</span>`],
 		]} /></div>
 	<//>`;
 }

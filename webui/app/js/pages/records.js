@@ -71,12 +71,10 @@ export function Audit() {
 	return html`${head}<div class="stack"><${Card} body=${false}><${Table} caption=${t('menu.audit')} rows=${rows}
 		empty=${html`<${Empty} icon="audit" text=${t('audit.none')} />`} columns=${[
 		{ key: 'at', title: t('audit.at'), cell: (a) => html`<${Time} utc=${a.at_utc} />` },
-		{ key: 'user', title: t('audit.user'), name: true, cell: (a) => a.user || '–' },
-		{ key: 'action', title: t('audit.action'), cell: (a) => html`<span title=${a.action}>${word('action', a.action)}</span>` },
+		{ key: 'user', title: t('audit.user'), name: true, cell: (a) => html`${a.user || '–'}<div class="small dim thin">${[a.origin, a.via].filter(Boolean).join(' · ')}</div>` },
+		{ key: 'action', title: t('audit.action'), cell: (a) => html`<span title=${a.action}>${word('action', a.action)}</span>${a.detail && html`<div class="small dim">${a.detail}</div>`}` },
 		{ key: 'object', title: t('field.object'), cell: (a) => html`<${ObjectName} id=${a.object} />` },
 		{ key: 'result', title: t('audit.result'), cell: (a) => html`<${State} kind="result" state=${resultState[a.result] || 'unknown'} label=${word('result', a.result)} />` },
-		{ key: 'detail', title: t('audit.detail'), cell: (a) => html`<span class="small">${a.detail || ''}</span>` },
-		{ key: 'origin', title: t('audit.origin'), cell: (a) => html`<span class="small nowrap">${a.origin || '–'}</span>` },
 	]} /><//>
 	<${Problem} error=${failed} />
 	${!end && rows.length > 0 && html`<div><${Button} busy=${busy} onClick=${more}>${t('audit.more')}<//></div>`}</div>`;

@@ -5,7 +5,7 @@ import { html } from '../lib.js';
 import { t, word, bytes, number } from '../i18n.js';
 import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
-import { Card, Empty, Facts, Loading, PageHead, Progress, Table, Time } from '../ui/parts.js';
+import { Card, commas, Empty, Loading, PageHead, Progress, Table, Time } from '../ui/parts.js';
 import { State } from '../ui/state.js';
 
 const legLook = { uptodate: 'good', outdated: 'alert', inconsistent: 'alert', unknown: 'unknown' };
@@ -19,11 +19,12 @@ export function LegStates({ volume }) {
 			label=${t('volume.syncOf', { name: volume.name })} />`}</div>`;
 }
 
+// How much the last catching up had to copy.
 function Resync({ r }) {
 	if (!r)
-		return html`<span class="dim">–</span>`;
-	return html`<span class="small">${t('volume.resynced', { changed: bytes(r.bytes_changed), copied: bytes(r.bytes_copied) })}
-		<br /><span class="dim"><${Time} utc=${r.finished_utc} /></span></span>`;
+		return null;
+	return html`<div class="small dim">${t('volume.resynced', { changed: bytes(r.bytes_changed), copied: bytes(r.bytes_copied) })}
+		${' '}<${Time} utc=${r.finished_utc} /></div>`;
 }
 
 export function Volumes() {
@@ -36,10 +37,9 @@ export function Volumes() {
 		empty=${html`<${Empty} icon="volume" text=${t('volume.none')} />`} columns=${[
 		{ key: 'name', title: t('field.name'), name: true, cell: (v) => html`${v.name} ${v.boot && html`<span class="tag">${t('volume.boot')}</span>`}` },
 		{ key: 'state', title: t('field.state'), cell: (v) => html`<${State} kind="volume" state=${v.state} activity=${v.activity} />` },
-		{ key: 'legs', title: t('volume.legs'), cell: (v) => html`<${LegStates} volume=${v} />` },
+		{ key: 'legs', title: t('volume.legs'), cell: (v) => html`<${LegStates} volume=${v} /><${Resync} r=${v.last_resync} />` },
 		{ key: 'size', title: t('field.size'), right: true, cell: (v) => html`<span class="nowrap">${bytes(v.size_bytes)}</span>` },
 		{ key: 'vm', title: t('vm.one'), cell: (v) => (v.vm ? html`<a href=${vmPath(v.vm.id)}>${v.vm.name}</a>` : html`<span class="dim">${t('volume.unused')}</span>`) },
-		{ key: 'last', title: t('volume.lastResync'), cell: (v) => html`<${Resync} r=${v.last_resync} />` },
 	]} /><//>
 	${groups && groups.length > 0 && html`<${Card} title=${t('storage.title')} body=${false}><${Table} caption=${t('storage.title')} rows=${groups} columns=${[
 		{ key: 'name', title: t('field.name'), name: true, cell: (g) => g.name },
@@ -60,7 +60,7 @@ export function Networks() {
 		return html`${head}<${Loading} error=${error} />`;
 	const nameOf = (x) => {
 		const vm = (vms || []).find((v) => v.id === (x.id || x) || v.name === x);
-		return vm ? html`<a href=${vmPath(vm.id)} key=${vm.id}>${vm.name}</a> ` : `${x.name || x} `;
+		return vm ? html`<a href=${vmPath(vm.id)} key=${vm.id}>${vm.name}</a>` : `${x.name || x}`;
 	};
 	return html`${head}<div class="stack"><${Card} title=${t('network.business')} body=${false}><${Table} caption=${t('network.business')} rows=${data}
 		empty=${html`<${Empty} icon="network" text=${t('network.none')} />`} columns=${[
@@ -68,9 +68,9 @@ export function Networks() {
 		{ key: 'state', title: t('field.state'), cell: (n) => html`<${State} kind="network" state=${n.state} />` },
 		{ key: 'ports', title: t('network.ports'), cell: (n) => html`<div class="legs">${(n.ports || []).map((p) => html`<div class="leg" key=${p.node + p.interface}>
 			<span class="dim">${p.node}</span><code>${p.interface}</code><${State} kind="link" state=${p.link} label=${word('link', p.link)} /></div>`)}</div>` },
-		{ key: 'vms', title: t('menu.vms'), cell: (n) => ((n.vms || []).length ? (n.vms || []).map(nameOf) : html`<span class="dim">–</span>`) },
+		{ key: 'vms', title: t('menu.vms'), cell: (n) => ((n.vms || []).length ? commas((n.vms || []).map(nameOf)) : html`<span class="dim">–</span>`) },
 		{ key: 'bridge', title: t('network.bridge'), cell: (n) => html`<code>${n.bridge}</code>` },
-		{ key: 'mtu', title: 'MTU', right: true, cell: (n) => number(n.mtu) },
+		{ key: 'mtu', title: 'MTU', right: true, cell: (n) => String(n.mtu) },
 	]} /><//>
 	<${Card} title=${t('network.links')} body=${false}><${Table} caption=${t('network.links')} rows=${(unit && unit.links) || []}
 		empty=${html`<${Empty} icon="link" text=${t('network.noLinks')} />`} columns=${[

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Small parts of every page.
-import { html, useEffect, useId, useRef } from '../lib.js';
+import { html, useEffect, useId } from '../lib.js';
 import { t, time, timeUtc, number, duration } from '../i18n.js';
 import { Icon } from './icons.js';
 
@@ -48,20 +48,18 @@ export function Progress({ percent, label, seconds_left: left }) {
 	</div>`;
 }
 
-// A page's head.  Its h1 takes the focus when the page changes, so that a
-// keyboard or a screen reader starts there.
+// A page's head.  Its h1 can take the focus: frame.js gives it that when the
+// page changes, so that a keyboard or a screen reader starts there.
 export function PageHead({ title, crumb, sub, state, children }) {
-	const h1 = useRef(null);
 	useEffect(() => {
 		document.title = `${title} · avpair`;
 	}, [title]);
 	return html`<div class="page-head">
 		<div class="titles">
 			${crumb && html`<p class="crumb">${crumb}</p>`}
-			<h1 tabindex="-1" ref=${h1}>${title}</h1>
+			<div class="title-line"><h1 tabindex="-1">${title}</h1>${state}</div>
 			${sub && html`<p>${sub}</p>`}
 		</div>
-		${state}
 		<div class="tools">${children}</div>
 	</div>`;
 }
@@ -95,6 +93,9 @@ export function Table({ caption, columns, rows, empty }) {
 		</tr>`)}</tbody>
 	</table></div>`;
 }
+
+// "a, b, c" of things that aren't plain texts
+export const commas = (list) => list.map((x, i) => (i > 0 ? [', ', x] : x));
 
 export function Facts({ rows }) {
 	return html`<dl class="facts">${rows.filter(Boolean).map(([label, value]) => html`
