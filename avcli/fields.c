@@ -1,0 +1,315 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * avcli/fields.c - how the API's objects are shown
+ *
+ * Names follow everRun's avcli where it has the same thing, so that scripts
+ * written for it find 'state', 'standing-state', 'cpus', 'shared-network'.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "avcli/fields.h"
+#include "base/str.h"
+
+#define END	{ NULL, NULL, F_TEXT, false, NULL, NULL }
+#define FIELD(p, n, f)		{ (p), (n), (f), false, NULL, NULL }
+#define MAYBE(p, n, f)		{ (p), (n), (f), true, NULL, NULL }
+#define GROUP(p, n, s)		{ (p), (n), F_GROUP, true, (s), NULL }
+#define GROUPS(p, n, s, i)	{ (p), (n), F_GROUPS, false, (s), (i) }
+
+/* --- unit --- */
+
+static const struct field resource_fields[] = {
+	FIELD("vcpus_total", "total-vcpus", F_TEXT),
+	MAYBE("vcpus_recommended", "recommended-vcpus", F_TEXT),
+	MAYBE("vcpus_limit", "limit-vcpus", F_TEXT),
+	FIELD("vcpus_used", "used-vcpus", F_TEXT),
+	FIELD("memory_total_bytes", "total-memory", F_SIZE),
+	FIELD("memory_used_bytes", "used-memory", F_SIZE),
+	FIELD("storage_total_bytes", "total-storage", F_SIZE),
+	FIELD("storage_used_bytes", "used-storage", F_SIZE),
+	END,
+};
+static const struct field arbiter_fields[] = {
+	FIELD("kind", "kind", F_TEXT),
+	FIELD("state", "state", F_TEXT),
+	MAYBE("address", "address", F_TEXT),
+	MAYBE("text", "reason", F_TEXT),
+	END,
+};
+static const struct field link_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("state", "state", F_TEXT),
+	FIELD("role", "role", F_TEXT),
+	MAYBE("node0", "node0", F_TEXT),
+	MAYBE("node1", "node1", F_TEXT),
+	END,
+};
+static const struct field alert_counts[] = {
+	FIELD("critical", "critical", F_TEXT),
+	FIELD("serious", "serious", F_TEXT),
+	FIELD("minor", "minor", F_TEXT),
+	FIELD("info", "info", F_TEXT),
+	END,
+};
+static const struct field failover_fields[] = {
+	FIELD("at_utc", "time", F_TEXT),
+	FIELD("detected_ms", "detected", F_MS),
+	FIELD("claimed_ms", "claimed", F_MS),
+	FIELD("started_ms", "started", F_MS),
+	MAYBE("vms", "virtual-machine", F_LIST),
+	END,
+};
+static const struct field unit_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("version", "version", F_TEXT),
+	FIELD("uuid", "uuid", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	MAYBE("reason", "reason", F_REASON),
+	FIELD("syncing", "syncing", F_BOOL),
+	FIELD("address", "address", F_TEXT),
+	FIELD("primary", "primary", F_TEXT),
+	FIELD("node", "answered-by", F_TEXT),
+	FIELD("generation", "generation", F_TEXT),
+	MAYBE("owner", "owner", F_TEXT),
+	GROUP("resources", "resources", resource_fields),
+	GROUP("arbiter", "arbiter", arbiter_fields),
+	GROUPS("links", "links", link_fields, "link"),
+	GROUP("alerts", "open-alerts", alert_counts),
+	GROUP("last_failover", "last-failover", failover_fields),
+	END,
+};
+
+/* --- node --- */
+
+static const struct field cpu_fields[] = {
+	FIELD("sockets", "sockets", F_TEXT),
+	FIELD("cores", "cores", F_TEXT),
+	FIELD("threads", "threads", F_TEXT),
+	END,
+};
+static const struct field version_fields[] = {
+	MAYBE("avpair", "avpair", F_TEXT),
+	MAYBE("corosync", "corosync", F_TEXT),
+	MAYBE("qemu", "qemu", F_TEXT),
+	MAYBE("kernel", "kernel", F_TEXT),
+	END,
+};
+static const struct field heartbeat_fields[] = {
+	FIELD("link", "name", F_TEXT),
+	FIELD("age_ms", "age", F_MS),
+	END,
+};
+static const struct field sign_fields[] = {
+	FIELD("corosync", "corosync", F_BOOL),
+	FIELD("agent", "agent", F_BOOL),
+	FIELD("mirror", "mirror", F_BOOL),
+	GROUPS("heartbeats", "heartbeats", heartbeat_fields, "link"),
+	END,
+};
+static const struct field agent_fields[] = {
+	FIELD("pid", "pid", F_TEXT),
+	FIELD("rss_bytes", "memory", F_SIZE),
+	FIELD("uptime_s", "uptime", F_SECONDS),
+	END,
+};
+static const struct field node_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("role", "mode", F_TEXT),
+	FIELD("primary", "primary", F_BOOL),
+	MAYBE("reason", "reason", F_REASON),
+	FIELD("cpus.sockets", "cpus", F_TEXT),
+	FIELD("memory_bytes", "memory", F_SIZE),
+	MAYBE("acceleration", "acceleration", F_TEXT),
+	MAYBE("uptime_s", "uptime", F_SECONDS),
+	FIELD("addresses", "ip-address", F_LIST),
+	FIELD("vms", "virtual-machine", F_LIST),
+	GROUP("cpus", "processors", cpu_fields),
+	GROUP("versions", "versions", version_fields),
+	GROUP("signs", "signs-of-life", sign_fields),
+	GROUP("agent", "agent", agent_fields),
+	END,
+};
+
+/* --- vm --- */
+
+static const struct field vm_volume_fields[] = {
+	FIELD("device", "device", F_TEXT),
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("size_bytes", "size", F_SIZE),
+	FIELD("boot", "bootable", F_BOOL),
+	MAYBE("state", "standing-state", F_HEALTH),
+	END,
+};
+static const struct field vm_network_fields[] = {
+	FIELD("name", "shared-network", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("mac", "MAC", F_TEXT),
+	MAYBE("tap", "tap", F_TEXT),
+	END,
+};
+static const struct field vm_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("uuid", "uuid", F_TEXT),
+	FIELD("description", "description", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	MAYBE("reason", "reason", F_REASON),
+	MAYBE("progress_percent", "progress", F_PERCENT),
+	FIELD("want", "wanted-state", F_TEXT),
+	FIELD("node", "node", F_TEXT),
+	FIELD("preferred", "preferred-node", F_TEXT),
+	FIELD("vcpus", "cpus", F_TEXT),
+	FIELD("memory_bytes", "memory", F_SIZE),
+	FIELD("os", "type", F_TEXT),
+	MAYBE("acceleration", "acceleration", F_TEXT),
+	FIELD("crashes", "crashes", F_TEXT),
+	FIELD("created_utc", "created", F_TEXT),
+	MAYBE("started_utc", "started", F_TEXT),
+	GROUPS("networks", "interfaces", vm_network_fields, "interface"),
+	GROUPS("volumes", "volumes", vm_volume_fields, "volume"),
+	END,
+};
+
+/* --- volume --- */
+
+static const struct field named_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	END,
+};
+static const struct field leg_fields[] = {
+	FIELD("node", "node", F_TEXT),
+	FIELD("disk", "enable-status", F_TEXT),
+	FIELD("role", "role", F_TEXT),
+	END,
+};
+static const struct field resync_fields[] = {
+	FIELD("finished_utc", "finished", F_TEXT),
+	FIELD("bytes_changed", "changed", F_SIZE),
+	FIELD("bytes_copied", "copied", F_SIZE),
+	END,
+};
+static const struct field volume_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("size_bytes", "size", F_SIZE),
+	FIELD("boot", "bootable", F_BOOL),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("sync_percent", "synced", F_PERCENT),
+	MAYBE("seconds_left", "time-left", F_SECONDS),
+	FIELD("out_of_step_bytes", "out-of-step", F_SIZE),
+	MAYBE("generation", "generation", F_TEXT),
+	GROUP("storage_group", "storage-group", named_fields),
+	GROUP("vm", "virtual-machine", named_fields),
+	GROUPS("legs", "disk-images", leg_fields, "disk-image"),
+	GROUP("last_resync", "last-resync", resync_fields),
+	END,
+};
+
+/* --- the rest --- */
+
+static const struct field port_fields[] = {
+	FIELD("node", "node", F_TEXT),
+	FIELD("interface", "interface", F_TEXT),
+	FIELD("link", "status", F_TEXT),
+	END,
+};
+static const struct field network_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("role", "role", F_TEXT),
+	FIELD("bridge", "bridge", F_TEXT),
+	FIELD("mtu", "mtu", F_TEXT),
+	FIELD("vms", "virtual-machine", F_LIST),
+	GROUPS("ports", "ports", port_fields, "port"),
+	END,
+};
+static const struct field storage_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("size_bytes", "size", F_SIZE),
+	FIELD("used_bytes", "size-used", F_SIZE),
+	FIELD("free_bytes", "size-free", F_SIZE),
+	FIELD("volumes", "volume", F_LIST),
+	END,
+};
+static const struct field image_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("size_bytes", "size", F_SIZE),
+	FIELD("node", "node", F_TEXT),
+	END,
+};
+static const struct field alert_fields[] = {
+	FIELD("id", "id", F_TEXT),
+	FIELD("code", "name", F_TEXT),
+	FIELD("severity", "severity", F_HEALTH),
+	FIELD("open", "open", F_BOOL),
+	FIELD("raised_utc", "time", F_TEXT),
+	MAYBE("cleared_utc", "cleared", F_TEXT),
+	FIELD("count", "count", F_TEXT),
+	FIELD("object", "object", F_TEXT),
+	FIELD("text", "description", F_TEXT),
+	MAYBE("cause", "cause", F_TEXT),
+	FIELD("repair", "repair", F_LIST),
+	END,
+};
+static const struct field audit_fields[] = {
+	FIELD("id", "id", F_TEXT),
+	FIELD("at_utc", "time", F_TEXT),
+	FIELD("user", "user", F_TEXT),
+	FIELD("role", "role", F_TEXT),
+	FIELD("origin", "origin", F_TEXT),
+	FIELD("via", "via", F_TEXT),
+	FIELD("action", "action", F_TEXT),
+	FIELD("object", "object", F_TEXT),
+	FIELD("result", "result", F_TEXT),
+	FIELD("detail", "detail", F_TEXT),
+	END,
+};
+static const struct field user_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("role", "role", F_TEXT),
+	FIELD("real_name", "real-name", F_TEXT),
+	FIELD("language", "language", F_TEXT),
+	FIELD("created_utc", "created", F_TEXT),
+	END,
+};
+
+const struct kind kinds[] = {
+	{ "unit", "/unit", "unit", "unit", unit_fields },
+	{ "node", "/nodes", "node", "node", node_fields },
+	{ "vm", "/vms", "virtual machine", "virtual-machine", vm_fields },
+	{ "volume", "/volumes", "volume", "volume", volume_fields },
+	{ "network", "/networks", "network", "shared-network", network_fields },
+	{ "storage", "/storage-groups", "storage group", "storage-group",
+	    storage_fields },
+	{ "image", "/images", "image", "image", image_fields },
+	{ "alert", "/alerts", "alert", "alert", alert_fields },
+	{ "audit", "/audit", "audit line", "audit", audit_fields },
+	{ "user", "/users", "user", "user", user_fields },
+};
+const size_t n_kinds = ARRAY_SIZE(kinds);
+
+const struct kind *
+kind_by_word(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < n_kinds; i++)
+		if (strcmp(kinds[i].word, word) == 0)
+			return &kinds[i];
+	return NULL;
+}
