@@ -1,25 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# deploy/lib/guest.sh - guest images: built once, kept in $CACHE
+# deploy/lib/guest.sh - guest images: built once, kept in $CACHE by deploy/guest
 # shellcheck shell=bash
 
-# What an image is made of: another tree, another image.
-guest_stamp() { (cat "$TREE"/deploy/guest/* 2>/dev/null || :) | sha256sum | cut -c1-16; }
-
-guest_small() {
-	SMALL=$CACHE/small-$(guest_stamp).img
-	[ ! -s "$SMALL" ] || return 0
-	step "building the small guest image"
-	mkdir -p "$CACHE"
-	"$TREE/deploy/guest/build-small" "$SMALL.new" >>"$LOG" 2>&1 ||
-		{ tail -n 10 "$LOG" >&2; fail "the small guest image could not be built (log: $LOG)"; }
-	mv -f "$SMALL.new" "$SMALL"
+# The builders fetch a kernel and packages with apt: let them use our lists.
+guest_apt() {
+	[ -z "$APT_DIR" ] || export APT_CONFIG=$APT_DIR/apt.conf
 }
 
-guest_install_image() {
-	local n
+guest_small() {
+	step "the small guest image"
+	compgen -G "$CACHE/linux-image-*-cloud-amd64_*.deb" >/dev/null || apt_lists
+	mkdir -p "$CACHE" "$TRY/images"
+	(guest_apt; AVPAIR_CACHE=$CACHE RECORDD=$B/av-recordd \
+		"$TREE/deploy/guest/build-small" "$TRY/images/small.img" >>"$LOG" 2>&1) ||
+		{ tail -n 10 "$LOG" >&2; fail "the small guest image could not be built (log: $LOG)"; }
+}
+
+guest_debian() {
+	step "the Debian guest image"
+	mkdir -p "$CACHE" "$TRY/images"
+	AVPAIR_CACHE=$CACHE "$TREE/deploy/guest/build-debian" "$TRY/images/debian.img" >>"$LOG" 2>&1 ||
+		{ tail -n 10 "$LOG" >&2; fail "the Debian guest image could not be built (log: $LOG)"; }
+}
+
+# Both PMs may hold the unit address when a VM is created: each gets them.
+guest_install_images() {
+	local n image
 	for n in node0 node1; do
 		mkdir -p "$TRY/$n/lib/images"
-		cp --sparse=always --reflink=auto "$SMALL" "$TRY/$n/lib/images/small.img"
+		for image in "$TRY"/images/*.img; do
+			cp --sparse=always --reflink=auto "$image" "$TRY/$n/lib/images/"
+		done
 	done
+	rm -rf "$TRY/images"
 }

@@ -24,29 +24,35 @@ packages_missing() {
 	done
 }
 
-apt_private() {
-	local d=$1
-	shift
-	apt-get -q -o Dir::State::Lists="$d/lists" -o Dir::Cache::Archives="$d/archives" \
-		-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-		-o APT::Sandbox::User=root -o Dpkg::Use-Pty=0 \
-		-o Acquire::Languages=none -o Acquire::Retries=3 "$@"
+apt_private() { APT_CONFIG=$APT_DIR/apt.conf apt-get -q "$@"; }
+
+# Fresh package lists in a folder of our own, once a run.  A source of the machine
+# that is broken may be one that we don't need: what is missing decides.
+APT_DIR=
+apt_lists() {
+	[ -z "$APT_DIR" ] || return 0
+	APT_DIR=$(mktemp -d "${TMPDIR:-/tmp}/avpair-apt.XXXXXX")
+	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/archives/partial"
+	cat >"$APT_DIR/apt.conf" <<-END
+		Dir::State::Lists "$APT_DIR/lists";
+		Dir::Cache::Archives "$APT_DIR/archives";
+		Dir::Cache::pkgcache "";
+		Dir::Cache::srcpkgcache "";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+		Dpkg::Use-Pty "0";
+	END
+	apt_private update >"$APT_DIR/log" 2>&1 || :
 }
 
-# Fetches the lists only when something is missing; APT_DIR then has them.
-APT_DIR=
 check_packages() {
 	local missing p
 	missing=$(packages_missing "$@")
 	[ -n "$missing" ] || return 0
-	APT_DIR=$(mktemp -d "${TMPDIR:-/tmp}/avpair-apt.XXXXXX")
-	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/archives/partial"
-	if ! apt_private "$APT_DIR" -o APT::Update::Error-Mode=any update >"$APT_DIR/log" 2>&1; then
-		# another source of the machine may be broken: ours need not be
-		apt_private "$APT_DIR" update >>"$APT_DIR/log" 2>&1 || :
-	fi
+	apt_lists
 	# shellcheck disable=SC2086
-	if ! apt_private "$APT_DIR" -s --no-install-recommends install $missing >>"$APT_DIR/log" 2>&1; then
+	if ! apt_private -s --no-install-recommends install $missing >>"$APT_DIR/log" 2>&1; then
 		p=$(sed -n 's/^E: Unable to locate package //p; s/^E: Package .\(.*\). has no installation.*/\1/p' "$APT_DIR/log" | head -n 3 | tr '\n' ' ')
 		packages_forget
 		fail "no package source of this machine offers: ${p:-$(echo "$missing" | head -n 3 | tr '\n' ' ')}(see /etc/apt/sources.list; does it answer?)"
@@ -105,14 +111,14 @@ packages_install() {
 	shift
 	missing=$(packages_missing "$@")
 	policy_restore
-	[ -n "$missing" ] || { packages_forget; return 0; }
+	[ -n "$missing" ] || return 0
 	[ -n "$APT_DIR" ] || check_packages "$@"
 	step "installing $(echo "$missing" | wc -w) packages (log: $log)"
 	before=$APT_DIR/boot-links
 	boot_links >"$before"
 	policy_set
 	# shellcheck disable=SC2086
-	if ! DEBIAN_FRONTEND=noninteractive apt_private "$APT_DIR" -y --no-install-recommends \
+	if ! DEBIAN_FRONTEND=noninteractive apt_private -y --no-install-recommends \
 		-o Dpkg::Options::=--force-confold install $missing >>"$log" 2>&1 </dev/null; then
 		services_disable "$before"
 		policy_restore
@@ -121,6 +127,5 @@ packages_install() {
 	fi
 	services_disable "$before"
 	policy_restore
-	packages_forget
 	ok "packages are there; no service was started or enabled"
 }

@@ -54,12 +54,13 @@ live_need() {
 
 # Starts a unit and waits until both PMs run together.
 live_unit() {
-	LOG=$WORK/build.log
+	LOG=$WORK/test.log
 	exec 3>&1 1>&2		# progress is no result
 	live_need av-pminit avnoded avconsoled avcli av-recordctl
-	guest_small
 	unit_create
-	guest_install_image
+	guest_${LIVE_IMAGES:-small}
+	packages_forget
+	guest_install_images
 	world_start
 	node_start node0
 	node_start node1

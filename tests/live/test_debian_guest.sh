@@ -33,8 +33,7 @@ survives() {
 	wait_until 240 "the legs to be in step" in_step
 }
 
-guest_debian_build
-live_unit
+LIVE_IMAGES="debian" live_unit
 case_run boots boots
 case_run survives_power_off survives
 live_end
