@@ -6,12 +6,13 @@ $(B)/libnodeagent.a: $(NODEAGENT_OBJS)
 NODEAGENT_LDLIBS := -lsqlite3 -lsystemd -lcpg -lcurl -lgnutls -lcrypt $(BASE_LDLIBS)
 
 NODEAGENT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/nodeagent/test_*.c tests/sim/test_*.c))
-$(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(B)/libnodeagent.a $(BASE_LIBS)
+NODEAGENT_LIBS := $(B)/libnodeagent.a $(B)/libvmm.a $(B)/libvif.a $(B)/libmirror.a $(BASE_LIBS)
+$(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(NODEAGENT_TESTS): LDLIBS = $(NODEAGENT_LDLIBS)
 UNIT_TESTS += $(NODEAGENT_TESTS)
 
-$(B)/avnoded: $(B)/nodeagent/main.o $(B)/libnodeagent.a $(B)/libvmm.a $(B)/libvif.a $(B)/libmirror.a $(BASE_LIBS)
+$(B)/avnoded: $(B)/nodeagent/main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/avnoded

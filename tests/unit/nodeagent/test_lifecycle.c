@@ -1,0 +1,406 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * volumes.c and guests.c of two PMs against the sim drivers: one database, each
+ * PM its own right to run.  The test turns the loop until a condition holds.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "nodeagent/command.h"
+#include "nodeagent/guests.h"
+#include "nodeagent/volumes.h"
+#include "tests/test.h"
+
+#define UUID	"6f1c2a34-0000-4000-8000-00000000abcd"
+#define TURNS	4000
+
+struct pm {
+	struct world	*w;
+	struct agent_conf conf;
+	struct volumes	*volumes;
+	struct guests	*guests;
+	struct right	 right;
+};
+
+struct world {
+	sd_event	*event;
+	struct store	*store;
+	struct pm	 pm[2];
+	unsigned	 n_commands;
+	char		 dir[200];
+	char		 last_error[320];
+};
+
+/* --- the database: every command is applied at once --- */
+
+static int
+apply(struct world *w, int self, const char *op, json_t *args,
+    const char *user_role)
+{
+	AUTO_JSON json_t *cmd = command_new_system(op, args, self);
+	AUTO_JSON json_t *f0 = json_pack("{s:s,s:{s:s},s:[]}", "node", "node0",
+	    "role", "state", "together", "images");
+	AUTO_JSON json_t *f1 = json_pack("{s:s,s:{s:s},s:[]}", "node", "node1",
+	    "role", "state", "together", "images");
+	AUTO_JSON json_t *result = NULL;
+	const json_t *facts[2] = { f0, f1 };
+	struct av_err err = { 0 };
+	char id[40];
+	int rc;
+
+	if (user_role != NULL)
+		(void)json_object_set_new(json_object_get(cmd, "actor"), "role",
+		    json_string(user_role));
+	(void)snprintf(id, sizeof(id), "test-%u", ++w->n_commands);
+	rc = command_stamp(cmd, w->store, facts, self, 1000 + w->n_commands, id);
+	if (rc == 0)
+		rc = store_apply(w->store, cmd, &result, &err);
+	if (rc < 0)
+		(void)snprintf(w->last_error, sizeof(w->last_error), "%s: %s",
+		    op, err.text);
+	return rc;
+}
+
+static void
+on_report(void *ctx, const char *op, json_t *args,
+    void (*done)(void *arg, int rc), void *arg)
+{
+	struct pm *pm = ctx;
+
+	done(arg, apply(pm->w, pm->conf.node, op, args, NULL));
+}
+
+static void
+on_changed(void *ctx, const char *id)
+{
+	(void)ctx;
+	(void)id;
+}
+
+static bool
+on_in_use(void *ctx, const char *vm_id)
+{
+	return guests_here(((struct pm *)ctx)->guests, vm_id);
+}
+
+static const struct volumes_ops volumes_cb = { .changed = on_changed,
+	.report = on_report, .in_use = on_in_use };
+static const struct guests_ops guests_cb = { .changed = on_changed,
+	.report = on_report };
+
+/* --- the world --- */
+
+static int
+pm_open(struct world *w, int node)
+{
+	struct pm *pm = &w->pm[node];
+	struct av_err err = { 0 };
+	char path[240];
+
+	*pm = (struct pm){ .w = w, .right = { .kind = RIGHT_TOGETHER, .gen = 1 } };
+	pm->conf.node = node;
+	pm->conf.socket_gid = -1;
+	pm->conf.time_scale = 1;
+	pm->conf.mirror_port_base = 7800;
+	(void)snprintf(pm->conf.unit_uuid, sizeof(pm->conf.unit_uuid), UUID);
+	(void)snprintf(path, sizeof(path), "%s/node%d", w->dir, node);
+	pm->conf.state_dir = strdup(path);
+	pm->conf.run_dir = strdup(path);
+	pm->conf.log_dir = strdup(path);
+	pm->conf.driver_mirror = strdup("sim");
+	pm->conf.driver_vmm = strdup("sim");
+	pm->conf.mirror_listen = strdup("127.0.0.1");
+	if (mkdir(path, 0700) < 0)
+		CHECK_EQ(errno, EEXIST);
+	CHECK_EQ(volumes_open(w->event, &pm->conf, w->store, &volumes_cb, pm,
+	    &pm->volumes, &err), 0);
+	CHECK_EQ(guests_open(w->event, &pm->conf, w->store, pm->volumes,
+	    VMM_ACCEL_TCG, &guests_cb, pm, &pm->guests, &err), 0);
+	return 0;
+}
+
+static void
+pm_close(struct pm *pm)
+{
+	pm->guests = guests_close(pm->guests);
+	pm->volumes = volumes_close(pm->volumes);
+	conf_dispose(&pm->conf);
+}
+
+static int
+world_open(struct world *w)
+{
+	struct av_err err = { 0 };
+	json_t *node;
+	char path[240];
+	int i;
+
+	memset(w, 0, sizeof(*w));
+	(void)snprintf(w->dir, sizeof(w->dir), "%s/lifecycle.XXXXXX",
+	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
+	CHECK(mkdtemp(w->dir) != NULL);
+	CHECK(sd_event_new(&w->event) >= 0);
+	(void)snprintf(path, sizeof(path), "%s/unit.db", w->dir);
+	CHECK_EQ(store_open(path, &w->store, &err), 0);
+	CHECK_EQ(apply(w, 0, "unit.create", json_pack("{s:s,s:s,s:{s:s,s:s}}",
+	    "uuid", UUID, "name", "test", "admin", "name", "admin", "hash",
+	    "x"), NULL), 0);
+	for (i = 0; i < 2; i++) {
+		node = json_pack("{s:s,s:{s:i,s:i,s:i},s:I,s:I}", "node",
+		    i == 0 ? "node0" : "node1", "cpus", "threads", 4, "cores",
+		    4, "sockets", 1, "memory_bytes", (json_int_t)8 << 30,
+		    "storage_bytes", (json_int_t)64 << 30);
+		CHECK_EQ(apply(w, i, "node.report", node, NULL), 0);
+		CHECK_EQ(pm_open(w, i), 0);
+	}
+	return 0;
+}
+
+static void
+world_close(struct world *w)
+{
+	pm_close(&w->pm[0]);
+	pm_close(&w->pm[1]);
+	(void)store_close(w->store);
+	(void)sd_event_unref(w->event);
+	mirror_sim_reset();
+	vmm_sim_reset();
+}
+
+static void
+turn(struct world *w)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (w->pm[i].volumes == NULL)
+			continue;
+		volumes_reconcile(w->pm[i].volumes, &w->pm[i].right);
+		guests_reconcile(w->pm[i].guests, &w->pm[i].right);
+	}
+	(void)sd_event_run(w->event, 2000);
+}
+
+static struct store_vm
+vm_row(const struct world *w, const char *id)
+{
+	struct store_vm vm;
+
+	memset(&vm, 0, sizeof(vm));
+	vm.node = -2;
+	(void)store_get_vm(w->store, id, &vm);
+	return vm;
+}
+
+static const char *
+fact(struct world *w, int node, const char *id)
+{
+	static char text[32];
+	AUTO_JSON json_t *facts = guests_facts(w->pm[node].guests);
+	const char *s = json_string_value(json_object_get(
+	    json_object_get(facts, id), "activity"));
+
+	(void)snprintf(text, sizeof(text), "%s", s != NULL ? s : "none");
+	return text;
+}
+
+#define UNTIL(w, cond) do { \
+	int turns_ = 0; \
+	while (!(cond) && turns_++ < TURNS) \
+		turn(w); \
+	if (!(cond)) \
+		fprintf(stderr, "last refusal: %s\n", (w)->last_error); \
+	CHECK(cond); } while (0)
+
+static int
+vm_make(struct world *w, const char *preferred)
+{
+	CHECK_EQ(apply(w, 0, "vm.create", json_pack(
+	    "{s:s,s:s,s:i,s:I,s:[{s:I}],s:[],s:s}", "name", "web", "os",
+	    "linux", "vcpus", 1, "memory_bytes", (json_int_t)256 << 20,
+	    "volumes", "size_bytes", (json_int_t)1 << 30, "networks",
+	    "preferred", preferred), "administrator"), 0);
+	return 0;
+}
+
+static const char *
+vm_id(struct world *w)
+{
+	static char id[STORE_ID_MAX];
+	AUTO_JSON json_t *facts0 = guests_facts(w->pm[0].guests);
+	unsigned n;
+
+	/* the only VM: ids count up from one counter */
+	(void)facts0;
+	for (n = 1; n < 100; n++) {
+		struct store_vm vm;
+
+		(void)snprintf(id, sizeof(id), "vm:o%u", n);
+		if (store_get_vm(w->store, id, &vm) == 0)
+			return id;
+	}
+	return "none";
+}
+
+static int
+vm_run(struct world *w, const char *preferred)
+{
+	const char *id;
+
+	CHECK_EQ(vm_make(w, preferred), 0);
+	id = vm_id(w);
+	UNTIL(w, vm_row(w, id).phase == STORE_READY);
+	CHECK_EQ(apply(w, 0, "vm.start", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(w, guests_all_started(w->pm[0].guests) &&
+	    guests_all_started(w->pm[1].guests) &&
+	    (guests_here(w->pm[0].guests, id) ||
+	    guests_here(w->pm[1].guests, id)));
+	return 0;
+}
+
+/* --- the tests --- */
+
+TEST(a_vm_is_made_on_both_and_runs_on_one)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node1"), 0);
+	id = vm_id(&w);
+	CHECK_EQ(vm_row(&w, id).node, 1);
+	CHECK(!guests_here(w.pm[0].guests, id));
+	CHECK(guests_here(w.pm[1].guests, id));
+	CHECK(volumes_ready(w.pm[1].volumes, vm_row(&w, id).disks[0].volume_id,
+	    NULL));
+	CHECK(!volumes_ready(w.pm[0].volumes, vm_row(&w, id).disks[0].volume_id,
+	    NULL));
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes) &&
+	    volumes_in_step(w.pm[1].volumes));
+	world_close(&w);
+	return 0;
+}
+
+TEST(frozen_pauses_and_together_resumes)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	id = vm_id(&w);
+	guests_pause_all(w.pm[0].guests);
+	w.pm[0].right.kind = RIGHT_FROZEN;
+	UNTIL(&w, strcmp(fact(&w, 0, id), "paused") == 0);
+	w.pm[0].right.kind = RIGHT_TOGETHER;
+	UNTIL(&w, strcmp(fact(&w, 0, id), "paused") != 0);
+	CHECK(guests_here(w.pm[0].guests, id));
+	CHECK_EQ(vm_row(&w, id).crashes, 0);
+	world_close(&w);
+	return 0;
+}
+
+TEST(without_the_right_guests_end_and_volumes_step_down)
+{
+	static const enum right_kind kinds[] = { RIGHT_NONE, RIGHT_FOLLOW };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		struct world w;
+
+		CHECK_EQ(world_open(&w), 0);
+		CHECK_EQ(vm_run(&w, "node0"), 0);
+		w.pm[0].right.kind = kinds[i];
+		UNTIL(&w, guests_none(w.pm[0].guests) &&
+		    volumes_all_secondary(w.pm[0].volumes));
+		CHECK_EQ(vm_row(&w, vm_id(&w)).want, STORE_WANT_RUNNING);
+		world_close(&w);
+	}
+	return 0;
+}
+
+TEST(unknown_touches_nothing_that_runs)
+{
+	struct world w;
+	const char *id;
+	int i;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	id = vm_id(&w);
+	/* the agent starts anew and finds its guest */
+	pm_close(&w.pm[0]);
+	CHECK_EQ(pm_open(&w, 0), 0);
+	w.pm[0].right.kind = RIGHT_UNKNOWN;
+	CHECK(guests_here(w.pm[0].guests, id));	/* not looked: may be */
+	for (i = 0; i < 50; i++)
+		turn(&w);
+	CHECK(guests_here(w.pm[0].guests, id));
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	w.pm[0].right.kind = RIGHT_TOGETHER;
+	for (i = 0; i < 50; i++)
+		turn(&w);
+	CHECK(guests_here(w.pm[0].guests, id));
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	CHECK_EQ(vm_row(&w, id).crashes, 0);
+	world_close(&w);
+	return 0;
+}
+
+TEST(the_survivor_takes_the_guest)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	id = vm_id(&w);
+	pm_close(&w.pm[0]);		/* power off: nothing of it is left */
+	mirror_sim_cut(NULL, true);
+	w.pm[1].right = (struct right){ .kind = RIGHT_ALONE, .gen = 2 };
+	CHECK_EQ(apply(&w, 1, "vm.takeover", json_pack("{s:s,s:s}", "from",
+	    "node0", "to", "node1"), NULL), 0);
+	UNTIL(&w, guests_here(w.pm[1].guests, id) &&
+	    guests_all_started(w.pm[1].guests));
+	CHECK_EQ(vm_row(&w, id).node, 1);
+	CHECK(vm_row(&w, id).run_id >= 2);
+	world_close(&w);
+	return 0;
+}
+
+TEST(shutdown_and_removal_leave_nothing)
+{
+	struct world w;
+	char id[STORE_ID_MAX], volume[STORE_ID_MAX];
+	struct store_volume vol;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	(void)snprintf(id, sizeof(id), "%s", vm_id(&w));
+	(void)snprintf(volume, sizeof(volume), "%s",
+	    vm_row(&w, id).disks[0].volume_id);
+	CHECK_EQ(apply(&w, 0, "vm.poweroff", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(&w, vm_row(&w, id).node == -1);
+	CHECK(guests_none(w.pm[0].guests));
+	CHECK_EQ(apply(&w, 0, "vm.delete", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(&w, vm_row(&w, id).node == -2 &&
+	    store_get_volume(w.store, volume, &vol) == -ENOENT);
+	world_close(&w);
+	return 0;
+}
+
+TESTS_MAIN(T(a_vm_is_made_on_both_and_runs_on_one),
+    T(frozen_pauses_and_together_resumes),
+    T(without_the_right_guests_end_and_volumes_step_down),
+    T(unknown_touches_nothing_that_runs), T(the_survivor_takes_the_guest),
+    T(shutdown_and_removal_leave_nothing))
