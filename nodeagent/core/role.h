@@ -41,6 +41,7 @@
 #define ROLE_EVENTS(X) \
 	/* signs of life */ \
 	X(PEER_LOST)	/* every sign is gone */ \
+	X(PEER_QUIET)	/* neither agent nor corosync; volumes may still hear it */ \
 	X(PEER_BACK)	/* some sign is there again */ \
 	X(PEER_OWNS)	/* peer says: I am alone at a higher generation */ \
 	X(PEER_INFO)	/* anything else the peer says about itself */ \
@@ -152,6 +153,7 @@ struct role_event {
 	 * GRANTED: gen granted.  REFUSED: the record that stands in the way.
 	 * NO_ANSWER: 'maybe' = the question may still take effect. */
 	struct role_hello	peer;
+	struct role_hello	me;	/* VIEW_*: own hello, as compared */
 	uint64_t		gen;
 	int			owner;
 	bool			maybe;
@@ -163,24 +165,34 @@ struct role_reason {
 };
 
 struct role_times {
-	uint64_t	start_ns, join_ns, frozen_ns, retry_ns, dead_ns;
+	uint64_t	start_ns;	/* by now a peer would have been seen */
+	uint64_t	join_ns;	/* wait for the peer at start */
+	uint64_t	frozen_ns;	/* no answer: stop guests then */
+	uint64_t	retry_ns;	/* between questions */
+	uint64_t	dead_ns;	/* peer lost: it has paused by then */
+	uint64_t	stir_ns;	/* a lone beat of a lost peer counts this long */
 };
 
 struct role {
 	/* set by role_init() */
 	int			node;
 	enum role_arbiter	arbiter;
-	bool			guests_running;
 	struct role_times	times;
 	/* read them; only role_step() writes */
 	enum role_state		state;
 	struct role_record	rec;
 	struct role_reason	reason;
 	bool			lost;		/* no sign of the peer */
+	bool			quiet;		/* no sign of its agent and corosync */
 	bool			asking;		/* a question is under way */
+	int			question;	/* which; private */
+	bool			ordered;	/* REJOINING: the order was sent */
+	bool			created;	/* CREATE_UNIT was asked for */
+	bool			both_new;
+	bool			guests_maybe;	/* guests may be running here */
+	uint64_t		follow_gen;	/* the owner's, when it has one */
 	bool			maybe;		/* an older one may take effect yet */
 	bool			in_step;
-	bool			released;
 	bool			view;		/* both agents, databases equal */
 	bool			peer_follows;
 	bool			peer_released;
@@ -214,6 +226,9 @@ bool role_timer_due(struct role *r, uint64_t now_ns, struct role_event *ret);
 enum role_event_type role_compare(const struct role_hello *me,
     const struct role_hello *peer);
 
+/* A VIEW_* event that compared an own hello that has been overtaken: role_step()
+ * passes over it; the new hello is on its way. */
+bool role_event_stale(const struct role *r, const struct role_event *ev);
 void role_hello_fill(const struct role *r, struct role_hello *ret);
 /* May a volume without its peer be ordered to run alone? (ALONE, and only there) */
 bool role_may_write_alone(const struct role *r);
