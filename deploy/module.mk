@@ -6,7 +6,5 @@ $(B)/av-pminit: $(PMINIT_OBJS) $(BASE_LIBS)
 $(B)/av-pminit: LDLIBS = $(BASE_LDLIBS)
 PROGRAMS += $(B)/av-pminit
 
-include deploy/guest/guest.mk
-
 LIVE_SCRIPTS += $(addprefix tests/live/test_,machines.sh try.sh kill_daemons.sh \
 	failover_repeat.sh bad_conditions.sh arbiter.sh debian_guest.sh)

@@ -232,6 +232,7 @@ show_own(const char *root, const char *dir, struct av_err *err)
 		{ "/lib",		"/var/lib/avpair" },
 		{ "/corosync",		"/var/lib/corosync" },
 		{ "/log",		"/var/log/avpair" },
+		{ "/../prog",		"/avpair" },
 	};
 	char from[PATH_MAX];
 	int rc = 0;

@@ -12,6 +12,7 @@
  *	/var/lib/avpair			DIR/lib
  *	/var/lib/corosync		DIR/corosync
  *	/var/log/avpair			DIR/log
+ *	/avpair				DIR/../prog: the product's programs
  *	/run /dev/shm /proc /sys	fresh
  *	/etc/hostname, hosts, resolv.conf
  *

@@ -4,6 +4,7 @@
 #
 # TREE	the source tree		TRY	the unit's folder (AVPAIR_TRY_DIR)
 # B	its build folder	CACHE	built guest images (AVPAIR_CACHE_DIR)
+# PROG	the programs as a machine of the unit sees them
 # shellcheck shell=bash
 export LC_ALL=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -12,6 +13,7 @@ umask 022
 TRY=${AVPAIR_TRY_DIR:-/var/lib/avpair-try}
 CACHE=${AVPAIR_CACHE_DIR:-/var/cache/avpair}
 B=$TREE/${AVPAIR_BUILD:-build}
+PROG=/avpair
 TIME_SCALE=${AVPAIR_TIME_SCALE:-1}
 MACHINES="world quorum node0 node1"
 MARK=.avpair-try

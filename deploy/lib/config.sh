@@ -144,7 +144,7 @@ avnoded_conf() {
 	cpus = $(($(nproc) > 4 ? $(nproc) : 4))
 	memory_bytes = $(pm_memory)
 	storage_bytes = $(pm_storage)
-	plugin = $B/nbdkit-avreplica-plugin.so
+	plugin = $PROG/nbdkit-avreplica-plugin.so
 	nbdkit = /usr/sbin/nbdkit
 	qemu = /usr/bin/qemu-system-x86_64
 	time_scale = $TIME_SCALE
@@ -159,14 +159,13 @@ avnoded_conf() {
 avconsoled_conf() {
 	cat <<-END
 	# made by deploy/try
-	node = ${1#node}
-	run_dir = /run/avpair
+	node = $1
 	agent_socket = /run/avpair/agent.sock
 	unix_socket = /run/avpair/console.sock
 	listen = 0.0.0.0:443
 	cert_file = /etc/avpair/console.crt
 	key_file = /etc/avpair/console.key
-	web_dir = $TREE/webui
+	web_dir = $PROG/webui
 	secret_file = /etc/avpair/unit.key
 	relay_listen = 0.0.0.0:7702
 	relay_peers = $(priv_address "$2") $(lan_address "$2")
@@ -204,6 +203,6 @@ config_node() {
 	avconsoled_conf "$1" "$2" >"$e/avpair/avconsoled.conf"
 	: >"$TRY/$1/services"
 	service_line "$1" corosync -15 /usr/sbin/corosync -f
-	service_line "$1" avnoded -10 "$B/avnoded" -c /etc/avpair/avnoded.conf
-	service_line "$1" avconsoled 0 "$B/avconsoled" -c /etc/avpair/avconsoled.conf
+	service_line "$1" avnoded -10 "$PROG/avnoded" -c /etc/avpair/avnoded.conf
+	service_line "$1" avconsoled 0 "$PROG/avconsoled" -c /etc/avpair/avconsoled.conf
 }

@@ -75,7 +75,7 @@ CLIENT_LOG=$TRY/world/log/records.log	# 'N MILLISECONDS' of each acknowledged re
 client_start() {
 	local n=0 rest
 	[ ! -s "$CLIENT_LOG" ] || read -r n rest < <(tail -n 1 "$CLIENT_LOG")
-	in_machine world "$B/av-recordctl" write "$GUEST_ADDRESS" "$RECORD_PORT" \
+	in_machine world "$PROG/av-recordctl" write "$GUEST_ADDRESS" "$RECORD_PORT" \
 		--log /var/log/avpair/records.log --start $((n + 1)) --quiet \
 		>"$TRY/world/log/client.out" 2>&1 9>&- &
 	CLIENT_PID=$!
@@ -157,7 +157,7 @@ story_check_times() {
 
 story_check_records() {
 	local out
-	out=$(in_machine world "$B/av-recordctl" check "$GUEST_ADDRESS" "$RECORD_PORT" /var/log/avpair/records.log 2>&1) ||
+	out=$(in_machine world "$PROG/av-recordctl" check "$GUEST_ADDRESS" "$RECORD_PORT" /var/log/avpair/records.log 2>&1) ||
 		fail "records are missing or doubled: $out"
 	ok "$out"
 }

@@ -34,9 +34,22 @@ unit_remove() {
 	rm -rf --one-file-system "$TRY"
 }
 
+# The unit has its own copy of the programs: a build under way doesn't change a
+# running unit, and other users than root may read it wherever the tree is.
+programs_install() {
+	local f
+	mkdir -p "$TRY/prog"
+	for f in "$B"/av* "$B"/*.so; do
+		[ ! -f "$f" ] || install -m 0755 "$f" "$TRY/prog/"
+	done
+	[ ! -d "$TREE/webui/app" ] || cp -RL "$TREE/webui/app" "$TRY/prog/webui"
+	chmod -R a+rX "$TRY/prog"
+}
+
 unit_create() {
 	local m
 	folder_make
+	programs_install
 	for m in $MACHINES; do machine_folder "$m"; done
 	secrets_make
 	config_world
@@ -86,7 +99,7 @@ corosync_formed() {
 avcli_on() {
 	local n=$1
 	shift
-	in_machine "$n" "$B/avcli" "$@"
+	in_machine "$n" "$PROG/avcli" "$@"
 }
 
 # The PM that holds the unit address: root's avcli works there without login.
