@@ -76,15 +76,15 @@ client_start() {
 	local n=0 rest
 	[ ! -s "$CLIENT_LOG" ] || read -r n rest < <(tail -n 1 "$CLIENT_LOG")
 	in_machine world "$PROG/av-recordctl" write "$GUEST_ADDRESS" "$RECORD_PORT" \
-		--log /var/log/avpair/records.log --start $((n + 1)) --quiet \
+		--log /var/log/avpair/records.log --start $((n + 1)) --interval-ms 5 --quiet \
 		>"$TRY/world/log/client.out" 2>&1 9>&- &
 	CLIENT_PID=$!
 }
 
 story_stop_client() {
 	[ -n "$CLIENT_PID" ] || return 0
-	# nsenter waits for the client and doesn't pass signals on
-	pkill -TERM -P "$CLIENT_PID" 2>/dev/null || kill -TERM "$CLIENT_PID" 2>/dev/null || :
+	# our own child is a shell that waits for nsenter: the client is in the world
+	! machine_on world || in_machine world pkill -TERM -x av-recordctl || :
 	wait "$CLIENT_PID" 2>/dev/null || :
 	CLIENT_PID=
 }

@@ -114,9 +114,13 @@ primary() {
 	return 1
 }
 
+# Without a primary, any PM that is on can at least say what it waits for.
 avcli() {
 	local n
-	n=$(primary) || fail "no PM holds the unit address; 'deploy/try status' and 'deploy/try logs node0' tell more"
+	if ! n=$(primary); then
+		n=node0
+		machine_on node0 || n=node1
+	fi
 	avcli_on "$n" "$@"
 }
 

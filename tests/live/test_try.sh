@@ -59,10 +59,10 @@ killed_run() {
 	local pid
 	setsid "$TREE/deploy/try" start >"$WORK/out" 2>&1 &
 	pid=$!
-	wait_until 60 "the second run to start its machines" machine_on node0
+	wait_until 120 "the second run to start its machines" grep -q 'starting node0' "$WORK/out"
 	kill -KILL -- "-$pid"
 	wait "$pid" 2>/dev/null || :
-	machine_on node0 || fail "the machine went with the run: nothing was tested"
+	machine_on world || fail "the machines went with the run: nothing was tested"
 	"$TREE/deploy/try" down
 }
 
