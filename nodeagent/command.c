@@ -92,7 +92,7 @@ static const struct arg_spec alert_clear_args[] = {
 static const struct arg_spec audit_add_args[] = {
 	TEXT("action", ARG_NEEDED, 64), TEXT("object", 0, 255),
 	TEXT("result", ARG_NEEDED, 16), TEXT("detail", 0, TEXT_MAX_BYTES),
-	END };
+	TEXT("role", 0, 32), END };
 
 /* --- the table --- */
 

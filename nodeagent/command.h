@@ -25,7 +25,8 @@
  *                 events: created, create-failed, deleted, delete-failed
  *   alert.raise   {code, object, severity, text, cause, repair:[..], params?}
  *   alert.clear   {code, object}
- *   audit.add     {action, object?, result, detail?}   also for role "console"
+ *   audit.add     {action, object?, result, detail?, role?}   also for role
+ *                 "console"; 'role' is what the line shows as the actor's role
  */
 #ifndef AV_COMMAND_H
 #define AV_COMMAND_H

@@ -30,6 +30,7 @@ struct command {
 	bool		 quiet;		/* nothing worth an audit line */
 	const char	*audit_action;	/* NULL = op */
 	const char	*audit_result;	/* NULL = ok or refused */
+	const char	*audit_role;	/* NULL = the actor's */
 	char		 object[COMMAND_OBJECT_MAX];
 	char		 detail[COMMAND_DETAIL_MAX];
 	struct av_err	*err;		/* never NULL */

@@ -137,5 +137,7 @@ cmd_audit_add(struct command *c)
 	    command_arg_text(c, "object"));
 	command_detail(c, "%s", command_arg_text(c, "detail"));
 	c->audit_action = command_arg_text(c, "action");
+	if (json_object_get(c->args, "role") != NULL)
+		c->audit_role = command_arg_text(c, "role");
 	return 0;
 }

@@ -23,7 +23,19 @@ node_runs_guests(const json_t *const facts[2], int self, int node)
 	    json_object_get(facts[node], "role"), "state"));
 
 	return view_node_online(facts, self, node) && state != NULL &&
-	    (strcmp(state, "together") == 0 || strcmp(state, "alone") == 0);
+	    (strcmp(state, "together") == 0 || strcmp(state, "alone") == 0 ||
+	    strcmp(state, "rejoining") == 0);
+}
+
+/* On its way back to 'together' a PM still is the only one that runs guests. */
+static bool
+runs_alone(const json_t *facts)
+{
+	const char *state = json_string_value(json_object_get(
+	    json_object_get(facts, "role"), "state"));
+
+	return state != NULL && (strcmp(state, "alone") == 0 ||
+	    strcmp(state, "rejoining") == 0);
 }
 
 static int
@@ -85,13 +97,11 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 	AUTO_JSON json_t *images = json_object();
 	AUTO_JSON json_t *alone = NULL;
 	AUTO_JSON json_t *activity = activity_now(cmd, st, facts, self);
-	const char *state = json_string_value(json_object_get(
-	    json_object_get(facts[self], "role"), "state"));
 	json_t *context;
 	int node, rc = 0;
 
-	alone = state != NULL && strcmp(state, "alone") == 0 ?
-	    json_string(node_names[self]) : json_null();
+	alone = runs_alone(facts[self]) ? json_string(node_names[self]) :
+	    json_null();
 	for (node = 0; node < STORE_NODES && rc == 0; node++) {
 		if (!node_runs_guests(facts, self, node))
 			continue;

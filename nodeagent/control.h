@@ -78,7 +78,8 @@ int control_open(sd_event *event, const char *path, mode_t mode, gid_t gid,
 struct control *control_close(struct control *c);
 
 /* Tells subscribers that an object changed ("vm:o12", "unit:o1"); coalesced until
- * the loop is idle.  NULL = "everything may have changed". */
+ * the loop is idle.  NULL = everything may have changed: subscribers get "vm:*",
+ * "volume:*" and so on. */
 void control_changed(struct control *c, const char *object_id);
 
 /* Ordering works again: records what was missed.  Call it on every change to a

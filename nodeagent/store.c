@@ -191,7 +191,8 @@ audit_write(struct command *c, int handler_rc)
 		return rc;
 	rc = sql_run(c->st, c->err, "INSERT INTO audit VALUES"
 	    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "iissssssss", id, c->at_ms,
-	    actor_text(c, "user"), actor_text(c, "role"),
+	    actor_text(c, "user"),
+	    c->audit_role != NULL ? c->audit_role : actor_text(c, "role"),
 	    actor_text(c, "origin"), actor_text(c, "via"),
 	    c->audit_action != NULL ? c->audit_action : c->op,
 	    c->object, result, c->detail);
