@@ -53,7 +53,7 @@ static const struct opt_def create_opts[] = {
 	{ "interfaces", 0, OPT_LIST, "NETWORK[,mac=MAC]",
 	    "networks to connect to", "network" },
 	{ "description", 0, OPT_ONE, "TEXT", "a note for people", NULL },
-	{ "os", 0, OPT_ONE, "linux|windows|other", "what will run in it", "os" },
+	{ "os", 0, OPT_ONE, "linux|windows|other", "what will run in it (default linux)", "os" },
 	{ "preferred", 0, OPT_ONE, "NODE", "where it runs if it can", "node" },
 	{ "start", 0, OPT_FLAG, NULL, "start it when it is ready", NULL },
 	DRY_RUN, WAIT, END,

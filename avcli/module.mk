@@ -13,3 +13,10 @@ $(B)/avcli: $(B)/avcli-objs/main.o $(B)/libavcli.a $(BASE_LIBS)
 	$(LINK)
 $(B)/avcli: LDLIBS = $(AVCLI_LDLIBS)
 PROGRAMS += $(B)/avcli
+
+AVCLI_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/avcli/test_*.c))
+$(B)/tests/unit/avcli/test_output.o: EXTRA_CFLAGS += -I/usr/include/libxml2
+$(AVCLI_TESTS): $(B)/%: $(B)/%.o $(B)/libavcli.a $(BASE_LIBS)
+	$(LINK)
+$(AVCLI_TESTS): LDLIBS = $(AVCLI_LDLIBS)
+UNIT_TESTS += $(AVCLI_TESTS)

@@ -209,9 +209,10 @@ change_all(struct cli *cli, const struct change *ch, struct cli_err *err)
 		if (t[i].err.exit == EXIT_OK)
 			(void)target_wait(cli, ch, &t[i]);
 	for (i = 0; i < n; i++) {
-		/* retries of a look may leave text behind without a failure */
 		if (t[i].err.exit == EXIT_OK)
 			continue;
+		if (n > 1)	/* which one it was */
+			codeset_printf(stderr, "%.255s: ", t[i].name);
 		cli_err_print(&t[i].err);
 		if (first == 0)
 			first = -(int)t[i].err.exit;

@@ -262,7 +262,7 @@ const struct tr_pair tr_ja[] = {
 	  "最初のボリュームに複写するイメージ" },
 	{ "networks to connect to", "接続するネットワーク" },
 	{ "a note for people", "説明" },
-	{ "what will run in it", "中で動かす OS" },
+	{ "what will run in it (default linux)", "中で動かす OS (既定は linux)" },
 	{ "where it runs if it can", "できるだけ動かしたいノード" },
 	{ "start it when it is ready", "作成できたら起動する" },
 	{ "file that holds the new name in UTF-8 (one line)",

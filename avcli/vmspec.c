@@ -237,13 +237,17 @@ build_numbers(const struct args *a, json_t *body, struct cli_err *err)
 static int
 build_texts(const struct args *a, json_t *body, struct cli_err *err)
 {
-	static const char *const keys[] = { "description", "os", "preferred" };
+	static const struct { const char *key, *fallback; } texts[] = {
+		{ "description", "" }, { "os", "linux" }, { "preferred", NULL },
+	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *value = args_value(a, keys[i]);
+	for (i = 0; i < ARRAY_SIZE(texts); i++) {
+		const char *value = args_value(a, texts[i].key);
 
-		if (value != NULL && set_text(body, keys[i], value) < 0)
+		if (value == NULL)
+			value = texts[i].fallback;
+		if (value != NULL && set_text(body, texts[i].key, value) < 0)
 			return no_memory(err);
 	}
 	if (args_flag(a, "start") &&
@@ -270,7 +274,7 @@ vmspec_build(const struct args *a, json_t **ret_body, struct cli_err *err)
 		rc = build_list(a, "volumes", body, "volumes", vmspec_volume, err);
 	if (rc == 0)
 		rc = build_image(a, body, err);
-	if (rc == 0 && args_flag(a, "interfaces"))	/* else the unit's default */
+	if (rc == 0)
 		rc = build_list(a, "interfaces", body, "networks",
 		    vmspec_network, err);
 	if (rc == 0)

@@ -160,8 +160,10 @@ api_wait(struct cli *cli, const struct kind *kind, const char *id,
 			*ret_obj = obj;
 			state = goal_check(goal, obj);
 		}
-		if (state == GOAL_ARRIVED)
+		if (state == GOAL_ARRIVED) {
+			*err = (struct cli_err){ 0 };	/* of earlier looks */
 			break;
+		}
 		if (state == GOAL_FAILED)
 			rc = fail_goal(kind, id, obj, err);
 		else if (av_clock_ns() - start_ns >= limit_s * AV_NS_PER_S)
