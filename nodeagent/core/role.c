@@ -61,6 +61,10 @@ record(struct role *r, uint64_t gen, enum role_mode mode, bool pending,
 	if (r->rec.gen == gen && r->rec.mode == mode &&
 	    r->rec.pending == pending)
 		return;
+	/* an older question that may still be under way can't succeed once the
+	 * generation has moved on */
+	if (mode == ROLE_MODE_OUTDATED || gen != r->rec.gen)
+		r->maybe = false;
 	r->rec = rec;
 	effect(out, ROLE_DO_RECORD)->record = rec;
 }
@@ -464,7 +468,8 @@ enum role_state
 role_act_moved(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
-	if (ev->gen <= r->rec.gen)
+	/* An order of before: the owner has taken the right again since. */
+	if (ev->gen <= r->rec.gen || ev->gen <= r->owner_gen)
 		return r->state;
 	record(r, ev->gen, ROLE_MODE_TOGETHER, false, out);
 	return enter_together(r, out);
@@ -671,8 +676,17 @@ pump(struct role *r, uint64_t now_ns, struct role_effects *out)
 /* --- before every step: what is known of the world --- */
 
 static void
+note_owner(struct role *r, const struct role_event *ev)
+{
+	if (ev->peer.rec.mode == ROLE_MODE_ALONE && !ev->peer.rec.pending &&
+	    ev->peer.rec.gen > r->owner_gen)
+		r->owner_gen = ev->peer.rec.gen;
+}
+
+static void
 note_peer(struct role *r, const struct role_event *ev)
 {
+	note_owner(r, ev);
 	r->peer_released = ev->peer.released;
 	r->peer_follows = ev->peer.state == ROLE_FOLLOWER && ev->peer.released;
 }
@@ -682,7 +696,10 @@ note_answer(struct role *r, const struct role_event *ev)
 {
 	r->asking = false;
 	if (ev->type == ROLE_EV_NO_ANSWER) {
-		r->maybe |= ev->maybe;
+		/* elsewhere the generation has moved on since it was asked */
+		if (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
+		    r->state == ROLE_REJOINING || r->state == ROLE_JOINING)
+			r->maybe |= ev->maybe;
 		arm(r, T_RETRY, ev->now_ns + r->times.retry_ns);
 	} else {
 		r->maybe = false;
@@ -722,6 +739,7 @@ note(struct role *r, const struct role_event *ev)
 		note_peer(r, ev);
 		break;
 	case ROLE_EV_PEER_INFO: case ROLE_EV_PEER_OWNS:
+		note_owner(r, ev);
 		/* It lives, and may have been heard by it just before: its lease
 		 * runs on. */
 		if (r->lost)

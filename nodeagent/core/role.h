@@ -191,6 +191,7 @@ struct role {
 	bool			both_new;
 	bool			guests_maybe;	/* guests may be running here */
 	uint64_t		follow_gen;	/* the owner's, when it has one */
+	uint64_t		owner_gen;	/* highest that the peer was alone at */
 	bool			maybe;		/* an older one may take effect yet */
 	bool			in_step;
 	bool			view;		/* both agents, databases equal */
