@@ -15,9 +15,19 @@ MIRROR_LDLIBS := -lsystemd
 # libraries loaded first; see tests/unit/mirror/
 $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 	$(call say,LD)$(CC) $(HARDEN_LD) -shared -Wl,-Bsymbolic \
-	  -Wl,--version-script=mirror/replica/plugin.map -o $@ \
-	  $(filter %.o,$^) $(filter %.a,$^) -lnbd $(BASE_LDLIBS)
+	  -Wl,--version-script=mirror/replica/plugin.map -o $@.new \
+	  $(filter %.o,$^) $(filter %.a,$^) -lnbd $(BASE_LDLIBS) && \
+	  mv -f $@.new $@
+# in one step (above), as a running server may be loading the old one
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
+
+# fuzz targets replay fixed and mutated inputs in 'make check'; with clang and
+# -DAV_FUZZ they build for libFuzzer
+MIRROR_FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/mirror_*.c))
+$(MIRROR_FUZZ): $(B)/%: $(B)/%.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(MIRROR_FUZZ): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS)
+UNIT_TESTS += $(MIRROR_FUZZ)
 
 MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
 $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) \

@@ -258,6 +258,7 @@ on_ready(sd_event_source *es, int fd, uint32_t events, void *arg)
 	struct replica *r = arg;
 	char buf[400], *text;
 	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	int rc;
 
 	(void)es;
 	(void)events;
@@ -275,9 +276,13 @@ on_ready(sd_event_source *es, int fd, uint32_t events, void *arg)
 			*strchr(text, '\n') = '\0';
 		go_down(r, buf[0] != '\0' ? buf : "server-down",
 		    text != NULL ? text : "");
-	} else if (connect_control(r) < 0) {
-		go_down(r, "server-down",
-		    "the mirror server ended at once; see its log");
+	} else {
+		rc = connect_control(r);
+		if (rc == 0)
+			return 0;
+		(void)snprintf(buf, sizeof(buf), "the mirror server ended at "
+		    "once (%s); see its log", strerror(-rc));
+		go_down(r, "server-down", buf);
 	}
 	return 0;
 }

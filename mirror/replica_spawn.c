@@ -163,6 +163,14 @@ struct child {
 };
 
 static void
+child_fail(int fd, const char *why)
+{
+	(void)!write(fd, "server-down\n", 12);
+	(void)!write(fd, why, strlen(why));
+	_exit(126);
+}
+
+static void
 child_run(const struct child *k)
 {
 	int high[3], i;
@@ -174,19 +182,19 @@ child_run(const struct child *k)
 		(void)signal(i, SIG_DFL);
 	if (chdir("/") < 0 || dup2(k->null_fd, 0) < 0 ||
 	    dup2(k->log_fd, 1) < 0 || dup2(k->log_fd, 2) < 0)
-		_exit(126);
+		child_fail(k->fds[2], "the server's stdio can't be set up\n");
 	/* out of the way first: a source may be one of the targets */
 	for (i = 0; i < 3; i++)
 		if ((high[i] = fcntl(k->fds[i], F_DUPFD, 64)) < 0)
-			_exit(126);
+			child_fail(k->fds[2], "too few descriptors\n");
 	for (i = 0; i < 3; i++)
 		if (dup2(high[i], FIRST_FD + i) < 0)
-			_exit(126);
+			child_fail(high[2], "too few descriptors\n");
 	if (close_range(READY_FD + 1, ~0u, 0) < 0)
-		_exit(126);
+		child_fail(READY_FD, "descriptors can't be closed\n");
 	put_pid(k->pid_at, (unsigned)getpid());
 	(void)execve(k->argv[0], k->argv, k->envp);
-	_exit(127);
+	child_fail(READY_FD, "nbdkit can't be run\n");
 }
 
 /* Forks twice, so that the server is nobody's child to reap. */

@@ -152,6 +152,10 @@ clean_flush_both(struct srv *s, uint64_t count)
 	pthread_mutex_unlock(&s->mu);
 	r = fdatasync(s->leg->data_fd);
 	pthread_mutex_lock(&s->mu);
+	if (r < 0) {
+		s->disk_failed = true;
+		srv_why(s, "disk-error", "this PM's disk failed to flush");
+	}
 	return link_wait(s, &j) == 0 && r == 0;
 }
 

@@ -188,8 +188,14 @@ job_completed(void *arg, int *error)
 	job_finish(j, *error);
 	if (j == &l->ping)
 		l->ping_out = false;
-	else
-		pthread_cond_broadcast(&l->s->cv);
+	/* A request that the peer couldn't do is a peer lost: whoever waits
+	 * starts again once it is decided how to go on. */
+	if (*error == ESHUTDOWN)
+		link_drop(l->s, "session-ended", "the peer ended the session");
+	else if (*error != 0)
+		link_drop(l->s, "peer-disk-error",
+		    "the peer couldn't do a request");
+	pthread_cond_broadcast(&l->s->cv);
 	pthread_mutex_unlock(&l->s->mu);
 	return 1;	/* retire the command */
 }
@@ -505,16 +511,13 @@ run_up(struct link *l)
 		ping(l);
 		rc = pump(l, step);
 		pthread_mutex_lock(&s->mu);
-		if (!l->ping_out && l->ping.done && l->ping.rc != 0)
-			rc = -ESHUTDOWN;
 		drop = s->link_drop;
 		pthread_mutex_unlock(&s->mu);
 	}
 	pthread_mutex_lock(&s->mu);
-	if (rc < 0)
+	if (rc < 0 && !s->link_drop)
 		link_drop(s, "peer-lost", rc == -ETIMEDOUT ?
-		    "the peer is silent" : rc == -ESHUTDOWN ?
-		    "the peer ended the session" :
+		    "the peer is silent" :
 		    "the connection to the peer broke");
 	pthread_mutex_unlock(&s->mu);
 }

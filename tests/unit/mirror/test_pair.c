@@ -463,6 +463,117 @@ TEST(outdated_leg_isnt_promotable)
 	return 0;
 }
 
+/* Either side is lost in turn, with several writers; both changes of role. */
+TEST(many_turns)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[3];
+	int turn, i, prim = 0;
+	uint64_t gen = 1;
+
+	CHECK(p != NULL);
+	for (turn = 0; turn < 4; turn++) {
+		bool kill_primary = turn % 2 == 1;
+		int lost = kill_primary ? prim : 1 - prim;
+
+		for (i = 0; i < 3; i++) {
+			g[i] = (struct guest){ 0 };
+			CHECK(guest_start(&g[i], p, prim,
+			    (size_t)(turn * 3 + i) * 128, 128) == 0);
+		}
+		CHECK(guest_wait_acked(&g[2], 30) == 0);
+		CHECK(pair_kill_wait_down(p, lost) == 0);
+		if (kill_primary) {
+			prim = 1 - prim;
+			CHECK_EQ(pair_primary(p, prim, true, ++gen, NULL), 0);
+		} else {
+			CHECK_EQ(pair_alone(p, prim, ++gen), 0);
+			CHECK(guest_wait_acked(&g[0], 20) == 0);
+		}
+		CHECK(pair_restart(p, lost) == 0);
+		CHECK(pair_wait(p, both_in_step) == 0);
+		for (i = 0; i < 3; i++) {
+			guest_stop(&g[i]);
+			CHECK_EQ(guest_check(&g[i], prim), 0);
+			guest_dispose(&g[i]);
+		}
+		CHECK_EQ(pair_equal(p), 1);
+	}
+	pair_free(p);
+	return 0;
+}
+
+/* The connection breaks again and again under overlapping writes. */
+TEST(broken_links_keep_order)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[4];
+	int i, turn;
+
+	CHECK(p != NULL);
+	for (i = 0; i < 4; i++) {
+		g[i] = (struct guest){ .overlap = true };
+		CHECK(guest_start(&g[i], p, 0, 0, 64) == 0);
+		g[i].seed += (uint64_t)i * 7777;
+	}
+	for (turn = 0; turn < 4; turn++) {
+		CHECK(guest_wait_acked(&g[turn], 20) == 0);
+		CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
+		CHECK(pair_wait(p, writes_held) == 0);
+		CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
+		CHECK(pair_wait(p, both_in_step) == 0);
+	}
+	for (i = 0; i < 4; i++) {
+		guest_stop(&g[i]);
+		CHECK(!g[i].failed);
+		guest_dispose(&g[i]);
+	}
+	CHECK_EQ(pair_equal(p), 1);
+	pair_free(p);
+	return 0;
+}
+
+static bool
+bits_gone(struct pair *p)
+{
+	struct mirror_leg_info i;
+	struct av_err err = { 0 };
+	char dir[96];
+
+	(void)snprintf(dir, sizeof(dir), "%s/leg0", p->dir);
+	return mirror_leg_read("replica", dir, "o3", &i, &err) == 0 &&
+	    i.out_of_step_bytes == 0;
+}
+
+/* Intent bits go away in the background, and a clean change of sides copies
+ * nothing. */
+TEST(quiet_volume_has_no_bits)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { .limit = 30 };
+
+	CHECK(p != NULL);
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 30) == 0);
+	guest_stop(&g);
+	CHECK(!bits_gone(p));
+	CHECK(pair_wait(p, bits_gone) == 0);
+	guest_dispose(&g);
+	g = (struct guest){ .limit = 30 };
+	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
+	CHECK(guest_wait_acked(&g, 30) == 0);
+	guest_stop(&g);
+	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
+	CHECK_EQ(pair_primary(p, 1, false, 0, NULL), 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_st(p, 1)->resync_count, 0);
+	CHECK_EQ(guest_check(&g, 1), 0);
+	CHECK_EQ(pair_equal(p), 1);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
 TESTS_MAIN(
 	T(writes_reach_both_legs),
 	T(overlapping_writes_leave_equal_legs),
@@ -478,4 +589,7 @@ TESTS_MAIN(
 	T(server_outlives_its_owner),
 	T(unfinished_target_isnt_promotable),
 	T(outdated_leg_isnt_promotable),
+	T(many_turns),
+	T(broken_links_keep_order),
+	T(quiet_volume_has_no_bits),
 )
