@@ -20,3 +20,6 @@ $(AVCLI_TESTS): $(B)/%: $(B)/%.o $(B)/libavcli.a $(BASE_LIBS)
 	$(LINK)
 $(AVCLI_TESTS): LDLIBS = $(AVCLI_LDLIBS)
 UNIT_TESTS += $(AVCLI_TESTS)
+
+# tests/lint has no module of its own (the top Makefile looks one level deep)
+CHECK_SCRIPTS += tests/lint/lint
