@@ -215,6 +215,19 @@ route_run(struct request *req, const struct route *r, const char *id,
 	return av_err_code(err, -ENOSYS, "internal", "route without a handler");
 }
 
+/* What was refused here never reaches the agent, which notes all that does. */
+static void
+refusal_note(struct request *req, const struct route *r, const char *id,
+    int rc, const struct av_err *err)
+{
+	if (!r->changing || r->op == NULL || !req->known || rc == -EREMOTEIO ||
+	    text_status(err->code) >= 500 ||
+	    strcmp(err->code, "login-failed") == 0)
+		return;
+	login_audit(req, req->actor.user, req->actor.role, r->op,
+	    id != NULL ? id : "", err->text);
+}
+
 static int
 route_answer(struct request *req, struct av_err *err)
 {
@@ -246,6 +259,8 @@ route_answer(struct request *req, struct av_err *err)
 		rc = body_parse(req, &body, err);
 	if (rc == 0)
 		rc = route_run(req, r, id, body, err);
+	if (rc < 0)
+		refusal_note(req, r, id, rc, err);
 	return rc;
 }
 

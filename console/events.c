@@ -82,7 +82,8 @@ events_add(struct events *e, const json_t *event)
 
 	if (type == NULL || strcmp(type, "changed") != 0)
 		return;
-	data = json_pack("{s:O?, s:O?}", "seq", json_object_get(event, "seq"),
+	data = json_pack("{s:s, s:O?, s:O?}", "type", type,
+	    "seq", json_object_get(event, "seq"),
 	    "objects", json_object_get(event, "objects"));
 	/* without memory the text is NULL: readers then load everything */
 	ring_put(e, data != NULL ? json_dumps(data, JSON_COMPACT) : NULL);
@@ -139,7 +140,7 @@ event_text(const struct events *e, uint64_t n, const char *data,
 {
 	if (asprintf(ret_text, "id: %s-%llu\nevent: %s\ndata: %s\n\n", e->life,
 	    (unsigned long long)n, data != NULL ? "changed" : "resync",
-	    data != NULL ? data : "{}") < 0)
+	    data != NULL ? data : "{\"type\":\"resync\"}") < 0)
 		return -ENOMEM;
 	return 0;
 }

@@ -31,7 +31,7 @@ static const char *const headers[][2] = {
 	{ "X-Frame-Options", "DENY" },
 	{ "Cross-Origin-Opener-Policy", "same-origin" },
 	{ "Content-Security-Policy", "default-src 'self'; connect-src 'self'; "
-	  "img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+	  "img-src 'self' data:; "
 	  "object-src 'none'; base-uri 'none'; form-action 'self'; "
 	  "frame-ancestors 'none'" },
 };
@@ -159,6 +159,7 @@ request_new(void *cls, const char *uri, struct MHD_Connection *con)
 	req->con = con;
 	req->lang = "en";
 	req->queued = MHD_NO;
+	req->screen_fd = -1;
 	req->raw = strdup(uri);
 	req->uri_rc = req->raw != NULL ? uri_parse(uri, &req->uri) : -ENOMEM;
 	return req;
@@ -176,6 +177,8 @@ request_over(void *cls, struct MHD_Connection *con, void **req_cls,
 	*req_cls = NULL;
 	if (req == NULL)
 		return;
+	if (req->screen_fd >= 0)
+		(void)close(req->screen_fd);
 	uri_dispose(&req->uri);
 	json_decref(req->params);
 	free(req->set_cookie);

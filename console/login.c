@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "console/request.h"
+#include "console/users.h"
 
 #define COOKIE		"avpair_session"
 #define PASSWORD_MAX	512
@@ -151,6 +152,8 @@ login_identify(struct request *req, struct av_err *err)
 	if (token == NULL || *token == '\0')
 		return 0;
 	rc = session_read(req->srv->sessions, token, now, &req->session);
+	if (rc == 0)
+		rc = users_check(req->srv->agent, &req->session);
 	if (rc == -ETIME)
 		return av_err_code(err, rc, "session-expired",
 		    "the session has ended");
@@ -183,7 +186,7 @@ session_reply(struct request *req, const char *token)
 	    "language", s->language[0] != '\0' ? s->language : NULL,
 	    "csrf", csrf, "token", token,
 	    "expires_s", (json_int_t)(left / 1000),
-	    "idle_s", (json_int_t)(idle / 1000),
+	    "inactivity_s", (json_int_t)(idle / 1000),
 	    "node", req->srv->conf->node);
 	return j != NULL ? reply_json(req, 200, j) : -ENOMEM;
 }
@@ -209,25 +212,22 @@ login_logout(struct request *req, struct av_err *err)
 
 /* --- login ------------------------------------------------------------------ */
 
-static void
-refusal_audit(struct request *req, const char *user, const char *detail)
+void
+login_audit(struct request *req, const char *user, const char *role,
+    const char *action, const char *object, const char *detail)
 {
-	struct actor who = { .user = user, .role = "none",
+	struct actor who = { .user = user, .role = role,
 	    .origin = req->origin, .via = req->local ? "unix" : "https" };
 	AUTO_JSON json_t *args = NULL, *result = NULL;
-	AUTO_FREE char *object = NULL;
 	struct av_err err = { 0 };
 
-	if (asprintf(&object, "user:%s", user) < 0)
-		object = NULL;
-	args = json_pack("{s:s, s:s?, s:s, s:s}", "action", "login",
+	args = json_pack("{s:s, s:s, s:s, s:s}", "action", action,
 	    "object", object, "result", "refused", "detail", detail);
 	if (args == NULL || agent_call(req->srv->agent, "audit.add", args,
 	    &who, true, &result, NULL, &err) < 0)
-		log_warn("login", "refused login of '%s' from %s not in the "
-		    "audit log: %s", user, req->origin, err.text);
-	log_notice("login", "'%s' from %s refused: %s", user, req->origin,
-	    detail);
+		log_warn("audit", "not in the audit log: %s", err.text);
+	log_notice("audit", "%s of '%s' by '%s' from %s refused: %s", action,
+	    object, user, req->origin, detail);
 }
 
 static int
@@ -287,7 +287,8 @@ password_try(struct request *req, const char *name, const char *password,
 	if (hash != NULL && ok)
 		return 0;
 	throttle_failed(req->srv->throttle, name, req->origin, av_clock_ns());
-	refusal_audit(req, name, rc < 0 ? "no such user" : "wrong password");
+	login_audit(req, name, "none", "login", name, rc < 0 ?
+	    "no such user" : "wrong password");
 	return av_err_code(err, -EACCES, "login-failed",
 	    "the user name or the password is wrong");
 }
@@ -344,6 +345,18 @@ old_password_check(struct request *req, const char *target, const char *old,
 	return rc < 0 ? rc : password_try(req, target, old, &user, err);
 }
 
+/* The session that changed its own password gets a token that fits the new one. */
+static void
+session_keep(struct request *req, const char *hash)
+{
+	AUTO_FREE char *token = NULL;
+
+	/* if this fails the user logs in again: nothing worse */
+	if (req->by_cookie && session_print(hash, req->session.print) == 0 &&
+	    session_token(req->srv->sessions, &req->session, &token) == 0)
+		(void)cookie_set(req, token);
+}
+
 int
 login_password(struct request *req, const struct route *r, json_t *args,
     struct av_err *err)
@@ -373,5 +386,11 @@ login_password(struct request *req, const struct route *r, json_t *args,
 		return -ENOMEM;
 	rc = agent_call(req->srv->agent, r->op, op_args, &req->actor, true,
 	    &result, &req->params, err);
-	return rc < 0 ? rc : reply_empty(req, 204, NULL, NULL);
+	if (rc < 0)
+		return rc;
+	users_forget(target);
+	/* this session goes on; the user's others end */
+	if (!req->local && strcmp(target, req->actor.user) == 0)
+		session_keep(req, hash);
+	return reply_empty(req, 204, NULL, NULL);
 }

@@ -19,8 +19,18 @@ $(CONSOLE_TESTS): $(B)/%: $(B)/%.o $(B)/libconsole.a $(BASE_LIBS)
 $(CONSOLE_TESTS): LDLIBS = $(CONSOLE_LDLIBS)
 UNIT_TESTS += $(CONSOLE_TESTS)
 
+# what tests need beside curl
+$(B)/tests/console-tool: $(B)/tests/unit/console/console_tool.o $(BASE_LIBS)
+	@mkdir -p $(@D)
+	$(LINK)
+$(B)/tests/console-tool: LDLIBS = -lgnutls $(BASE_LDLIBS)
+
 # stands in for avnoded in tests and on a page developer's desk
 $(B)/tests/fake-agent: $(B)/tests/unit/console/fake_agent.o $(BASE_LIBS)
 	@mkdir -p $(@D)
 	$(LINK)
 $(B)/tests/fake-agent: LDLIBS = -lcrypt $(BASE_LDLIBS)
+
+CHECK_SCRIPTS += tests/unit/console/test_console_e2e
+# built before the script runs, by being listed beside the programs
+PROGRAMS += $(B)/tests/console-tool $(B)/tests/fake-agent

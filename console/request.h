@@ -47,6 +47,7 @@ struct request {
 	struct actor		 actor;
 	char			*set_cookie;	/* Set-Cookie's value, or NULL */
 	json_t			*params;	/* of the error, or NULL */
+	int			 screen_fd;	/* opened for a websocket; -1 */
 	int			 queued;	/* MHD_Result of the answer */
 };
 
@@ -75,6 +76,10 @@ int  login_logout(struct request *req, struct av_err *err);
 int  login_session(struct request *req, struct av_err *err);
 int  login_password(struct request *req, const struct route *r, json_t *args,
     struct av_err *err);
+
+/* Notes in the audit log that 'user' was refused; without the agent, in ours. */
+void login_audit(struct request *req, const char *user, const char *role,
+    const char *action, const char *object, const char *detail);
 
 /* static.c: pages from web_dir. */
 int  static_get(struct request *req, struct av_err *err);

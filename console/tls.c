@@ -274,6 +274,9 @@ struct pump {
 	int		 fd, plain;
 	struct flow	 in;	/* TLS -> plain */
 	struct flow	 out;	/* plain -> TLS */
+	/* the plain side reads no more (it may have answered a request that it
+	 * didn't read to the end): what comes is dropped, the answer still goes */
+	bool		 deaf;
 	uint64_t	 end_ns;	/* of lingering; 0 = not yet */
 };
 
@@ -311,14 +314,18 @@ in_write(struct pump *p)
 		}
 		return 0;
 	}
-	if (p->out.closed) {		/* lingering: nobody reads this now */
+	if (p->deaf) {
 		p->in.n = p->in.at = 0;
 		return 1;
 	}
 	r = send(p->plain, p->in.buf + p->in.at, p->in.n - p->in.at,
 	    MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (r < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (r < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (r < 0) {
+		p->deaf = true;
+		return 1;
+	}
 	p->in.at += (size_t)r;
 	if (p->in.at == p->in.n)
 		p->in.n = p->in.at = 0;
@@ -355,6 +362,7 @@ out_write(struct pump *p)
 			return 0;
 		(void)shutdown(p->fd, SHUT_WR);
 		p->out.closed = true;
+		p->deaf = true;
 		p->end_ns = av_clock_ns() + TLS_LINGER_MS * AV_NS_PER_MS;
 		return 1;
 	}

@@ -1216,8 +1216,8 @@ users_make(void)
 	const char *hash;
 	size_t i;
 
-	if (cd == NULL || crypt_gensalt_rn("$y$", 1, NULL, 0, setting,
-	    sizeof(setting)) == NULL)
+	if (cd == NULL || crypt_gensalt_rn("$y$", 1, "always the same.", 16,
+	    setting, sizeof(setting)) == NULL)
 		abort();
 	hash = crypt_r(PASSWORD, setting, cd);
 	users = json_array();
