@@ -68,11 +68,12 @@ function VmRow({ vm, x, y, w }) {
 	const [tone, icon] = look('vm', vm.state, vm.activity);
 	const state = stateWord('vm', vm.state, vm.activity);
 	const sw = Math.min(textWidth(state, 13, 560), w * 0.45);
-	return html`<a href=${vmPath(vm.id)} aria-label=${`${vm.name}: ${state}`} class="pic-vm">
-		<title>${`${vm.name}: ${state}${vm.reason ? ` – ${vm.reason.text}` : ''}`}</title>
+	const name = fit(vm.name, w - sw - 84, 14, 560);
+	return html`<a href=${vmPath(vm.id)} class="pic-vm">
+		${name !== vm.name && html`<title>${vm.name}</title>`}
 		<rect x=${x} y=${y} width=${w} height=${ROW - 8} rx="6" />
 		<${Icon} name="vm" x=${x + 10} y=${y + 10} size="18" />
-		<text x=${x + 36} y=${y + 24} class="t14">${fit(vm.name, w - sw - 84, 14, 560)}</text>
+		<text x=${x + 36} y=${y + 24} class="t14">${name}</text>
 		<g class=${`tone ${tone}`}><${Icon} name=${icon} x=${x + w - sw - 32} y=${y + 11} size="16" />
 		<text x=${x + w - sw - 11} y=${y + 24} class="t13">${fit(state, sw + 1, 13, 560)}</text></g>
 	</a>`;
@@ -87,7 +88,7 @@ function Pm({ node, vms, at, i, rows }) {
 	const tagX = x + 48 + textWidth(name, 16, 650) + 12;
 	return html`<g class=${`pm ${tone}`} role="group" aria-label=${`${node.name}${node.primary ? `, ${t('node.primary')}` : ''}: ${state}`}>
 		<rect class="box" x=${x} y=${y} width=${w} height=${at.pmH} rx="10" />
-		<a href="#/nodes" aria-label=${`${node.name}: ${state}`}>
+		<a href="#/nodes">
 			<rect class="hit" x=${x + 6} y=${y + 6} width=${w - 12} height=${HEAD - 14} rx="6" />
 			<${Icon} name="node" x=${x + 16} y=${y + 15} size="22" />
 			<text x=${x + 48} y=${y + 31} class="t16">${name}</text>
@@ -145,7 +146,7 @@ function Business({ at, unit, networks }) {
 		return bad || ports[0] || { link: 'unknown' };
 	};
 	return html`<g>
-		<a href="#/networks" class="bar" aria-label=${text}><rect x="1" y="1" width=${at.width - 2} height=${BAR - 4} rx="20" />
+		<a href="#/networks" class="bar"><rect x="1" y="1" width=${at.width - 2} height=${BAR - 4} rx="20" />
 		<text x=${at.midX} y=${BAR / 2 + 3} class="t13" text-anchor="middle">${fit(text, at.width - 40, 13)}</text></a>
 		${[0, 1].map((i) => {
 			const x = at.pmX[i] + Math.round(at.pmW / 2);

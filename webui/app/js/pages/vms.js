@@ -38,7 +38,7 @@ export function Vms() {
 		{ key: 'node', title: t('field.runsOn'), cell: (v) => html`<${Where} vm=${v} />` },
 		{ key: 'vcpus', title: t('field.vcpus'), right: true, cell: (v) => number(v.vcpus) },
 		{ key: 'memory', title: t('field.memory'), right: true, cell: (v) => html`<span class="nowrap">${bytes(v.memory_bytes)}</span>` },
-		{ key: 'os', title: t('field.os'), cell: (v) => word('os', v.os) },
+		{ key: 'os', title: t('field.os'), wide: true, cell: (v) => word('os', v.os) },
 		{ key: 'do', title: t('field.actions'), cell: (v) => html`<div class="row-tools"><${QuickButton} vm=${v} /></div>` },
 	]} /><//>`;
 }

@@ -21,9 +21,8 @@ export function Button({ kind, icon, why, busy, onClick, children, type, label, 
 		aria-label=${label} title=${label && !why ? label : undefined} aria-busy=${busy ? 'true' : undefined} onClick=${click}>
 		${busy ? html`<${Icon} name="busy" spin />` : icon && html`<${Icon} name=${icon} />`}
 		${children && html`<span>${children}</span>`}</button>`;
-	if (!why)
-		return button;
-	return html`<span class="tip">${button}<span class="tip-text" role="tooltip" id=${tipId}>${why}</span></span>`;
+	// always in the wrap: a button that is made anew would lose the focus
+	return html`<span class="tip">${button}${why && html`<span class="tip-text" role="tooltip" id=${tipId}>${why}</span>`}</span>`;
 }
 
 export function Time({ utc }) {
@@ -81,15 +80,17 @@ export function Problem({ error }) {
 	<//>`;
 }
 
-// columns: [{key, title, cell(row), right?, name?}]
+// columns: [{key, title, cell(row), right?, name?, wide?}]; a 'wide' one is left
+// out where there isn't much room
 export function Table({ caption, columns, rows, empty }) {
 	if (rows.length === 0)
 		return empty;
+	const classes = (c) => `${c.right ? 'right num' : ''} ${c.wide ? 'wide' : ''}`;
 	return html`<div class="table-wrap"><table>
 		<caption class="hidden-text">${caption}</caption>
-		<thead><tr>${columns.map((c) => html`<th scope="col" class=${c.right ? 'right' : ''} key=${c.key}>${c.title}</th>`)}</tr></thead>
+		<thead><tr>${columns.map((c) => html`<th scope="col" class=${classes(c)} key=${c.key}>${c.title}</th>`)}</tr></thead>
 		<tbody>${rows.map((row) => html`<tr key=${row.id || row.name}>
-			${columns.map((c) => html`<td key=${c.key} class=${`${c.right ? 'right num' : ''} ${c.name ? 'name' : ''}`}>${c.cell(row)}</td>`)}
+			${columns.map((c) => html`<td key=${c.key} class=${`${classes(c)} ${c.name ? 'name' : ''}`}>${c.cell(row)}</td>`)}
 		</tr>`)}</tbody>
 	</table></div>`;
 }
