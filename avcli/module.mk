@@ -21,5 +21,7 @@ $(AVCLI_TESTS): $(B)/%: $(B)/%.o $(B)/libavcli.a $(BASE_LIBS)
 $(AVCLI_TESTS): LDLIBS = $(AVCLI_LDLIBS)
 UNIT_TESTS += $(AVCLI_TESTS)
 
+CHECK_SCRIPTS += tests/unit/avcli/avcli.sh
+
 # tests/lint has no module of its own (the top Makefile looks one level deep)
 CHECK_SCRIPTS += tests/lint/lint
