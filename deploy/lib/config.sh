@@ -145,7 +145,7 @@ avnoded_conf() {
 	memory_bytes = $(pm_memory)
 	storage_bytes = $(pm_storage)
 	plugin = $PROG/nbdkit-avreplica-plugin.so
-	nbdkit = /usr/sbin/nbdkit
+	nbdkit = /usr/bin/nbdkit
 	qemu = /usr/bin/qemu-system-x86_64
 	time_scale = $TIME_SCALE
 	driver_vmm = qemu
