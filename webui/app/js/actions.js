@@ -7,13 +7,13 @@
 // state and says when the VM has got there.
 import { html, useState } from './lib.js';
 import { request, post, part, may } from './api.js';
-import { t, word } from './i18n.js';
+import { t, word, bytes } from './i18n.js';
 import { connection, follow, refresh } from './live.js';
 import { go, place } from './router.js';
+import { reasonText } from './said.js';
 import { toast, toastError } from './ui/toasts.js';
 import { openDialog, Confirm } from './ui/dialog.js';
 import { Field } from './ui/parts.js';
-import { bytes } from './i18n.js';
 
 const EXPECT_MS = 10 * 60 * 1000;
 
@@ -44,7 +44,7 @@ function expect(vm, good, bad, text) {
 			toast('good', t(text, { name: now.name, node: now.node || '' }));
 		} else if (bad.includes(now.activity)) {
 			stop();
-			toast('critical', t('did.crashed', { name: now.name }), now.reason ? now.reason.text : null);
+			toast('critical', t('did.crashed', { name: now.name }), reasonText(now.reason));
 		}
 	});
 }

@@ -10,9 +10,10 @@ export const languages = { en: 'English', ja: '日本語' };
 export const language = signal('en');
 let texts = {};
 let fallback = {};
+let agentTexts = {};
 
-async function load(lang) {
-	const r = await fetch(`locale/${lang}.json`, { cache: 'no-cache' });
+async function load(name) {
+	const r = await fetch(`locale/${name}.json`, { cache: 'no-cache' });
 	return r.ok ? r.json() : {};
 }
 
@@ -35,7 +36,8 @@ export async function startLanguage() {
 
 // remember: the person chose it, keep it for the next visit
 export async function useLanguage(lang, remember = true) {
-	texts = lang === 'en' ? fallback : await load(lang);
+	[texts, agentTexts] = lang === 'en' ? [fallback, {}]
+		: await Promise.all([load(lang), load(`${lang}.agent`)]);
 	if (remember)
 		kept.set('language', lang);
 	document.documentElement.lang = lang;
@@ -46,10 +48,16 @@ export function has(key) {
 	return key in texts || key in fallback;
 }
 
-export function t(key, params = {}) {
-	const text = texts[key] ?? fallback[key] ?? key;
-	return text.replace(/\{(\w+)\}/g, (whole, name) =>
-		(name in params ? String(params[name]) : whole));
+const fill = (text, params) => text.replace(/\{(\w+)\}/g, (whole, name) =>
+	(name in params ? String(params[name]) : whole));
+
+export const t = (key, params = {}) => fill(texts[key] ?? fallback[key] ?? key, params);
+
+// What the agent says, in this language; null: take its own words (said.js).
+// Without all the params that the text needs it is of no use.
+export function agentText(key, params) {
+	const text = agentTexts[key] && fill(agentTexts[key], params || {});
+	return text && !/\{\w+\}/.test(text) ? text : null;
 }
 
 export const tn = (key, n, params = {}) =>

@@ -5,6 +5,7 @@ import { html } from '../lib.js';
 import { t } from '../i18n.js';
 import { Time } from '../ui/parts.js';
 import { State } from '../ui/state.js';
+import { alertTexts } from '../said.js';
 import { ObjectName } from './object.js';
 
 const rank = ['critical', 'serious', 'minor', 'info'];
@@ -12,14 +13,15 @@ export const bySeverity = (a, b) => rank.indexOf(a.severity) - rank.indexOf(b.se
 	String(b.raised_utc).localeCompare(String(a.raised_utc));
 
 export function AlertItem({ alert, open }) {
+	const { text, cause, repair } = alertTexts(alert);
 	return html`<details class="alert-item" open=${open}>
-		<summary><${State} kind="severity" state=${alert.severity} /><span class="alert-text">${alert.text}</span></summary>
+		<summary><${State} kind="severity" state=${alert.severity} /><span class="alert-text">${text}</span></summary>
 		<div class="alert-body">
 			<p class="dim small"><${ObjectName} id=${alert.object} /> · ${t('alert.since')} <${Time} utc=${alert.raised_utc} />
 				${alert.count > 1 ? ` · ${t('alert.times', { n: alert.count })}` : ''}</p>
-			${alert.cause && html`<h3>${t('alert.cause')}</h3><p>${alert.cause}</p>`}
-			${alert.repair && alert.repair.length > 0 && html`<h3>${t('alert.repair')}</h3>
-				<ol>${alert.repair.map((step, i) => html`<li key=${i}>${step}</li>`)}</ol>`}
+			${cause && html`<h3>${t('alert.cause')}</h3><p>${cause}</p>`}
+			${repair.length > 0 && html`<h3>${t('alert.repair')}</h3>
+				<ol>${repair.map((step, i) => html`<li key=${i}>${step}</li>`)}</ol>`}
 		</div>
 	</details>`;
 }

@@ -7,6 +7,7 @@ import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
 import { Card, commas, Facts, Loading, Notice, PageHead, Time } from '../ui/parts.js';
 import { look, stateWord } from '../ui/state.js';
+import { reasonText } from '../said.js';
 import { Picture } from './picture.js';
 import { AlertItem, bySeverity } from './alert.js';
 
@@ -70,7 +71,7 @@ export function Dashboard() {
 		<div class="stack">
 		<div role="status" class="unit-says"><${Notice} tone=${tone} icon=${icon}>
 			<p><strong>${stateWord('unit', u.state, u.activity)}</strong></p>
-			<p>${u.reason && u.reason.text && !well ? u.reason.text : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
+			<p>${reasonText(u.reason) && !well ? reasonText(u.reason) : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
 		<//></div>
 		<${Card}><${Picture} unit=${u} nodes=${nodes.data} vms=${vms.data} volumes=${volumes.data} networks=${networks.data} /><//>
 		<div class=${open.length > 0 ? 'dash-grid' : ''}>

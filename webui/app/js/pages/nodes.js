@@ -7,6 +7,7 @@ import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
 import { Card, commas, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
+import { reasonText } from '../said.js';
 import { State, look } from '../ui/state.js';
 
 const yesNo = (ok, word_) => html`<${State} kind="link" state=${ok ? 'up' : 'down'} label=${word_} />`;
@@ -31,7 +32,7 @@ function Node({ node, vms }) {
 		${node.primary && html` <span class="tag primary-tag"><${Icon} name="star" />${t('node.primary')}</span>`}</span>`;
 	return html`<${Card} title=${title} tools=${html`<span role="status"><${State} pill kind="node" state=${node.state} activity=${node.activity} /></span>`}>
 		<div class="stack">
-		${node.reason && node.reason.text && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${node.reason.text}</p><//>`}
+		${reasonText(node.reason) && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(node.reason)}</p><//>`}
 		<${Facts} rows=${[
 			[t('node.role'), word('role.node', node.role)],
 			[t('menu.vms'), here.length ? commas(here.map((x) => html`<a href=${vmPath(x.id)} key=${x.id}>${x.name}</a>`)) : html`<span class="dim">${t('picture.noVms')}</span>`],

@@ -8,6 +8,7 @@ import { useLive } from '../live.js';
 import { Button, Card, Empty, Loading, PageHead, Problem, Table, Time } from '../ui/parts.js';
 import { State } from '../ui/state.js';
 import { AlertItem, bySeverity } from './alert.js';
+import { alertTexts } from '../said.js';
 import { ObjectName } from './object.js';
 
 export function Alerts() {
@@ -26,7 +27,7 @@ export function Alerts() {
 		<${Card} title=${t('alert.past')} body=${false}><${Table} caption=${t('alert.past')} rows=${past}
 			empty=${html`<${Empty} icon="alerts" text=${t('alert.nonePast')} />`} columns=${[
 			{ key: 'sev', title: t('alert.severity'), cell: (a) => html`<${State} kind="severity" state=${a.severity} />` },
-			{ key: 'text', title: t('alert.what'), name: true, cell: (a) => a.text },
+			{ key: 'text', title: t('alert.what'), name: true, cell: (a) => alertTexts(a).text },
 			{ key: 'object', title: t('field.object'), cell: (a) => html`<${ObjectName} id=${a.object} />` },
 			{ key: 'raised', title: t('alert.raised'), cell: (a) => html`<${Time} utc=${a.raised_utc} />` },
 			{ key: 'cleared', title: t('alert.cleared'), cell: (a) => html`<${Time} utc=${a.cleared_utc} />` },

@@ -8,6 +8,7 @@ import { useLive, connection } from '../live.js';
 import { vmPath, go } from '../router.js';
 import { Button, Card, Empty, Facts, Loading, Notice, PageHead, Progress, Table, Time } from '../ui/parts.js';
 import { State, look } from '../ui/state.js';
+import { reasonText } from '../said.js';
 import * as actions from '../actions.js';
 import { LegStates } from './resources.js';
 
@@ -86,7 +87,7 @@ export function Vm({ id }) {
 	return html`<${PageHead} title=${vm.name} crumb=${crumb} sub=${vm.description}
 		state=${html`<span role="status"><${State} pill kind="vm" state=${vm.state} activity=${vm.activity} /></span>`}><${VmTools} vm=${vm} /><//>
 		<div class="stack">
-		${vm.reason && vm.reason.text && html`<${Notice} tone=${tone} icon=${icon}><p>${vm.reason.text}</p><//>`}
+		${reasonText(vm.reason) && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(vm.reason)}</p><//>`}
 		${typeof vm.progress_percent === 'number' && html`<${Card} title=${word('activity.vm', vm.activity)}>
 			<${Progress} percent=${vm.progress_percent} label=${t('vm.progressOf', { name: vm.name })} /><//>`}
 		<div class="grid2">
