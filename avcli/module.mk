@@ -24,4 +24,4 @@ UNIT_TESTS += $(AVCLI_TESTS)
 CHECK_SCRIPTS += tests/unit/avcli/avcli.sh
 
 # tests/lint has no module of its own (the top Makefile looks one level deep)
-CHECK_SCRIPTS += tests/lint/lint
+CHECK_SCRIPTS += tests/lint/lint tests/lint/test_lint
