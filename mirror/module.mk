@@ -16,7 +16,7 @@ MIRROR_LDLIBS := -lsystemd
 $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 	$(call say,LD)$(CC) $(HARDEN_LD) -shared -Wl,-Bsymbolic \
 	  -Wl,--version-script=mirror/replica/plugin.map -o $@.new \
-	  $(filter %.o,$^) $(filter %.a,$^) -lnbd $(BASE_LDLIBS) && \
+	  $(filter %.o,$^) $(filter %.a,$^) -lnbd -lgnutls $(BASE_LDLIBS) && \
 	  mv -f $@.new $@
 # in one step (above), as a running server may be loading the old one
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
@@ -30,8 +30,8 @@ $(MIRROR_FUZZ): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS)
 UNIT_TESTS += $(MIRROR_FUZZ)
 
 MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
-$(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) \
-	$(BASE_LIBS)
+$(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
+	$(B)/mirror/replica/tls.o $(MIRROR_LIBS) $(BASE_LIBS)
 	$(LINK)
-$(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+$(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
 UNIT_TESTS += $(MIRROR_TESTS)

@@ -3,8 +3,9 @@
  *
  * mirror/replica_spawn.c - start nbdkit with two listening sockets
  *
- * Sockets go over by systemd's socket activation: fd 3 front (Unix), fd 4 peer
- * (TCP); fd 5 is the pipe by which the plugin says why it can't start.
+ * fd 3 is the front socket (Unix), by systemd's socket activation; fd 4 the TCP
+ * one, which the plugin serves itself; fd 5 the pipe by which the plugin says why
+ * it can't start.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include "mirror/replica.h"
 
 #define FIRST_FD	3
+#define LISTEN_FD	4
 #define READY_FD	5
 #define ARGS_MAX	40
 #define ARG_BYTES	320
@@ -114,8 +116,6 @@ build_args(struct args *a, const struct replica_conf *c, struct av_err *err)
 
 	add(a, "%s", c->nbdkit_path);
 	add(a, "--foreground");
-	add(a, "--tls=on");
-	add(a, "--tls-psk=%s", c->psk_file);
 	add(a, "--threads=64");
 	add(a, "%s", c->plugin_path);
 	add(a, "dir=%s", c->dir);
@@ -124,6 +124,8 @@ build_args(struct args *a, const struct replica_conf *c, struct av_err *err)
 	add(a, "volume=%s", c->volume_uuid);
 	add(a, "node=%u", c->node);
 	add(a, "control=%s", c->control_path);
+	add(a, "front=%s", c->front_path);
+	add(a, "listen-fd=%d", LISTEN_FD);
 	add(a, "psk-file=%s", c->psk_file);
 	add(a, "psk-user=%s", c->psk_user);
 	add(a, "peer-port=%u", c->peer_port);
@@ -229,7 +231,7 @@ spawn(const struct replica_conf *c, struct child *k, struct av_err *err)
 {
 	struct args args = { .n = 0 };
 	char pid_env[32] = "LISTEN_PID=", preload[512];
-	char *envp[] = { pid_env, (char[]){ "LISTEN_FDS=2" },
+	char *envp[] = { pid_env, (char[]){ "LISTEN_FDS=1" },
 		(char[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin" },
 		(char[]){ "LC_ALL=C.UTF-8" }, NULL, NULL, NULL };
 	const char *san = getenv("AVPAIR_NBDKIT_PRELOAD");

@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mirror/replica/server.h"
+#include "mirror/replica/tls.h"
 
 #define BACKOFF_NS	(200 * AV_NS_PER_MS)
 
@@ -340,17 +341,20 @@ tcp_connect(const struct srv *s, const char *addr)
 }
 
 static int
-nbd_setup(struct link *l, int fd)
+nbd_setup(struct link *l, int tcp_fd)
 {
 	struct srv *s = l->s;
 	uint64_t due = av_clock_ns() + timeout_ns(s);
+	int fd = -1;
 
 	l->h = nbd_create();
-	if (l->h == NULL ||
-	    nbd_set_export_name(l->h, "peer") < 0 ||
-	    nbd_set_tls(l->h, LIBNBD_TLS_REQUIRE) < 0 ||
-	    nbd_set_tls_psk_file(l->h, s->p.psk_file) < 0 ||
-	    nbd_set_tls_username(l->h, s->p.psk_user) < 0 ||
+	if (l->h == NULL) {
+		(void)close(tcp_fd);
+		return -ENOMEM;
+	}
+	if (tls_client(s->keys, tcp_fd, &fd) < 0)
+		return -ECONNABORTED;
+	if (nbd_set_export_name(l->h, "peer") < 0 ||
 	    nbd_aio_connect_socket(l->h, fd) < 0) {
 		(void)close(fd);	/* was not taken over */
 		return -ECONNABORTED;

@@ -3,8 +3,9 @@
  *
  * mirror/replica/plugin.c - nbdkit's side: parameters, exports, requests
  *
- * Export 'front' over the Unix socket only (the folder's mode says who may);
- * export 'peer' over TCP with TLS only.
+ * nbdkit listens on the Unix socket alone (the folder's mode says who may).
+ * Export 'front' is for local clients; export 'peer' only for connections that
+ * proved the key to tls.c, which listens on TCP.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,12 +21,14 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "mirror/replica/server.h"
+#include "mirror/replica/tls.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 static struct srv_params params = { .peer_timeout_ms = 1500 };
 static uint64_t rate_kib_s;
 static uint64_t ready_fd = UINT64_MAX;
+static uint64_t listen_fd = UINT64_MAX;
 static struct srv server;
 
 struct handle {
@@ -88,6 +91,8 @@ config_number(const char *key, const char *value)
 		r = copy_number(key, value, 1ull << 40, &rate_kib_s);
 	} else if (strcmp(key, "ready-fd") == 0) {
 		r = copy_number(key, value, 1 << 20, &ready_fd);
+	} else if (strcmp(key, "listen-fd") == 0) {
+		r = copy_number(key, value, 1 << 20, &listen_fd);
 	} else {
 		nbdkit_error("unknown parameter '%s'", key);
 		r = -1;
@@ -108,6 +113,7 @@ replica_config(const char *key, const char *value)
 	TEXT("psk-file", psk_file);
 	TEXT("psk-user", psk_user);
 	TEXT("control", control_path);
+	TEXT("front", front_path);
 #undef TEXT
 	if (strcmp(key, "unit") == 0)
 		return copy_uuid(key, value, p->unit_uuid);
@@ -129,9 +135,10 @@ replica_config_complete(void)
 {
 	if (params.dir[0] == '\0' || params.id[0] == '\0' ||
 	    params.control_path[0] == '\0' || params.psk_file[0] == '\0' ||
-	    params.psk_user[0] == '\0') {
-		nbdkit_error("dir, id, control, psk-file and psk-user are "
-		    "needed");
+	    params.psk_user[0] == '\0' || params.front_path[0] == '\0' ||
+	    listen_fd == UINT64_MAX) {
+		nbdkit_error("dir, id, control, front, listen-fd, psk-file "
+		    "and psk-user are needed");
 		return -1;
 	}
 	return 0;
@@ -164,7 +171,9 @@ replica_get_ready(void)
 	struct av_err err = { 0 };
 
 	av_log_open("avreplica", AV_LOG_INFO);
-	if (srv_open(&server, &params, &err) < 0) {
+	if (srv_open(&server, &params, &err) < 0 ||
+	    tls_keys_new(params.psk_file, params.psk_user, &server.keys,
+	    &err) < 0) {
 		nbdkit_error("%s", err.text);
 		tell_starter(&err);
 		return -1;
@@ -184,6 +193,12 @@ replica_after_fork(void)
 		(void)av_err_set(&err, rc, "no threads");
 	else
 		rc = control_start(&server, &err);
+	if (rc == 0) {
+		rc = tls_server_start(server.keys, (int)listen_fd,
+		    params.front_path);
+		if (rc < 0)
+			(void)av_err_set(&err, rc, "no threads");
+	}
 	if (rc < 0) {
 		nbdkit_error("%s", err.text);
 		tell_starter(&err);
@@ -195,21 +210,14 @@ replica_after_fork(void)
 
 /* --- connections --- */
 
-static bool
-is_local(void)
-{
-	struct sockaddr_storage a;
-	socklen_t n = sizeof(a);
-
-	return nbdkit_peer_name((struct sockaddr *)&a, &n) == 0 &&
-	    a.ss_family == AF_UNIX;
-}
-
 static int
 may_open(bool front)
 {
-	if (front ? !is_local() : (is_local() || nbdkit_is_tls() != 1)) {
-		nbdkit_error("this export isn't served on this socket");
+	int64_t pid = nbdkit_peer_pid();
+
+	/* What has come through tls.c comes from this process. */
+	if (pid < 0 || front != (pid != getpid())) {
+		nbdkit_error("this export isn't served to this client");
 		nbdkit_set_error(EPERM);
 		return -1;
 	}

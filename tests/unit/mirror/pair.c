@@ -120,6 +120,25 @@ pair_open(struct pair *p, int node)
 	return must_be_up(p, node);
 }
 
+/* A plugin built with sanitizers needs their library in nbdkit from the start;
+ * it is the one that this program has loaded itself. */
+static void
+preload_sanitizer(void)
+{
+	AUTO_FILE FILE *f = fopen("/proc/self/maps", "re");
+	char line[512], *at;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (strstr(line, "/libasan.so") == NULL)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		at = strchr(line, '/');
+		if (at != NULL)
+			(void)setenv("AVPAIR_NBDKIT_PRELOAD", at, 1);
+		return;
+	}
+}
+
 struct pair *
 pair_new(void)
 {
@@ -128,6 +147,7 @@ pair_new(void)
 	struct av_err err = { 0 };
 	int i;
 
+	preload_sanitizer();
 	if (p == NULL || sd_event_new(&p->loop) < 0)
 		return NULL;
 	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/avpair-mirror-XXXXXX");

@@ -3,14 +3,20 @@
  *
  * tests/unit/mirror/test_pair.c - two mirror servers against each other
  */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libnbd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "mirror/replica/tls.h"
 #include "tests/test.h"
 #include "tests/unit/mirror/pair.h"
 
@@ -294,23 +300,25 @@ TEST(stale_primary_is_shut_out)
 	return 0;
 }
 
-static int
-connect_tcp(struct pair *p, int tls, const char *psk_file, const char *export)
+/* A connected handle, or NULL.  keys NULL = without TLS. */
+static struct nbd_handle *
+connect_tcp(struct pair *p, struct tls_keys *keys, const char *export)
 {
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(p->port[1]),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct nbd_handle *h = nbd_create();
-	char port[16];
-	int r;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)snprintf(port, sizeof(port), "%u", p->port[1]);
-	(void)nbd_set_export_name(h, export);
-	(void)nbd_set_tls(h, tls);
-	if (psk_file != NULL) {
-		(void)nbd_set_tls_psk_file(h, psk_file);
-		(void)nbd_set_tls_username(h, "avpair");
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    (keys != NULL && tls_client(keys, fd, &fd) < 0) ||
+	    nbd_set_export_name(h, export) < 0 ||
+	    nbd_connect_socket(h, fd) < 0) {
+		nbd_close(h);
+		return NULL;
 	}
-	r = nbd_connect_tcp(h, "127.0.0.1", port);
-	nbd_close(h);
-	return r;
+	return h;
 }
 
 TEST(strangers_are_refused)
@@ -320,28 +328,38 @@ TEST(strangers_are_refused)
 	struct pair *p = pair_new_connected();
 	struct av_err err = { 0 };
 	struct nbd_handle *h;
-	char good[96], bad[96];
+	static struct tls_keys *good, *bad;	/* threads may still use them */
+	char path[96], buf[512] = "x";
 
 	CHECK(p != NULL);
-	(void)snprintf(good, sizeof(good), "%s/psk", p->dir);
-	(void)snprintf(bad, sizeof(bad), "%s/psk2", p->dir);
-	CHECK_EQ(av_file_write(bad, wrong, strlen(wrong), 0600, &err), 0);
-	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "peer") == 0);
-	CHECK(connect_tcp(p, LIBNBD_TLS_DISABLE, NULL, "peer") < 0);
-	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, bad, "peer") < 0);
-	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "front") < 0);
-	CHECK(connect_tcp(p, LIBNBD_TLS_REQUIRE, good, "other") < 0);
-	/* a stranger without a session can't write, even with the key */
+	(void)snprintf(path, sizeof(path), "%s/psk", p->dir);
+	CHECK_EQ(tls_keys_new(path, "nobody", &good, &err), -ENOENT);
+	CHECK_EQ(tls_keys_new(path, "avpair", &good, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/psk2", p->dir);
+	CHECK_EQ(av_file_write(path, wrong, strlen(wrong), 0600, &err), 0);
+	CHECK_EQ(tls_keys_new(path, "avpair", &bad, &err), 0);
+	CHECK(connect_tcp(p, NULL, "peer") == NULL);
+	CHECK(connect_tcp(p, bad, "peer") == NULL);
+	CHECK(connect_tcp(p, good, "front") == NULL);
+	CHECK(connect_tcp(p, good, "other") == NULL);
+	/* without a session nobody writes or reads, even with the key */
+	h = connect_tcp(p, good, "peer");
+	CHECK(h != NULL);
+	CHECK(nbd_pwrite(h, buf, sizeof(buf), 0, 0) < 0);
+	CHECK(nbd_zero(h, 65536, 0, 0) < 0);
+	CHECK(nbd_pread(h, buf, sizeof(buf), 0, 0) < 0);
+	CHECK(nbd_pread(h, buf, sizeof(buf), PAIR_SIZE + 4096, 0) < 0);
+	CHECK(nbd_pwrite(h, buf, sizeof(buf), PAIR_SIZE, 0) < 0);
+	nbd_close(h);
+	/* the peer's export isn't for local clients, nor front on a secondary */
 	h = nbd_create();
-	(void)nbd_set_export_name(h, "peer");
-	(void)nbd_set_tls(h, LIBNBD_TLS_REQUIRE);
-	(void)nbd_set_tls_psk_file(h, good);
-	(void)nbd_set_tls_username(h, "avpair");
-	(void)snprintf(bad, sizeof(bad), "%u", p->port[1]);
-	CHECK(nbd_connect_tcp(h, "127.0.0.1", bad) == 0);
-	CHECK(nbd_pwrite(h, "12345678", 8, 0, 0) < 0);
-	CHECK(nbd_pread(h, good, 8, 0, 0) < 0);
-	CHECK(nbd_pwrite(h, bad, 8, (PAIR_SIZE + 4095) / 4096 * 4096, 0) < 0);
+	(void)snprintf(path, sizeof(path), "%s/run1/front.sock", p->dir);
+	CHECK_EQ(nbd_set_export_name(h, "peer"), 0);
+	CHECK(nbd_connect_unix(h, path) < 0);
+	nbd_close(h);
+	h = nbd_create();
+	CHECK_EQ(nbd_set_export_name(h, "front"), 0);
+	CHECK(nbd_connect_unix(h, path) < 0);
 	nbd_close(h);
 	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
 	pair_free(p);
