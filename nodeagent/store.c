@@ -25,8 +25,11 @@ open_tune(sqlite3 *db, const char *path, struct av_err *err)
 	int rc;
 
 	/* EXCLUSIVE: a second agent is refused.  WAL: one fsync a commit. */
-	rc = sql_script(db, "PRAGMA locking_mode = EXCLUSIVE;"
-	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+	rc = sql_script(db, "PRAGMA locking_mode = EXCLUSIVE", err);
+	if (rc == 0)
+		rc = store_schema_readable(db, path, err);
+	if (rc == 0)
+		rc = sql_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
 	    "BEGIN IMMEDIATE; COMMIT", err);
 	if (rc < 0)

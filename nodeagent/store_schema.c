@@ -129,16 +129,24 @@ too_new(const char *what, uint64_t version, struct av_err *err)
 }
 
 int
-store_schema_check(sqlite3 *db, const char *what, struct av_err *err)
+store_schema_readable(sqlite3 *db, const char *what, struct av_err *err)
 {
-	char text[128];
 	uint64_t version;
 	int rc = version_get(db, &version, err);
 
 	if (rc < 0)
 		return rc;
-	if (version > STORE_VERSION)
-		return too_new(what, version, err);
+	return version > STORE_VERSION ? too_new(what, version, err) : 0;
+}
+
+int
+store_schema_check(sqlite3 *db, const char *what, struct av_err *err)
+{
+	char text[128];
+	int rc = store_schema_readable(db, what, err);
+
+	if (rc < 0)
+		return rc;
 	rc = scalar(db, "PRAGMA integrity_check(1)", text, sizeof(text), err);
 	if (rc < 0)
 		return rc;
@@ -182,8 +190,6 @@ store_schema_setup(sqlite3 *db, const char *path, struct av_err *err)
 
 	if (rc < 0)
 		return rc;
-	if (version > STORE_VERSION)
-		return too_new(path, version, err);
 	if (version == 0) {
 		char text[32];
 

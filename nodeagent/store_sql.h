@@ -84,7 +84,9 @@ int store_find(const struct store *st, enum store_kind kind, const char *ref,
 
 /* --- store_schema.c --- */
 
-/* Makes, migrates or refuses; 'db' is open and may be empty. */
+/* Not newer than what we know: before anything is written to it. */
+int store_schema_readable(sqlite3 *db, const char *what, struct av_err *err);
+/* Makes, migrates or refuses; 'db' is open, readable, and may be empty. */
 int store_schema_setup(sqlite3 *db, const char *path, struct av_err *err);
 /* Integrity, version.  For databases that came from elsewhere too. */
 int store_schema_check(sqlite3 *db, const char *what, struct av_err *err);

@@ -1,0 +1,432 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/core/alerts.c - which alerts should be open
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "nodeagent/core/alerts.h"
+#include "nodeagent/core/limits.h"
+#include "nodeagent/view_impl.h"
+
+#define REPAIR_MAX	4
+
+/* What is the same for every alert of a code. */
+static const struct alert_kind {
+	const char *code, *severity, *cause;
+	const char *repair[REPAIR_MAX];
+} kinds[] = {
+	{ "node-lost", "serious",
+	    "The PM lost power, its system stopped, or all its links are cut.",
+	    { "Check the PM's power and its console.",
+	      "Check the cables of the private links.",
+	      "When it is up again it comes back by itself." } },
+	{ "corosync-down", "serious",
+	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
+	    { "It is restarted by itself: wait a minute.",
+	      "On the PM, look at 'systemctl status corosync'." } },
+	{ "unit-alone", "serious",
+	    "One PM runs all guests; if it fails too, they stop.",
+	    { "Bring the other PM back: see the alerts about it.",
+	      "Wait until the volumes are in step again." } },
+	{ "unit-syncing", "info",
+	    "Volumes changed while one PM was away; what changed is being copied.",
+	    { "Nothing to do: wait until it is done.",
+	      "Don't power off the PM that is up to date meanwhile." } },
+	{ "no-quorum-server", "info",
+	    "No quorum server is configured: when the PMs lose each other, guests pause until a person decides.",
+	    { "Set up etcd on a third machine and name it in avnoded.conf on both PMs." } },
+	{ "quorum-server-unreachable", "serious",
+	    "The quorum server doesn't answer; if a PM is lost now, the other one can't take over by itself.",
+	    { "Check that the quorum server runs.",
+	      "Check the network between it and both PMs." } },
+	{ "link-down", "serious",
+	    "No heartbeat comes through this link; the unit goes on over the others.",
+	    { "Check the cable and both ports of the link." } },
+	{ "network-link-down", "minor",
+	    "The PM's port of this network has no link; guests there aren't reached through it.",
+	    { "Check the cable and the switch's port." } },
+	{ "vm-crashed", "critical",
+	    "The VM crashed too often in a short time and isn't started again by itself.",
+	    { "Look at the VM's console and the audit log for the reason.",
+	      "Start the VM: that clears the counter." } },
+	{ "vm-waits", "minor",
+	    "The VM is to run, but something that it needs isn't there yet.",
+	    { "Mend what the reason names; the VM is then started by itself." } },
+	{ "volume-one-leg", "serious",
+	    "Only one PM has the volume's newest data.",
+	    { "Nothing to do if the other PM has just come back.",
+	      "Check the disk of the other PM." } },
+	{ "volume-held", "serious",
+	    "The volume's mirror lost the other PM; writes wait until it is back or given up.",
+	    { "Check the other PM and the private links." } },
+	{ "volume-split", "critical",
+	    "Both PMs wrote to the volume without each other; nothing is overwritten until a person decides.",
+	    { "Compare what both PMs hold.", "Decide which copy is kept." } },
+	{ "volume-error", "serious",
+	    "The volume's mirror reports an error.",
+	    { "Check the disk and the log of the PM that reports it." } },
+	{ "storage-nearly-full", "info",
+	    "Less than 5 GB are free for new volumes and snapshots.",
+	    { "Remove volumes that aren't used.", "Add storage to both PMs." } },
+};
+
+struct build {
+	const struct store	*st;
+	const json_t *const	*facts;
+	int			 self;
+	struct store_unit	 unit;
+	bool			 alone;		/* the other PM isn't in play */
+	json_t			*list;
+	int			 rc;
+};
+
+static const struct alert_kind *
+kind_of(const char *code)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kinds[i].code, code) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+static void add(struct build *b, const char *code, const char *object,
+    json_t *params, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* 'params' is taken over. */
+static void
+add(struct build *b, const char *code, const char *object, json_t *params,
+    const char *fmt, ...)
+{
+	const struct alert_kind *kind = kind_of(code);
+	json_t *repair = json_array();
+	char text[256];
+	va_list ap;
+	int i;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	av_utf8_trim(text);
+	for (i = 0; i < REPAIR_MAX && kind->repair[i] != NULL; i++)
+		(void)json_array_append_new(repair,
+		    json_string(kind->repair[i]));
+	if (json_array_append_new(b->list, json_pack("{s:s, s:s, s:s, s:s, s:s,"
+	    " s:o, s:o}", "code", code, "object", object, "severity",
+	    kind->severity, "text", text, "cause", kind->cause, "repair",
+	    repair, "params", params)) < 0)
+		b->rc = -ENOMEM;
+}
+
+/* --- PMs and what is between them --- */
+
+static void
+add_nodes(struct build *b)
+{
+	struct store_node node;
+	int i;
+
+	for (i = 0; i < STORE_NODES; i++) {
+		const json_t *f = view_heard(b->facts, b->self, i);
+
+		if (store_get_node(b->st, i, &node) < 0)
+			continue;
+		if (f == NULL)
+			add(b, "node-lost", node.id,
+			    json_pack("{s:s}", "node", node.name),
+			    "No sign of life from %s", node.name);
+		else if (strcmp(view_text(f, "daemons", "corosync"), "down") == 0)
+			add(b, "corosync-down", node.id,
+			    json_pack("{s:s}", "node", node.name),
+			    "corosync doesn't run on %s", node.name);
+	}
+}
+
+static void
+add_links(struct build *b)
+{
+	const json_t *beats = json_object_get(json_object_get(
+	    b->facts[b->self], "signs"), "heartbeats"), *beat;
+	char object[STORE_ID_MAX];
+	size_t i;
+
+	/* a lost PM has lost all its links: said once */
+	if (!view_node_online(b->facts, b->self, 1 - b->self))
+		return;
+	json_array_foreach((json_t *)(uintptr_t)beats, i, beat) {
+		const char *name = view_text(beat, "link", NULL);
+		const char *mine = view_text(beat, "local", NULL);
+		const char *peer = view_text(beat, "peer", NULL);
+
+		if (strcmp(view_text(beat, "state", NULL), "down") != 0)
+			continue;
+		(void)snprintf(object, sizeof(object), "link:%.24s", name);
+		add(b, "link-down", object, json_pack("{s:s, s:s, s:s}",
+		    "link", name, "node0", b->self == 0 ? mine : peer, "node1",
+		    b->self == 0 ? peer : mine),
+		    "Link '%s' between the PMs is down", name);
+	}
+}
+
+static void
+add_arbiter(struct build *b)
+{
+	const json_t *f = b->facts[b->self];
+	const char *state = view_text(f, "arbiter", "state");
+	const char *kind = view_text(f, "arbiter", "kind");
+	const char *address = view_text(f, "arbiter", "address");
+	const char *why = view_text(f, "arbiter", "text");
+
+	if (strcmp(kind, "none") == 0 || strcmp(state, "unconfigured") == 0)
+		add(b, "no-quorum-server", b->unit.id, json_object(),
+		    "There is no quorum server");
+	else if (strcmp(state, "unreachable") == 0 ||
+	    strcmp(state, "refused") == 0)
+		add(b, "quorum-server-unreachable", b->unit.id,
+		    json_pack("{s:s, s:s}", "address", address, "reason", why),
+		    "The quorum server %s can't be used%s%.100s", address,
+		    why[0] != '\0' ? ": " : "", why);
+}
+
+static int
+add_network(void *arg, const struct store_network *net)
+{
+	struct build *b = arg;
+	int i;
+
+	for (i = 0; i < STORE_NODES; i++) {
+		const json_t *ports = json_object_get(view_heard(b->facts,
+		    b->self, i), "ports");
+		const json_t *port = json_object_get(ports, net->name);
+		const char *name = view_node_name(i);
+
+		if (port == NULL)
+			port = json_object_get(ports, net->bridge);
+		if (strcmp(view_text(port, "link", NULL), "down") != 0)
+			continue;
+		/* one alert a network: the first PM that has it */
+		add(b, "network-link-down", net->id, json_pack(
+		    "{s:s, s:s, s:s}", "network", net->name, "node", name,
+		    "interface", view_text(port, "interface", NULL)),
+		    "Network '%.120s' has no link on %s (%s)", net->name, name,
+		    view_text(port, "interface", NULL));
+		break;
+	}
+	return b->rc;
+}
+
+/* --- the unit --- */
+
+static void
+add_unit(struct build *b)
+{
+	struct unit_state us = { 0 };
+
+	if (view_unit_state(b->st, b->facts, b->self, &us) < 0) {
+		b->rc = -EIO;
+		return;
+	}
+	json_decref(us.reason);
+	if (b->alone)
+		add(b, "unit-alone", b->unit.id, json_pack("{s:s}", "node",
+		    view_node_name(b->self)), "%s runs alone",
+		    view_node_name(b->self));
+	if (us.syncing)
+		add(b, "unit-syncing", b->unit.id, json_object(),
+		    "Volumes are being brought in step");
+}
+
+static void
+add_storage(struct build *b)
+{
+	AUTO_JSON json_t *groups = view_storage_groups(b->st);
+	const json_t *group;
+	char text[32];
+	size_t i;
+
+	json_array_foreach(groups, i, group) {
+		json_int_t size = json_integer_value(
+		    json_object_get(group, "size_bytes"));
+		json_int_t left = json_integer_value(
+		    json_object_get(group, "free_bytes"));
+
+		if (size == 0 || left >= (json_int_t)LIMITS_STORAGE_LOW_BYTES)
+			continue;
+		av_format_size((uint64_t)left, text, sizeof(text));
+		/* the text has no number: it would be raised anew at every
+		 * change; the number is in the storage group */
+		add(b, "storage-nearly-full", view_text(group, "id", NULL),
+		    json_pack("{s:s, s:I, s:s}", "group",
+		    view_text(group, "name", NULL), "free_bytes", left, "free",
+		    text), "Storage group '%s' is nearly full",
+		    view_text(group, "name", NULL));
+	}
+}
+
+/* --- VMs and volumes --- */
+
+static int
+add_vm(void *arg, const struct store_vm *vm)
+{
+	struct build *b = arg;
+	const json_t *fact = vm->node < 0 ? NULL : json_object_get(
+	    json_object_get(view_heard(b->facts, b->self, vm->node), "vms"),
+	    vm->id);
+	const json_t *reason = json_object_get(fact, "reason");
+
+	if (vm->phase == STORE_READY && vm->crash_held)
+		add(b, "vm-crashed", vm->id, json_pack("{s:s, s:i}", "name",
+		    vm->name, "crashes", (int)vm->crashes),
+		    "VM '%.200s' crashed too often and stays down", vm->name);
+	else if (vm->want == STORE_WANT_RUNNING && json_is_object(reason) &&
+	    strcmp(view_text(reason, "code", NULL), "guest-waits") == 0)
+		add(b, "vm-waits", vm->id, json_pack("{s:s, s:s}", "name",
+		    vm->name, "reason", view_text(reason, "text", NULL)),
+		    "VM '%.100s' can't be started: %.120s", vm->name,
+		    view_text(reason, "text", NULL));
+	return b->rc;
+}
+
+static const char *
+volume_code(const struct build *b, const struct volume_state *vs)
+{
+	switch (vs->activity) {
+	case VOLUME_ONE_LEG:
+		/* said by unit-alone, or by the resync that is about to start */
+		return b->alone ? NULL : "volume-one-leg";
+	case VOLUME_HELD:
+		return "volume-held";
+	case VOLUME_SPLIT:
+		return "volume-split";
+	default:
+		return NULL;
+	}
+}
+
+static int
+add_volume(void *arg, const struct store_volume *vol)
+{
+	struct build *b = arg;
+	struct volume_state vs;
+	struct store_vm vm = { 0 };
+	const char *code, *error;
+
+	if (vol->phase != STORE_READY)
+		return 0;
+	view_volume_state(b->facts, b->self, vol, &vs);
+	code = volume_code(b, &vs);
+	error = view_text(vs.fact, "error", NULL);
+	if (vol->vm_id[0] != '\0')
+		(void)store_get_vm(b->st, vol->vm_id, &vm);
+	if (code != NULL)
+		add(b, code, vol->id, json_pack("{s:s, s:s}", "name",
+		    vol->name, "vm", vm.name), "Volume '%.180s' is %s",
+		    vol->name, vs.activity == VOLUME_ONE_LEG ?
+		    "on one PM only" : vs.activity == VOLUME_HELD ?
+		    "waiting for the other PM" : "split");
+	if (error[0] != '\0')
+		add(b, "volume-error", vol->id, json_pack("{s:s, s:s}", "name",
+		    vol->name, "reason", error), "Volume '%.100s': %.140s",
+		    vol->name, error);
+	return b->rc;
+}
+
+/* --- all --- */
+
+json_t *
+alerts_wanted(const struct store *st, const json_t *const facts[2], int self)
+{
+	struct build b = { .st = st, .facts = facts, .self = self };
+	const char *role = view_role(facts, self, self);
+
+	if (store_get_unit(st, &b.unit) < 0)
+		return json_array();	/* no unit, nothing to be said of it */
+	b.list = json_array();
+	b.alone = strcmp(role, "alone") == 0 || strcmp(role, "rejoining") == 0;
+	if (b.list == NULL)
+		return NULL;
+	add_nodes(&b);
+	add_links(&b);
+	add_arbiter(&b);
+	add_unit(&b);
+	add_storage(&b);
+	if (store_each_network(st, add_network, &b) < 0 ||
+	    store_each_vm(st, add_vm, &b) < 0 ||
+	    store_each_volume(st, add_volume, &b) < 0 || b.rc < 0) {
+		json_decref(b.list);
+		return NULL;
+	}
+	return b.list;
+}
+
+/* --- the difference to what is open --- */
+
+struct diff {
+	const struct store *st;
+	json_t		*wanted;	/* an element is removed when it is open */
+	json_t		*commands;
+};
+
+/* Its VM or volume is no more. */
+static bool
+object_gone(const struct store *st, const char *object)
+{
+	struct store_volume vol;
+	struct store_vm vm;
+	int64_t id;
+
+	if (store_id_parse(KIND_VM, object, &id) == 0)
+		return store_get_vm(st, object, &vm) == -ENOENT;
+	if (store_id_parse(KIND_VOLUME, object, &id) == 0)
+		return store_get_volume(st, object, &vol) == -ENOENT;
+	return false;
+}
+
+static int
+see_open(void *arg, const struct store_alert *open)
+{
+	struct diff *d = arg;
+	const json_t *want;
+	size_t i;
+
+	json_array_foreach(d->wanted, i, want) {
+		if (strcmp(view_text(want, "code", NULL), open->code) != 0 ||
+		    strcmp(view_text(want, "object", NULL), open->object) != 0)
+			continue;
+		/* open with other words: raised again, which replaces them */
+		if (strcmp(view_text(want, "text", NULL), open->text) == 0 &&
+		    strcmp(view_text(want, "severity", NULL),
+		    open->severity) == 0)
+			(void)json_array_remove(d->wanted, i);
+		return 0;
+	}
+	if (kind_of(open->code) == NULL && !object_gone(d->st, open->object))
+		return 0;	/* somebody else's, and still of interest */
+	return json_array_append_new(d->commands, json_pack(
+	    "{s:s, s:{s:s, s:s}}", "op", "alert.clear", "args", "code",
+	    open->code, "object", open->object)) < 0 ? -ENOMEM : 0;
+}
+
+json_t *
+alerts_commands(const struct store *st, const json_t *const facts[2], int self)
+{
+	AUTO_JSON json_t *wanted = alerts_wanted(st, facts, self);
+	struct diff d = { .st = st, .wanted = wanted,
+		.commands = json_array() };
+	const json_t *want;
+	size_t i;
+
+	if (wanted == NULL || store_each_open_alert(st, see_open, &d) < 0) {
+		json_decref(d.commands);
+		return NULL;
+	}
+	json_array_foreach(wanted, i, want)
+		(void)json_array_append_new(d.commands, json_pack(
+		    "{s:s, s:O}", "op", "alert.raise", "args", want));
+	return d.commands;
+}
