@@ -216,8 +216,10 @@ bridge_over(const struct bridge *b)
 {
 	if (b->ws_broken)
 		return true;
-	if (wslay_event_get_close_received(b->ws))
-		return !wslay_event_want_write(b->ws);
+	/* goodbye received, or a breach of the protocol: our answer still goes */
+	if (!wslay_event_get_read_enabled(b->ws) &&
+	    !wslay_event_want_write(b->ws))
+		return true;
 	return b->closing && av_clock_ns() >= b->close_ns;
 }
 
@@ -234,7 +236,7 @@ bridge_wait(struct bridge *b)
 	int ms = due_ns > now_ns ?
 	    (int)((due_ns - now_ns) / AV_NS_PER_MS) + 1 : 0;
 
-	if (b->n == 0)
+	if (b->n == 0 && wslay_event_want_read(b->ws))
 		p[0].events |= POLLIN;
 	if (writing)
 		p[0].events |= POLLOUT;
@@ -285,6 +287,11 @@ bridge_run(const struct bridge_conf *bc)
 		if (b->n == 0 && wslay_event_want_read(b->ws) &&
 		    wslay_event_recv(b->ws) != 0)
 			b->ws_broken = true;
+		if (!wslay_event_get_read_enabled(b->ws) && !b->closing) {
+			b->closing = true;	/* wslay has queued the answer */
+			b->close_ns = av_clock_ns() +
+			    BRIDGE_CLOSE_MS * AV_NS_PER_MS;
+		}
 		if (b->n > 0 && !b->closing)
 			rfb_write(b);
 		else if (b->closing)

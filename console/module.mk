@@ -13,7 +13,8 @@ PROGRAMS += $(B)/avconsoled
 $(B)/console/text.o: console/openapi.json console/messages.en.json \
     console/messages.ja.json
 
-CONSOLE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/console/test_*.c))
+CONSOLE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/console/test_*.c \
+	tests/fuzz/console_*.c))
 $(CONSOLE_TESTS): $(B)/%: $(B)/%.o $(B)/libconsole.a $(BASE_LIBS)
 	$(LINK)
 $(CONSOLE_TESTS): LDLIBS = $(CONSOLE_LDLIBS)
