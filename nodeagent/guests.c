@@ -155,8 +155,12 @@ order_end(struct guest *g, int rc, const struct av_err *err)
 	if (rc == 0)
 		return;
 	g->op_busy = false;
-	if (rc == -EALREADY || rc == -ESRCH)
+	if (rc == -EALREADY)
 		return;
+	if (rc == -ESRCH) {	/* it ended just now: the news is on its way */
+		g->retry_ns = av_clock_ns() + RETRY_NS;
+		return;
+	}
 	log_warn(g->row.id, "%s: %s", g->op_what, err->text);
 	g->retry_ns = av_clock_ns() + RETRY_NS;
 	say_why(g, err->text);

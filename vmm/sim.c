@@ -3,10 +3,11 @@
  *
  * vmm/sim.c - driver "sim": guests in memory, for tests
  *
- * A guest lives in a table by UUID, apart from its vmm_dom, so that it outlives a
- * vmm_close() as a process would.  Time passes only through the loop.
+ * A guest lives in a table by its runtime folder (so a test may have several PMs),
+ * apart from its vmm_dom, so that it outlives a vmm_close() as a process would.  Time passes only through the loop.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -16,7 +17,7 @@
 #define SIM_MAX		64
 
 struct sim_guest {
-	char			uuid[37];	/* "" = free */
+	char			place[VMM_PATH_MAX];	/* "" = free */
 	enum vmm_state		state;
 	enum vmm_reason		reason;
 	int			signal;
@@ -32,19 +33,19 @@ struct sim {
 static struct sim_guest sim_guests[SIM_MAX];
 
 static struct sim_guest *
-sim_find(const char *uuid)
+sim_find(const char *place)
 {
 	struct sim_guest *room = NULL;
 	size_t i;
 
 	for (i = 0; i < SIM_MAX; i++) {
-		if (strcmp(sim_guests[i].uuid, uuid) == 0)
+		if (strcmp(sim_guests[i].place, place) == 0)
 			return &sim_guests[i];
-		if (room == NULL && sim_guests[i].uuid[0] == '\0')
+		if (room == NULL && sim_guests[i].place[0] == '\0')
 			room = &sim_guests[i];
 	}
 	if (room != NULL)
-		memcpy(room->uuid, uuid, sizeof(room->uuid));
+		(void)snprintf(room->place, sizeof(room->place), "%s", place);
 	return room;
 }
 
@@ -76,7 +77,7 @@ sim_open(struct vmm_dom *dom, struct av_err *err)
 
 	if (s == NULL)
 		return av_err_set(err, -ENOMEM, "no memory for a VM");
-	s->guest = sim_find(dom->spec.uuid);
+	s->guest = sim_find(dom->spec.runtime_dir);
 	if (s->guest == NULL) {
 		free(s);
 		return av_err_set(err, -ENOSPC, "too many simulated VMs");

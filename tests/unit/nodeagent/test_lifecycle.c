@@ -151,7 +151,7 @@ world_open(struct world *w)
 	CHECK_EQ(store_open(path, &w->store, &err), 0);
 	CHECK_EQ(apply(w, 0, "unit.create", json_pack("{s:s,s:s,s:{s:s,s:s}}",
 	    "uuid", UUID, "name", "test", "admin", "name", "admin", "hash",
-	    "x"), NULL), 0);
+	    "$y$j9T$test$test"), NULL), 0);
 	for (i = 0; i < 2; i++) {
 		node = json_pack("{s:s,s:{s:i,s:i,s:i},s:I,s:I}", "node",
 		    i == 0 ? "node0" : "node1", "cpus", "threads", 4, "cores",
