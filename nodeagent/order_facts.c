@@ -1,0 +1,90 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/order_facts.c - what order.c knows, as facts
+ */
+#include "nodeagent/order_impl.h"
+
+#include "base/clock.h"
+
+const struct role *
+order_role(const struct order *o)
+{
+	return &o->role;
+}
+
+const struct timing *
+order_timing(const struct order *o)
+{
+	return &o->timing;
+}
+
+bool
+order_peer_seen(const struct order *o)
+{
+	return !o->lost;
+}
+
+static json_t *
+role_facts(const struct order *o)
+{
+	const struct role *r = &o->role;
+	const char *code = r->reason.code, *text = r->reason.text;
+	int owner = -1;
+
+	if (r->state == ROLE_ALONE || r->state == ROLE_REJOINING)
+		owner = o->node;
+	else if (r->follow_gen != 0)
+		owner = 1 - o->node;
+	if (o->peer_incompatible && r->state != ROLE_TOGETHER &&
+	    r->state != ROLE_ALONE) {
+		code = "peer-incompatible";
+		text = "The other PM's agent has another version or other "
+		    "timings and isn't let in.";
+	} else if (r->state == ROLE_TOGETHER && o->sync != SYNC_DONE) {
+		code = "degraded";
+		text = "The other PM is there but its agent or corosync isn't "
+		    "in the group; changes wait.";
+	}
+	/* to people a PM that hands back to both still runs alone */
+	return json_pack("{s:s,s:{s:s,s:s},s:I,s:s?}", "state",
+	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
+	    "reason", "code", code, "text", text,
+	    "generation", (json_int_t)r->rec.gen, "owner",
+	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
+}
+
+static json_t *
+sign_facts(const struct order *o)
+{
+	uint64_t now = av_clock_ns();
+	json_t *beats = json_array();
+	size_t i;
+
+	for (i = 0; i < o->n_links; i++) {
+		struct heartbeat_link_info l;
+
+		heartbeat_link(o->hb, i, now, &l);
+		(void)json_array_append_new(beats, json_pack(
+		    "{s:s,s:s,s:s,s:o,s:s}", "link", l.name, "local",
+		    l.local, "peer", l.peer, "age_ms", l.heard_ns == 0 ?
+		    json_null() : json_integer((json_int_t)((now - l.heard_ns) /
+		    AV_NS_PER_MS)), "state", l.up ? "up" : "down"));
+	}
+	return json_pack("{s:b,s:b,s:o,s:o}", "corosync", o->corosync_peer,
+	    "agent", o->hb_peer, "heartbeats", beats, "mirror",
+	    !o->mirror_known ? json_null() :
+	    json_boolean(now - o->mirror_seen_ns < o->timing.mirror_lost_ns));
+}
+
+json_t *
+order_facts(const struct order *o)
+{
+	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
+	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
+	    "kind", o->arbiter_kind, "state",
+	    arbiter_state_name(o->last_answer.state), "address",
+	    o->arbiter_address, "text", o->last_answer.text,
+	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",
+	    o->corosync_up ? "up" : "down");
+}
