@@ -106,6 +106,21 @@ options_take(struct cli *cli, struct cli_err *err)
 	return args_number(a, "timeout", &cli->timeout_s, err);
 }
 
+/* A line that can't be parsed is still answered in the form it asks for. */
+static enum out_mode
+mode_of_broken_line(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			return OUT_JSON;
+		if (strcmp(argv[i], "-x") == 0 || strcmp(argv[i], "--xml") == 0)
+			return OUT_XML;
+	}
+	return OUT_TEXT;
+}
+
 static int
 run(struct cli *cli, struct cli_err *err)
 {
@@ -141,9 +156,7 @@ main(int argc, char **argv)
 		cli.cmd = args.cmd;
 		rc = options_take(&cli, &err);
 	} else {
-		struct cli_err ignored;
-
-		(void)options_take(&cli, &ignored);	/* for -x and --json */
+		cli.mode = mode_of_broken_line(argc, argv);
 	}
 	if (rc == 0)
 		rc = run(&cli, &err);

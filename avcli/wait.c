@@ -118,10 +118,12 @@ look(struct cli *cli, const char *path, json_t **ret_obj, struct cli_err *err)
 	return rc;
 }
 
+/* The unit may be failing over; another machine in its place is no reason. */
 static bool
-worth_another_try(int rc)
+worth_another_try(int rc, const struct cli_err *err)
 {
-	return rc == -EXIT_NO_CONNECTION || rc == -EXIT_TIMEOUT;
+	return (rc == -EXIT_NO_CONNECTION || rc == -EXIT_TIMEOUT) &&
+	    strncmp(err->code, "certificate", strlen("certificate")) != 0;
 }
 
 static int
@@ -151,7 +153,7 @@ api_wait(struct cli *cli, const struct kind *kind, const char *id,
 		enum goal_state state = GOAL_NOT_YET;
 		int r = look(cli, path, &obj, err);
 
-		if (r < 0 && !worth_another_try(r)) {
+		if (r < 0 && !worth_another_try(r, err)) {
 			rc = r;
 			break;
 		}
