@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { test, ok, same, skip, startBrowser, openPage, logIn, visit, axe, cable, runAll } from './lib.mjs';
+import { test, ok, same, startBrowser, openPage, logIn, visit, axe, cable, runAll } from './lib.mjs';
 
 const root = path.resolve(import.meta.dirname || path.dirname(new URL(import.meta.url).pathname), '../..');
 const tmp = mkdtempSync(path.join(tmpdir(), 'avpair-webui.'));
@@ -22,7 +22,8 @@ function child(command, args, options) {
 	return c;
 }
 
-// A machine that isn't running but has a screen: a real VNC server.
+// A machine that isn't running but has a screen: a real VNC server.  Without
+// QEMU the dev-server has a small one of its own.
 function startScreen() {
 	const program = '/usr/bin/qemu-system-x86_64';
 	if (!existsSync(program))
@@ -317,8 +318,6 @@ for (const silent of [false, true])
 /* --- the guest's screen --------------------------------------------------- */
 
 test('screen', async ({ page }) => {
-	if (!vnc)
-		skip('no qemu-system-x86_64');
 	const vm = await makeVm('screen', { preferred: 'node0', start: true });
 	await admin(page);
 	await visit(page, `/vms/${vm.id}`);
@@ -326,7 +325,7 @@ test('screen', async ({ page }) => {
 	await button(page, 'Screen').click();
 	await page.locator('[data-phase=shown] canvas').waitFor();
 	const size = await page.locator('.screen-box canvas').evaluate((c) => [c.width, c.height]);
-	ok(size[0] >= 640 && size[1] >= 400, `the guest's picture is ${size}`);
+	ok(size[0] > 0 && size[1] > 0 && (!vnc || size[0] >= 640), `the guest's picture is ${size}`);
 	await button(page, 'Ctrl-Alt-Del').click();
 	await page.getByText('1:1').click();
 	await page.waitForFunction(() => {
@@ -340,8 +339,6 @@ test('screen', async ({ page }) => {
 });
 
 test('screen-reconnects', async ({ page }) => {
-	if (!vnc)
-		skip('no qemu-system-x86_64');
 	const vm = await makeVm('screen', { preferred: 'node0', start: true });
 	await admin(page);
 	await visit(page, `/vms/${vm.id}`);

@@ -59,12 +59,14 @@ export async function request(method, path, options = {}) {
 			body: options.body === undefined ? undefined : JSON.stringify(options.body),
 			signal: AbortSignal.timeout(options.timeout_ms || 20000),
 		});
-	} catch {
-		throw new ApiError({
+	} catch (e) {
+		const lost = new ApiError({
 			code: 'no-connection',
 			detail: t(changes ? 'error.noConnectionMaybe' : 'error.noConnection'),
 			outcome: changes ? 'maybe' : 'not-done',
 		}, 0);
+		lost.timedOut = e.name === 'TimeoutError';
+		throw lost;
 	}
 	if (!response.ok) {
 		const problem = await problemOf(response);
@@ -89,9 +91,11 @@ export const post = (path, body = {}) => request('POST', path, { body });
 // An id holds a colon, which a path may show as it is.
 export const part = (id) => encodeURIComponent(id).replace(/%3A/gi, ':');
 
+// -> did the console answer?  A short wait: while the unit address moves, the
+// next try gets there sooner than this one.
 export async function findSession() {
 	try {
-		session.set(await get('/session', { timeout_ms: 6000 }));
+		session.set(await get('/session', { timeout_ms: 3000 }));
 	} catch (e) {
 		if (e.status === 401) {
 			session.set(null);

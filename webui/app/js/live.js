@@ -17,6 +17,7 @@ import { language } from './i18n.js';
 
 const PULSE_MS = 2000;
 const PULSE_TIMEOUT_MS = 2500;
+const OPEN_MS = 5000;
 const RETRY_MS = [300, 700, 1500, 2000];
 const DEBOUNCE_MS = 120;
 const SLOW_REFRESH_MS = 10000;
@@ -60,8 +61,10 @@ async function fetchNow(c) {
 		c.fetched_ms = performance.now();
 		c.state.set({ data, error: null });
 	} catch (e) {
-		if (e.code === 'no-connection')
+		if (e.code === 'no-connection' && !e.timedOut)
 			lose();
+		else if (e.code === 'no-connection')
+			c.fetched_ms = 0;	// the pulse decides; ask again soon
 		else if (e.status !== 401)
 			c.state.set({ data: c.state.get().data, error: e });
 	}
@@ -118,6 +121,7 @@ export const follow = (name, fn) => collections.get(name).state.follow((s) => fn
 let stream = null;
 let retries = 0;
 let retryTimer = null;
+let openTimer = null;
 let pulseTimer = null;
 let pulseMisses = 0;
 let slowTimer = null;
@@ -128,6 +132,7 @@ function closeStream() {
 		stream.close();
 	stream = null;
 	clearTimeout(retryTimer);
+	clearTimeout(openTimer);
 	retryTimer = null;
 }
 
@@ -139,9 +144,11 @@ function openStream() {
 		connection.set('connecting');
 	const s = new EventSource(`${base}/events`);
 	stream = s;
+	openTimer = setTimeout(lose, OPEN_MS);	// it would wait for minutes
 	s.onopen = () => {
 		if (stream !== s)
 			return;
+		clearTimeout(openTimer);
 		retries = 0;
 		pulseMisses = 0;
 		lostSince.set(null);
@@ -194,19 +201,27 @@ async function retry() {
 		openStream();
 }
 
+// A refused connection is a loss at once; an answer that doesn't come may be a
+// console with much to do, so it is asked once more.
 async function pulse() {
 	pulseTimer = null;
+	let wait_ms = PULSE_MS;
 	if (running && !document.hidden && connection.get() === 'live') {
 		try {
 			await get('/version', { background: true, timeout_ms: PULSE_TIMEOUT_MS });
 			pulseMisses = 0;
 		} catch (e) {
-			if (e.code === 'no-connection' && ++pulseMisses >= 1 && connection.get() === 'live')
+			pulseMisses++;
+			wait_ms = 0;
+			if (e.code === 'no-connection' && connection.get() === 'live' &&
+			    (!e.timedOut || pulseMisses >= 2)) {
 				lose();
+				wait_ms = PULSE_MS;
+			}
 		}
 	}
-	if (running)
-		pulseTimer = setTimeout(pulse, PULSE_MS);
+	if (running && pulseTimer === null)
+		pulseTimer = setTimeout(pulse, wait_ms);
 }
 
 // Ages, percentages and counters change without an event of their own.
