@@ -59,6 +59,7 @@ calls_lose(struct agent *a)
 	}
 }
 
+/* Takes 'msg': it is never shared between threads. */
 static void
 call_answer(struct agent *a, json_t *msg)
 {
@@ -70,10 +71,11 @@ call_answer(struct agent *a, json_t *msg)
 		if (json_is_integer(id) && c->id == json_integer_value(id))
 			break;
 	if (c != NULL && c->reply == NULL && !c->lost) {
-		c->reply = json_incref(msg);
+		c->reply = TAKE_PTR(msg);
 		pthread_cond_signal(&c->changed);
 	}
 	pthread_mutex_unlock(&a->lock);
+	json_decref(msg);
 }
 
 static void
@@ -81,10 +83,13 @@ message_take(struct agent *a, json_t *msg)
 {
 	json_t *event = json_object_get(msg, "event");
 
-	if (event == NULL)
+	if (event == NULL) {
 		call_answer(a, msg);
-	else if (json_is_object(event) && a->ops.event != NULL)
+		return;
+	}
+	if (json_is_object(event) && a->ops.event != NULL)
 		a->ops.event(a->ops.ctx, event);
+	json_decref(msg);
 }
 
 /* Connects and subscribes; the fd or -errno. */
@@ -137,7 +142,6 @@ agent_read(struct agent *a, int fd)
 
 			if (got == 0) {
 				message_take(a, msg);
-				json_decref(msg);
 				continue;
 			}
 			if (got != -EAGAIN) {

@@ -173,8 +173,9 @@ parts_close(struct server *srv)
 	text_close();
 }
 
-/* Tells everything to end, in the order that lets each end. */
-static void
+/* Tells everything to end, in the order that lets each end.  false: some thread
+ * hangs, what it uses must stay. */
+static bool
 serve_stop(struct server *srv)
 {
 	uint64_t one = 1;
@@ -186,20 +187,25 @@ serve_stop(struct server *srv)
 	events_stop(srv->events);
 	agent_stop(srv->agent);
 	left = threads_await(THREADS_END_MS);
-	if (left > 0)
-		log_warn("main", "%u connections did not end", left);
-	http_stop(srv);
+	if (left == 0) {
+		http_stop(srv);
+		return true;
+	}
+	log_warn("main", "%u connections did not end", left);
+	return false;
 }
 
 static int
 serve(const struct console_conf *conf, struct av_err *err)
 {
-	struct server srv = { .conf = conf, .web_fd = -1, .stop_fd = -1 };
+	/* static: a thread that hangs at the end may still look at it */
+	static struct server srv = { .web_fd = -1, .stop_fd = -1 };
 	struct tls_cred *https = NULL, *psk = NULL;
 	struct listeners *l = NULL;
 	struct agent_ops ops = { on_event, on_linked, NULL };
 	int sig = signals_open(err), rc = sig;
 
+	srv.conf = conf;
 	if (rc >= 0)
 		rc = parts_open(&srv, &https, &psk, err);
 	relay_open(psk);
@@ -217,7 +223,8 @@ serve(const struct console_conf *conf, struct av_err *err)
 		    AV_VERSION);
 		ready_notify();
 		rc = listen_run(l, sig);
-		serve_stop(&srv);
+		if (!serve_stop(&srv))
+			return rc;
 	}
 	srv.agent = agent_close(srv.agent);
 	listen_close(l);
@@ -265,6 +272,7 @@ main(int argc, char **argv)
 		}
 	av_log_open("avconsoled", level);
 	files_raise();
+	json_object_seed(0);	/* before threads make objects */
 	rc = conf_load(file, &conf, &err);
 	if (rc == 0)
 		rc = serve(&conf, &err);

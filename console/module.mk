@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # the console: all but main.c is a library so that tests can link it
 CONSOLE_SRCS := $(filter-out console/main.c,$(wildcard console/*.c))
 $(B)/libconsole.a: $(patsubst %.c,$(B)/%.o,$(CONSOLE_SRCS))
@@ -27,7 +28,8 @@ $(B)/tests/console-tool: $(B)/tests/unit/console/console_tool.o $(BASE_LIBS)
 $(B)/tests/console-tool: LDLIBS = -lgnutls $(BASE_LDLIBS)
 
 # stands in for avnoded in tests and on a page developer's desk
-$(B)/tests/fake-agent: $(B)/tests/unit/console/fake_agent.o $(BASE_LIBS)
+$(B)/tests/fake-agent: $(B)/tests/unit/console/fake_agent.o \
+    $(B)/tests/unit/console/fake_world.o $(BASE_LIBS)
 	@mkdir -p $(@D)
 	$(LINK)
 $(B)/tests/fake-agent: LDLIBS = -lcrypt $(BASE_LDLIBS)

@@ -422,8 +422,11 @@ cmd_ws(const char *port, const char *path, const char *cookie,
 	gnutls_transport_set_int(w.s, fd);
 	if (gnutls_handshake(w.s) < 0)
 		return 1;
-	if (!ws_upgrade(&w, port, path, cookie))
+	if (!ws_upgrade(&w, port, path, cookie)) {
+		gnutls_deinit(w.s);
+		gnutls_certificate_free_credentials(cred);
 		return 3;
+	}
 	begin_ns = av_clock_ns();
 	if (pthread_create(&t, NULL, ws_write, &w) != 0)
 		return 1;
@@ -441,6 +444,7 @@ cmd_ws(const char *port, const char *path, const char *cookie,
 			w.failed = true;
 	}
 	gnutls_deinit(w.s);
+	gnutls_certificate_free_credentials(cred);
 	(void)close(fd);
 	return w.failed ? 1 : 0;
 }

@@ -1,0 +1,50 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/console/fake_world.h - the little unit that fake-agent pretends to be
+ *
+ * Objects as docs/API.md describes them, made from a little state.  One thread.
+ */
+#ifndef TESTS_FAKE_WORLD_H
+#define TESTS_FAKE_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#define MIB		(1024ll * 1024)
+
+extern const char *node;	/* the PM that answers */
+extern const char *lost_node;	/* NULL = none */
+extern uint64_t step_ns;	/* how long a state lasts */
+extern uint64_t sync_until_ns;	/* 0 = in step */
+extern json_t *vms, *volumes, *alerts, *audit, *users;
+
+const char *now_utc(void);
+const char *str(const json_t *o, const char *key);
+void set(json_t *o, const char *key, json_t *v);
+void changed(const char *object);
+json_t *refuse(const char *code, const char *text, const char *key,
+    const char *value);
+json_t *good(json_t *result);
+json_t *refuse_missing(const char *kind, const char *name);
+json_t *find(json_t *list, const char *name);
+void audit_line(const json_t *actor, const char *action, const char *object,
+    const char *result, const char *detail);
+const char *survivor(void);
+void vm_activity(json_t *vm, const char *activity);
+void vm_later(json_t *vm, const char *activity);
+json_t *volume_new(const char *name, long long size, const char *vm_id,
+    const char *vm_name, bool boot);
+json_t *volume_view(const json_t *stored);
+json_t *vm_new(const char *name, const char *os, int vcpus, long long memory);
+json_t *vm_view(const json_t *stored);
+json_t *node_view(const char *name, const char *id);
+json_t *unit_view(void);
+void alert_open(const char *code, const char *sev, const char *object,
+    const char *text, const char *cause, const char *step);
+void alert_clear(const char *code);
+void world_make(void);
+
+#endif
