@@ -70,8 +70,9 @@ av_err_prefix(struct av_err *err, const char *what)
 
 	if (err == NULL)
 		return -1;
-	(void)snprintf(text, sizeof(text), "%s: %s", what, err->text);
-	av_utf8_trim(text);
+	if (snprintf(text, sizeof(text), "%s: %s", what, err->text) >=
+	    (int)sizeof(text))
+		av_utf8_trim(text);
 	memcpy(err->text, text, sizeof(text));
 	return err->rc;
 }

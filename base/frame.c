@@ -172,7 +172,7 @@ int
 av_frame_recv(struct av_frame_reader *fr, int fd, int timeout_ms,
     json_t **ret_msg)
 {
-	uint64_t end_ns = av_clock_ns() + (uint64_t)timeout_ms * AV_NS_PER_MS;
+	uint64_t end_ns = av_clock_ns() + (unsigned)timeout_ms * AV_NS_PER_MS;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
