@@ -13,12 +13,13 @@ POLICY_MARK='avpair: temporary, while packages are installed'
 packages_of() {
 	awk -v want=" $* " '
 		/^\[/ { on = index(want, " " substr($0, 2, length($0) - 2) " "); next }
-		on && NF && !/^#/ { print $1 }' "$TREE/deploy/packages.txt"
+		on && NF && !/^#/' "$TREE/deploy/packages.txt"
 }
 
 packages_missing() {
-	local p
-	for p in $(packages_of "$@"); do
+	local p command
+	packages_of "$@" | while read -r p command; do
+		[ -z "$command" ] || ! command -v "$command" >/dev/null || continue
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] ||
 			echo "$p"
 	done
