@@ -185,6 +185,18 @@ target_wait(struct cli *cli, const struct change *ch, struct target *t)
 	return rc;
 }
 
+/* Of several, the sentence says which one it was. */
+static void
+print_failure(const struct target *t, bool one_of_several)
+{
+	struct cli_err named = t->err;
+
+	if (one_of_several && snprintf(named.text, sizeof(named.text),
+	    "%s: %s", t->name, t->err.text) >= (int)sizeof(named.text))
+		av_utf8_trim(named.text);
+	cli_err_print(&named);
+}
+
 /* First all are ordered, then each is waited for: they go on side by side. */
 static int
 change_all(struct cli *cli, const struct change *ch, struct cli_err *err)
@@ -211,9 +223,7 @@ change_all(struct cli *cli, const struct change *ch, struct cli_err *err)
 	for (i = 0; i < n; i++) {
 		if (t[i].err.exit == EXIT_OK)
 			continue;
-		if (n > 1)	/* which one it was */
-			codeset_printf(stderr, "%.255s: ", t[i].name);
-		cli_err_print(&t[i].err);
+		print_failure(&t[i], n > 1);
 		if (first == 0)
 			first = -(int)t[i].err.exit;
 	}
