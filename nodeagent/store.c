@@ -29,9 +29,10 @@ open_tune(sqlite3 *db, const char *path, struct av_err *err)
 	if (rc == 0)
 		rc = store_schema_readable(db, path, err);
 	if (rc == 0)
-		rc = sql_script(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-	    "BEGIN IMMEDIATE; COMMIT", err);
+		rc = sql_script(db, "PRAGMA journal_mode = WAL;"
+		    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+		    "PRAGMA trusted_schema = OFF; BEGIN IMMEDIATE; COMMIT",
+		    err);
 	if (rc < 0)
 		return rc;
 	return store_schema_setup(db, path, err);
