@@ -96,6 +96,8 @@ bytes_append(char **buf, size_t *n, const char *data, size_t n_data)
 {
 	char *p;
 
+	if (n_data == 0)
+		return 0;	/* realloc to nothing would free */
 	if (*n + n_data > QMP_LINE_MAX)
 		return -ENOBUFS;
 	p = realloc(*buf, *n + n_data);

@@ -198,8 +198,9 @@ vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
 	int r;
 
 	AV_ASSERT(dom != NULL && op != NULL && op->done != NULL);
-	if (dom->op != NULL && (kind != VMM_OP_KILL ||
-	    dom->op->kind == VMM_OP_KILL))
+	/* one whose 'done' is still to come counts as under way */
+	if (kind != VMM_OP_KILL ? dom->op != NULL || dom->n_done > 0 :
+	    dom->op != NULL && dom->op->kind == VMM_OP_KILL)
 		return av_err_set(err, -EBUSY, "vm '%s': another request is "
 		    "under way", dom->spec.name);
 	if (dom->n_done + 2 > VMM_DONE_MAX)	/* its callbacks loop on us */
