@@ -29,13 +29,15 @@
 	"$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
 
 static const struct actor self = {
-	.user = "console", .role = "administrator", .origin = "local",
+	.user = "console", .role = "console", .origin = "local",
 	.via = "console",
 };
 
-/* one password is hashed at a time: guessing can't take the machine's cores */
+/* One password is hashed at a time: guessing can't take the machine's cores, and no
+ * try passes the throttle while another one's result isn't counted yet. */
 static pthread_mutex_t hashing = PTHREAD_MUTEX_INITIALIZER;
 
+/* Call with 'hashing' held. */
 static int
 password_hash(const char *password, const char *setting, char *ret, size_t n)
 {
@@ -45,9 +47,7 @@ password_hash(const char *password, const char *setting, char *ret, size_t n)
 
 	if (cd == NULL)
 		return -ENOMEM;
-	pthread_mutex_lock(&hashing);
 	got = crypt_r(password, setting, cd);
-	pthread_mutex_unlock(&hashing);
 	if (got != NULL && got[0] != '*' && strlen(got) < n) {
 		memcpy(ret, got, strlen(got) + 1);
 		rc = 0;
@@ -216,18 +216,23 @@ void
 login_audit(struct request *req, const char *user, const char *role,
     const char *action, const char *object, const char *detail)
 {
-	struct actor who = { .user = user, .role = role,
+	struct actor who = { .user = user, .role = "console",
 	    .origin = req->origin, .via = req->local ? "unix" : "https" };
 	AUTO_JSON json_t *args = NULL, *result = NULL;
 	struct av_err err = { 0 };
+	char short_object[200];
 
-	args = json_pack("{s:s, s:s, s:s, s:s}", "action", action,
-	    "object", object, "result", "refused", "detail", detail);
+	/* the agent takes no longer ones; these come from an address */
+	(void)snprintf(short_object, sizeof(short_object), "%s", object);
+	av_utf8_trim(short_object);
+	args = json_pack("{s:s, s:s, s:s, s:s, s:s}", "action", action,
+	    "object", short_object, "result", "refused", "detail", detail,
+	    "role", role);
 	if (args == NULL || agent_call(req->srv->agent, "audit.add", args,
 	    &who, true, &result, NULL, &err) < 0)
 		log_warn("audit", "not in the audit log: %s", err.text);
 	log_notice("audit", "%s of '%s' by '%s' from %s refused: %s", action,
-	    object, user, req->origin, detail);
+	    short_object, user, req->origin, detail);
 }
 
 static int
@@ -266,31 +271,53 @@ session_start(struct request *req, const json_t *user, const char *hash)
 	return session_begin(s, av_clock_utc_ms());
 }
 
+/* One try: throttle, comparison and its counting are one step. */
+static int
+password_compare(struct request *req, const char *name, const char *password,
+    const char *hash, struct av_err *err)
+{
+	bool ok = false;
+	int rc;
+
+	pthread_mutex_lock(&hashing);
+	rc = throttle_check(req, name, err);
+	if (rc == 0) {
+		ok = password_matches(password, hash != NULL ? hash :
+		    HASH_OF_NOBODY) && hash != NULL;
+		if (!ok)
+			throttle_failed(req->srv->throttle, name, req->origin,
+			    av_clock_ns());
+	}
+	pthread_mutex_unlock(&hashing);
+	if (rc == 0 && !ok)
+		rc = av_err_code(err, -EACCES, "login-failed",
+		    "the user name or the password is wrong");
+	return rc;
+}
+
 /* Finds the user and tries the password; both failures look alike. */
 static int
 password_try(struct request *req, const char *name, const char *password,
     json_t **ret_user, struct av_err *err)
 {
 	struct av_err why = { 0 };
-	const char *hash;
-	bool ok;
-	int rc;
+	const char *hash = NULL;
+	int rc = throttle_check(req, name, err);
 
+	if (rc < 0)
+		return rc;
 	rc = user_get(req, name, ret_user, &why);
 	if (rc < 0 && strcmp(why.code, "not-found") != 0) {
 		*err = why;
 		return rc;
 	}
-	hash = rc == 0 ? json_string_value(json_object_get(*ret_user,
-	    "hash")) : NULL;
-	ok = password_matches(password, hash != NULL ? hash : HASH_OF_NOBODY);
-	if (hash != NULL && ok)
-		return 0;
-	throttle_failed(req->srv->throttle, name, req->origin, av_clock_ns());
-	login_audit(req, name, "none", "login", name, rc < 0 ?
-	    "no such user" : "wrong password");
-	return av_err_code(err, -EACCES, "login-failed",
-	    "the user name or the password is wrong");
+	if (rc == 0)
+		hash = json_string_value(json_object_get(*ret_user, "hash"));
+	rc = password_compare(req, name, password, hash, err);
+	if (rc < 0 && strcmp(err->code, "login-failed") == 0)
+		login_audit(req, name, "none", "login", name, hash == NULL ?
+		    "no such user" : "wrong password");
+	return rc;
 }
 
 int
@@ -308,9 +335,7 @@ login_post(struct request *req, json_t *body, struct av_err *err)
 	if (*name == '\0' || strlen(name) > 255)
 		return av_err_code(err, -EINVAL, "bad-argument",
 		    "the user name isn't valid");
-	rc = throttle_check(req, name, err);
-	if (rc == 0)
-		rc = password_try(req, name, password, &user, err);
+	rc = password_try(req, name, password, &user, err);
 	if (rc < 0)
 		return rc;
 	throttle_passed(req->srv->throttle, name, req->origin);
@@ -334,15 +359,13 @@ old_password_check(struct request *req, const char *target, const char *old,
     struct av_err *err)
 {
 	AUTO_JSON json_t *user = NULL;
-	int rc;
 
 	if (req->local || strcmp(target, req->actor.user) != 0)
 		return 0;
 	if (old == NULL)
 		return av_err_code(err, -EINVAL, "bad-argument",
 		    "the old password ('old') is needed");
-	rc = throttle_check(req, target, err);
-	return rc < 0 ? rc : password_try(req, target, old, &user, err);
+	return password_try(req, target, old, &user, err);
 }
 
 /* The session that changed its own password gets a token that fits the new one. */
@@ -376,9 +399,14 @@ login_password(struct request *req, const struct route *r, json_t *args,
 	rc = old_password_check(req, target, old, err);
 	if (rc < 0)
 		return rc;
+	rc = -EIO;
 	if (crypt_gensalt_rn(HASH_PREFIX, 0, NULL, 0, setting,
-	    sizeof(setting)) == NULL || password_hash(new_word, setting, hash,
-	    sizeof(hash)) < 0)
+	    sizeof(setting)) != NULL) {
+		pthread_mutex_lock(&hashing);
+		rc = password_hash(new_word, setting, hash, sizeof(hash));
+		pthread_mutex_unlock(&hashing);
+	}
+	if (rc < 0)
 		return av_err_code(err, -EIO, "internal",
 		    "the password can't be hashed");
 	op_args = json_pack("{s:s, s:s}", "user", target, "hash", hash);

@@ -112,10 +112,10 @@ screen_connect(struct request *req, const char *vm, int *ret_fd,
 	    &result, &req->params, err);
 	if (rc < 0)
 		return rc;
-	if (!json_is_true(json_object_get(result, "local")))
-		return relay_connect(req->srv, vm, ret_fd, err);
 	path = json_string_value(json_object_get(result, "path"));
-	rc = path != NULL ? av_unix_connect(path) : -EPROTO;
+	if (path == NULL)		/* it runs on the other PM */
+		return relay_connect(req->srv, vm, ret_fd, err);
+	rc = av_unix_connect(path);
 	if (rc < 0)
 		return av_err_code(err, rc, "unavailable",
 		    "the VM's screen: %s", strerror(-rc));

@@ -77,7 +77,7 @@ static int
 place_ask(struct agent *a, const char *user, struct place *ret)
 {
 	static const struct actor self = { .user = "console",
-	    .role = "administrator", .origin = "local", .via = "console" };
+	    .role = "console", .origin = "local", .via = "console" };
 	AUTO_JSON json_t *args = json_pack("{s:s}", "name", user);
 	AUTO_JSON json_t *result = NULL;
 	struct place p = { .at_ns = av_clock_ns() };

@@ -32,6 +32,7 @@
 #include "tests/unit/console/fake_world.h"
 
 #define CLIENTS_MAX	16
+#define CONSOLE_ONLY	9	/* role "console" and no other */
 
 struct client {
 	int			fd;
@@ -332,12 +333,14 @@ op_vm_vnc(json_t *args, const json_t *actor)
 	if (vm == NULL)
 		return no;
 	if (strcmp(str(vm, "node"), node) != 0)
-		return good(json_pack("{s:b,s:O}", "local", 0, "node",
-		    json_object_get(vm, "node")));
+		return good(json_pack("{s:O,s:O,s:n}", "vm",
+		    json_object_get(vm, "id"), "node", json_object_get(vm,
+		    "node"), "path"));
 	if (vnc_path == NULL)
 		return refuse("wrong-state", "the VM has no screen", NULL,
 		    NULL);
-	return good(json_pack("{s:b,s:s}", "local", 1, "path", vnc_path));
+	return good(json_pack("{s:O,s:s,s:s}", "vm", json_object_get(vm, "id"),
+	    "node", node, "path", vnc_path));
 }
 
 static json_t *
@@ -458,7 +461,11 @@ op_audit(json_t *args, const json_t *actor)
 static json_t *
 op_audit_add(json_t *args, const json_t *actor)
 {
-	audit_line(actor, str(args, "action"), str(args, "object"),
+	AUTO_JSON json_t *who = json_copy((json_t *)(uintptr_t)actor);
+
+	if (*str(args, "role") != '\0')
+		set(who, "role", json_string(str(args, "role")));
+	audit_line(who, str(args, "action"), str(args, "object"),
 	    str(args, "result"), str(args, "detail"));
 	return good(json_object());
 }
@@ -587,10 +594,10 @@ static const struct op {
 	{ "image.list", op_images, 1, false, { NULL } },
 	{ "alert.list", op_alerts, 1, false, { NULL } },
 	{ "audit.list", op_audit, 1, false, { "limit:i?", "before:i?" } },
-	{ "audit.add", op_audit_add, 0, false, { "action:s", "object:n",
-	  "result:s", "detail:s" } },
+	{ "audit.add", op_audit_add, CONSOLE_ONLY, false, { "action:s",
+	  "object:n?", "result:s", "detail:s?", "role:s?" } },
 	{ "user.list", op_users, 4, false, { NULL } },
-	{ "user.get", op_user_get, 0, false, { "name:s" } },
+	{ "user.get", op_user_get, CONSOLE_ONLY, false, { "name:s" } },
 	{ "user.set-password", op_password, 1, true, { "user:s", "hash:s",
 	  "dry_run:b?" } },
 	{ "test.node-lost", op_node_lost, 0, false, { "node:n" } },
@@ -681,7 +688,8 @@ request_run(const char *name, json_t *args, const json_t *actor)
 	    *str(actor, "via") == '\0')
 		return refuse("bad-request", "the actor is incomplete", NULL,
 		    NULL);
-	if (role_no(str(actor, "role")) < op->role)
+	if (op->role == CONSOLE_ONLY ? strcmp(str(actor, "role"), "console") !=
+	    0 : role_no(str(actor, "role")) < op->role)
 		return refuse("forbidden", "the role may not do this", NULL,
 		    NULL);
 	reply = args_refusal(op, args);
