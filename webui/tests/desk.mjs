@@ -306,6 +306,7 @@ for (const silent of [false, true])
 		try {
 			wire.cut(silent);
 			await seen(page, 'Connection lost, retrying.');
+			ok((await page.locator('.lost').boundingBox()).height < 90, 'the banner is only a banner');
 			same(await button(page, 'Start').getAttribute('aria-disabled'), 'true', 'no commands now');
 			await agent('vm.start', { vm: vm.id });
 		} finally {
@@ -313,6 +314,8 @@ for (const silent of [false, true])
 		}
 		await page.locator('.lost').waitFor({ state: 'detached' });
 		await vmState(page, 'Running');		// what was missed shows by itself
+		await agent('vm.poweroff', { vm: vm.id });
+		await vmState(page, 'Stopped');		// and so does what comes after
 	});
 
 /* --- the guest's screen --------------------------------------------------- */

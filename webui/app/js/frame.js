@@ -66,12 +66,13 @@ function Head() {
 	const who = useSignal(session);
 	const dark = useSignal(theme) === 'dark';
 	const lang = useSignal(language);
-	const [tone, icon] = unit ? look('unit', unit.state, unit.activity) : ['idle', 'busy'];
+	const lost = useSignal(connection) === 'lost';
+	const [tone, icon] = lost ? ['idle', 'unknown'] : unit ? look('unit', unit.state, unit.activity) : ['idle', 'busy'];
 	return html`<header class="head">
 		<a class="brand" href="#/"><img src="img/icon.svg" alt="" /><span>avpair</span></a>
 		${unit && html`<span class="unit-name" title=${unit.name}>${unit.name}</span>`}
 		<span role="status" class="head-state">${unit && html`<a class=${`state pill ${tone}`} href="#/"><${Icon} name=${icon} spin=${tone === 'busy'} />
-			<span>${stateWord('unit', unit.state, unit.activity)}</span></a>`}</span>
+			<span>${lost ? t('connect.unknown') : stateWord('unit', unit.state, unit.activity)}</span></a>`}</span>
 		<span class="space"></span>
 		<div class="head-tools">
 			${Object.keys(languages).filter((l) => l !== lang).map((l) => html`<${Button} kind="quiet" small key=${l}
@@ -149,7 +150,7 @@ function Inactivity() {
 
 export function Frame() {
 	const here = useSignal(place);
-	useSignal(connection);
+	const lost = useSignal(connection) === 'lost';
 	const main = useRef(null);
 	const path = here.parts.join('/');
 	const first = useRef(true);
@@ -173,7 +174,7 @@ export function Frame() {
 		<${Head} />
 		<${Lost} />
 		<div class="side"><${Menu} here=${here} /></div>
-		<main class="content" id="main" ref=${main} tabindex="-1"><div class="inner">${pageOf(here)}</div></main>
+		<main class=${`content ${lost ? 'stale' : ''}`} id="main" ref=${main} tabindex="-1"><div class="inner">${pageOf(here)}</div></main>
 		<${Inactivity} />
 	</div>`;
 }

@@ -7,7 +7,7 @@
 // said it.  The repair steps of an alert are the lines of one text.
 import { agentText } from './i18n.js';
 
-const sentence = (s) => (s ? s[0].toUpperCase() + s.slice(1) : '');
+const sentence = (s) => (!s || /^node\d/.test(s) ? s || '' : s[0].toUpperCase() + s.slice(1));
 
 // reason: {code, text} or null -> a sentence, '' for none
 export function reasonText(reason) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // One glance: is everything redundant, and if not, what to do.
-import { html } from '../lib.js';
+import { html, useSignal } from '../lib.js';
 import { t, tn, bytes, number, milliseconds } from '../i18n.js';
-import { useLive } from '../live.js';
+import { useLive, connection } from '../live.js';
 import { vmPath } from '../router.js';
 import { Card, commas, Facts, Loading, Notice, PageHead, Time } from '../ui/parts.js';
 import { look, stateWord } from '../ui/state.js';
@@ -60,6 +60,7 @@ export function Dashboard() {
 	const volumes = useLive('volumes');
 	const networks = useLive('networks');
 	const alerts = useLive('alerts');
+	const lost = useSignal(connection) === 'lost';
 	const title = t('menu.dashboard');
 	if (!unit.data || !nodes.data || !vms.data)
 		return html`<${PageHead} title=${title} /><${Loading} error=${unit.error || nodes.error || vms.error} />`;
@@ -69,8 +70,8 @@ export function Dashboard() {
 	const well = u.state === 'good' && open.length === 0;
 	return html`<${PageHead} title=${title} />
 		<div class="stack">
-		<div role="status" class="unit-says"><${Notice} tone=${tone} icon=${icon}>
-			<p><strong>${stateWord('unit', u.state, u.activity)}</strong></p>
+		<div role="status" class="unit-says"><${Notice} tone=${lost ? 'idle' : tone} icon=${lost ? 'unknown' : icon}>
+			<p><strong>${lost ? t('connect.lastKnown', { state: stateWord('unit', u.state, u.activity) }) : stateWord('unit', u.state, u.activity)}</strong></p>
 			<p>${reasonText(u.reason) && !well ? reasonText(u.reason) : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
 		<//></div>
 		<${Card}><${Picture} unit=${u} nodes=${nodes.data} vms=${vms.data} volumes=${volumes.data} networks=${networks.data} /><//>

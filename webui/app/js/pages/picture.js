@@ -33,7 +33,7 @@ const textWidth = (text, size, weight) => {
 };
 
 function place(width, n_rows, n_lines) {
-	const mid = Math.max(148, Math.min(250, Math.round(width * 0.22)));
+	const mid = Math.max(160, Math.min(260, Math.round(width * 0.25)));
 	const pmW = Math.floor((width - mid) / 2) - 1;
 	const pmH = Math.max(HEAD + n_rows * ROW + 12, 40 + n_lines * 50, 180);
 	const top = BAR + GAP;
