@@ -53,7 +53,9 @@ secrets_make() {
 		password >"$d/admin.password"
 		printf 'admin:%s\n' "$(yescrypt <"$d/admin.password")" >"$d/initial-admin"
 		ca_make "$d"
-		cert_make "$d" etcd "IP:$QUORUM_ADDRESS" serverAuth
+		# the gateway (JSON) of etcd is a client of its own gRPC port, with this very
+		# certificate
+		cert_make "$d" etcd "IP:$QUORUM_ADDRESS" serverAuth,clientAuth
 		cert_make "$d" client "DNS:avnoded" clientAuth
 		cert_make "$d" console "IP:$UNIT_ADDRESS,IP:127.0.0.1,IP:$(lan_address node0),IP:$(lan_address node1),DNS:localhost" serverAuth
 	)
