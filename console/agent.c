@@ -40,11 +40,12 @@ struct agent {
 	pthread_mutex_t	 send;
 	/* all that follows */
 	pthread_mutex_t	 lock;
-	pthread_cond_t	 link_changed;
+	pthread_cond_t	 link_changed;	/* fd, stopping or n_calls */
 	int		 fd;		/* -1 = no connection */
 	bool		 stopping;
 	json_int_t	 next_id;
 	struct call	*calls;
+	unsigned	 n_calls;
 };
 
 static void
@@ -265,6 +266,8 @@ call_unlink(struct agent *a, struct call *c)
 	for (at = &a->calls; *at != NULL; at = &(*at)->next)
 		if (*at == c) {
 			*at = c->next;
+			a->n_calls--;
+			pthread_cond_signal(&a->link_changed);
 			break;
 		}
 }
@@ -277,17 +280,20 @@ call_enter(struct agent *a, struct call *c, struct av_err *err)
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
-	while (a->fd < 0 && !a->stopping && rc == 0)
+	while ((a->fd < 0 || a->n_calls >= AGENT_CALLS_MAX) && !a->stopping &&
+	    rc == 0)
 		rc = thread_cond_wait(&a->link_changed, &a->lock, end_ns);
-	if (a->fd < 0 || a->stopping) {
-		rc = av_err_code(err, -ENOTCONN, "unavailable",
-		    a->stopping ? "the console is stopping" :
-		    "the agent on this PM does not answer");
+	if (a->fd < 0 || a->stopping || a->n_calls >= AGENT_CALLS_MAX) {
+		rc = av_err_code(err, a->fd < 0 ? -EHOSTDOWN : -EBUSY,
+		    "unavailable", "%s", a->stopping ? "the console is stopping"
+		    : a->fd < 0 ? "the agent on this PM does not answer" :
+		    "the agent on this PM has too much to do");
 	} else {
 		rc = 0;
 		c->id = a->next_id++;
 		c->next = a->calls;
 		a->calls = c;
+		a->n_calls++;
 	}
 	pthread_mutex_unlock(&a->lock);
 	return rc;
@@ -327,7 +333,8 @@ call_await(struct agent *a, struct call *c, bool changing)
 	return c->lost ? -ECONNRESET : -ETIMEDOUT;
 }
 
-/* 0 with c->reply, -ENOTCONN (nothing sent), -ECONNRESET, -ETIMEDOUT. */
+/* 0 with c->reply, -EHOSTDOWN or -EBUSY (waited long enough), -ENOTCONN (lost just
+ * now, nothing sent), -ECONNRESET, -ETIMEDOUT. */
 static int
 call_once(struct agent *a, struct call *c, json_t *msg, bool changing,
     struct av_err *err)

@@ -4,7 +4,7 @@
  * console/agent.h - asking avnoded
  *
  * What it is:	one connection to the agent's socket, shared by all threads, with
- *		many requests in flight.  It comes back by itself when the agent
+ *		up to AGENT_CALLS_MAX requests in flight.  It comes back by itself when the agent
  *		is restarted; requests wait AGENT_LINK_WAIT_MS for that.
  * Threads:	agent_call() from any; the callbacks run in the reader's thread
  *		and must not call back into the agent.
@@ -22,6 +22,7 @@
 #include "base/err.h"
 
 #define AGENT_LINK_WAIT_MS	2000
+#define AGENT_CALLS_MAX		48	/* in flight; more wait their turn */
 #define AGENT_READ_MS		10000	/* answer to a reading request */
 #define AGENT_CHANGE_MS		30000	/* answer to a changing one */
 

@@ -126,11 +126,14 @@ commands_of(const char *activity)
 }
 
 void
-vm_activity(json_t *vm, const char *activity)
+vm_activity(json_t *vm, const char *activity_given)
 {
 	const char *state = "-";
-	bool up = strcmp(activity, "running") == 0;
+	char activity[32];
+	bool up = strcmp(activity_given, "running") == 0;
 
+	/* what is given may be the VM's own, which is about to be freed */
+	(void)snprintf(activity, sizeof(activity), "%s", activity_given);
 	if (up)
 		state = lost_node != NULL ? "alert" : "good";
 	else if (strcmp(activity, "installing") == 0 ||

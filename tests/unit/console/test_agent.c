@@ -275,7 +275,7 @@ TEST(no_agent_is_unavailable)
 
 	CHECK(agent_open("/nonexistent/agent.sock", &ops, &a, &err) == 0);
 	CHECK_EQ(agent_call(a, "vm.start", NULL, &who, true, &result, NULL,
-	    &err), -ENOTCONN);
+	    &err), -EHOSTDOWN);
 	CHECK_STR(err.code, "unavailable");
 	CHECK_EQ(err.outcome, AV_NOT_DONE);
 	agent_close(a);
