@@ -3,9 +3,9 @@
  *
  * mirror/replica_spawn.c - start nbdkit with two listening sockets
  *
- * fd 3 is the front socket (Unix), by systemd's socket activation; fd 4 the TCP
- * one, which the plugin serves itself; fd 5 the pipe by which the plugin says why
- * it can't start.
+ * fd 3 is nbdkit's own socket, by systemd's socket activation, which nobody
+ * knows; the plugin serves fd 4 (TCP) and fd 6 (front, Unix) itself; fd 5 is the
+ * pipe by which it says why it can't start.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +28,8 @@
 #define FIRST_FD	3
 #define LISTEN_FD	4
 #define READY_FD	5
+#define FRONT_FD	6
+#define N_FDS		4
 #define ARGS_MAX	40
 #define ARG_BYTES	320
 
@@ -78,6 +80,19 @@ listen_front(const struct replica_conf *c, struct av_err *err)
 	return TAKE_FD(fd);
 }
 
+/* A listening socket with a name that the kernel makes up. */
+static int
+listen_nowhere(struct av_err *err)
+{
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a,
+	    sizeof(a.sun_family)) < 0 || listen(fd, 1) < 0)
+		return av_err_set(err, -errno, "socket: %s", strerror(errno));
+	return TAKE_FD(fd);
+}
+
 /* --- argv --- */
 
 struct args {
@@ -124,7 +139,7 @@ build_args(struct args *a, const struct replica_conf *c, struct av_err *err)
 	add(a, "volume=%s", c->volume_uuid);
 	add(a, "node=%u", c->node);
 	add(a, "control=%s", c->control_path);
-	add(a, "front=%s", c->front_path);
+	add(a, "front-fd=%d", FRONT_FD);
 	add(a, "listen-fd=%d", LISTEN_FD);
 	add(a, "psk-file=%s", c->psk_file);
 	add(a, "psk-user=%s", c->psk_user);
@@ -157,7 +172,7 @@ put_pid(char *at, unsigned pid)
 }
 
 struct child {
-	int	fds[3];		/* become 3, 4, 5 */
+	int	fds[N_FDS];	/* become 3, 4, 5, 6 */
 	int	log_fd, null_fd;
 	char	**argv;
 	char	**envp;
@@ -175,7 +190,7 @@ child_fail(int fd, const char *why)
 static void
 child_run(const struct child *k)
 {
-	int high[3], i;
+	int high[N_FDS], i;
 	sigset_t none;
 
 	(void)sigemptyset(&none);
@@ -186,13 +201,13 @@ child_run(const struct child *k)
 	    dup2(k->log_fd, 1) < 0 || dup2(k->log_fd, 2) < 0)
 		child_fail(k->fds[2], "the server's stdio can't be set up\n");
 	/* out of the way first: a source may be one of the targets */
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < N_FDS; i++)
 		if ((high[i] = fcntl(k->fds[i], F_DUPFD, 64)) < 0)
 			child_fail(k->fds[2], "too few descriptors\n");
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < N_FDS; i++)
 		if (dup2(high[i], FIRST_FD + i) < 0)
 			child_fail(high[2], "too few descriptors\n");
-	if (close_range(READY_FD + 1, ~0u, 0) < 0)
+	if (close_range(FRONT_FD + 1, ~0u, 0) < 0)
 		child_fail(READY_FD, "descriptors can't be closed\n");
 	put_pid(k->pid_at, (unsigned)getpid());
 	(void)execve(k->argv[0], k->argv, k->envp);
@@ -258,6 +273,7 @@ replica_spawn(const struct replica_conf *c, int *ret_ready_fd,
 {
 	AUTO_FD int tcp = -1;
 	AUTO_FD int front = -1;
+	AUTO_FD int nowhere = -1;
 	AUTO_FD int ready = -1;
 	AUTO_FD int ready_w = -1;
 	AUTO_FD int log_fd = -1;
@@ -273,6 +289,9 @@ replica_spawn(const struct replica_conf *c, int *ret_ready_fd,
 	front = listen_front(c, err);
 	if (front < 0)
 		return front;
+	nowhere = listen_nowhere(err);
+	if (nowhere < 0)
+		return nowhere;
 	log_fd = open(c->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
 	    0600);
 	if (log_fd < 0)
@@ -285,7 +304,7 @@ replica_spawn(const struct replica_conf *c, int *ret_ready_fd,
 	ready_w = pipe_fds[1];
 	if (fcntl(ready, F_SETFL, O_NONBLOCK) < 0)
 		return av_err_set(err, -errno, "pipe: %s", strerror(errno));
-	k = (struct child){ .fds = { front, tcp, ready_w }, .log_fd = log_fd,
+	k = (struct child){ .fds = { nowhere, tcp, ready_w, front }, .log_fd = log_fd,
 		.null_fd = null_fd };
 	rc = spawn(c, &k, err);
 	if (rc < 0)

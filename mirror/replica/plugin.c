@@ -1,18 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * mirror/replica/plugin.c - nbdkit's side: parameters, exports, requests
+ * mirror/replica/plugin.c - the process: parameters and start
  *
- * nbdkit listens on the Unix socket alone (the folder's mode says who may).
- * Export 'front' is for local clients; export 'peer' only for connections that
- * proved the key to tls.c, which listens on TCP.
+ * nbdkit is only the process around us; it listens on a socket that nobody
+ * knows.  The exports are served by nbdserve.c: 'front' to local clients of the
+ * Unix socket (the folder's mode says who may), 'peer' to connections that proved
+ * the key to tls.c.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "mirror/replica/nbdserve.h"
 #include "mirror/replica/server.h"
 #include "mirror/replica/tls.h"
 
@@ -29,13 +30,8 @@ static struct srv_params params = { .peer_timeout_ms = 1500 };
 static uint64_t rate_kib_s;
 static uint64_t ready_fd = UINT64_MAX;
 static uint64_t listen_fd = UINT64_MAX;
+static uint64_t front_fd = UINT64_MAX;
 static struct srv server;
-
-struct handle {
-	bool		 front;
-	uint64_t	 role_count;
-	struct peer_conn *pc;
-};
 
 /* --- parameters --- */
 
@@ -91,6 +87,8 @@ config_number(const char *key, const char *value)
 		r = copy_number(key, value, 1ull << 40, &rate_kib_s);
 	} else if (strcmp(key, "ready-fd") == 0) {
 		r = copy_number(key, value, 1 << 20, &ready_fd);
+	} else if (strcmp(key, "front-fd") == 0) {
+		r = copy_number(key, value, 1 << 20, &front_fd);
 	} else if (strcmp(key, "listen-fd") == 0) {
 		r = copy_number(key, value, 1 << 20, &listen_fd);
 	} else {
@@ -113,7 +111,6 @@ replica_config(const char *key, const char *value)
 	TEXT("psk-file", psk_file);
 	TEXT("psk-user", psk_user);
 	TEXT("control", control_path);
-	TEXT("front", front_path);
 #undef TEXT
 	if (strcmp(key, "unit") == 0)
 		return copy_uuid(key, value, p->unit_uuid);
@@ -135,9 +132,9 @@ replica_config_complete(void)
 {
 	if (params.dir[0] == '\0' || params.id[0] == '\0' ||
 	    params.control_path[0] == '\0' || params.psk_file[0] == '\0' ||
-	    params.psk_user[0] == '\0' || params.front_path[0] == '\0' ||
+	    params.psk_user[0] == '\0' || front_fd == UINT64_MAX ||
 	    listen_fd == UINT64_MAX) {
-		nbdkit_error("dir, id, control, front, listen-fd, psk-file "
+		nbdkit_error("dir, id, control, front-fd, listen-fd, psk-file "
 		    "and psk-user are needed");
 		return -1;
 	}
@@ -195,7 +192,9 @@ replica_after_fork(void)
 		rc = control_start(&server, &err);
 	if (rc == 0) {
 		rc = tls_server_start(server.keys, (int)listen_fd,
-		    params.front_path);
+		    nbd_peer_connect, &server);
+		if (rc == 0)
+			rc = nbd_front_start(&server, (int)front_fd);
 		if (rc < 0)
 			(void)av_err_set(&err, rc, "no threads");
 	}
@@ -208,149 +207,35 @@ replica_after_fork(void)
 	return 0;
 }
 
-/* --- connections --- */
-
-static int
-may_open(bool front)
-{
-	int64_t pid = nbdkit_peer_pid();
-
-	/* What has come through tls.c comes from this process. */
-	if (pid < 0 || front != (pid != getpid())) {
-		nbdkit_error("this export isn't served to this client");
-		nbdkit_set_error(EPERM);
-		return -1;
-	}
-	return 0;
-}
+/* --- nbdkit's own exports: there are none --- */
 
 static void *
 replica_open(int readonly)
 {
-	const char *name = nbdkit_export_name();
-	struct handle *h;
-	int rc;
-
 	(void)readonly;
-	if (name == NULL || (strcmp(name, "front") != 0 &&
-	    strcmp(name, "peer") != 0)) {
-		nbdkit_error("no such export");
-		return NULL;
-	}
-	h = calloc(1, sizeof(*h));
-	if (h == NULL)
-		return NULL;
-	h->front = strcmp(name, "front") == 0;
-	if (may_open(h->front) < 0) {
-		free(h);
-		return NULL;
-	}
-	if (h->front) {
-		rc = front_open(&server, &h->role_count);
-	} else {
-		h->pc = peer_open(&server);
-		rc = h->pc == NULL ? ENOMEM : 0;
-	}
-	if (rc != 0) {
-		nbdkit_error("this PM isn't the volume's primary");
-		nbdkit_set_error(rc);
-		free(h);
-		return NULL;
-	}
-	return h;
-}
-
-static void
-replica_close(void *handle)
-{
-	struct handle *h = handle;
-
-	if (h->front)
-		front_close(&server);
-	else
-		peer_close(&server, h->pc);
-	free(h);
+	nbdkit_error("nothing is served here");
+	nbdkit_set_error(EPERM);
+	return NULL;
 }
 
 static int64_t
 replica_get_size(void *handle)
 {
-	struct handle *h = handle;
-
-	return (int64_t)(h->front ? server.leg->sb.size_bytes :
-	    peer_export_bytes(&server));
-}
-
-static int
-yes(void *handle)
-{
-	(void)handle;
-	return 1;
-}
-
-static int
-no(void *handle)
-{
 	(void)handle;
 	return 0;
-}
-
-static int
-fua_native(void *handle)
-{
-	(void)handle;
-	return NBDKIT_FUA_NATIVE;
-}
-
-/* --- requests --- */
-
-static int
-result(int e)
-{
-	if (e == 0)
-		return 0;
-	nbdkit_set_error(e);
-	return -1;
 }
 
 static int
 replica_pread(void *handle, void *buf, uint32_t n, uint64_t offset,
     uint32_t flags)
 {
-	struct handle *h = handle;
-
+	(void)handle;
+	(void)buf;
+	(void)n;
+	(void)offset;
 	(void)flags;
-	return result(h->front ?
-	    front_read(&server, h->role_count, buf, n, offset) :
-	    peer_read(&server, h->pc, buf, n, offset));
-}
-
-static int
-replica_pwrite(void *handle, const void *buf, uint32_t n, uint64_t offset,
-    uint32_t flags)
-{
-	struct handle *h = handle;
-	bool fua = flags & NBDKIT_FLAG_FUA;
-
-	return result(h->front ?
-	    front_write(&server, h->role_count, buf, n, offset, fua) :
-	    peer_write(&server, h->pc, buf, n, offset, fua));
-}
-
-static int
-replica_zero(void *handle, uint32_t n, uint64_t offset, uint32_t flags)
-{
-	return replica_pwrite(handle, NULL, n, offset, flags);
-}
-
-static int
-replica_flush(void *handle, uint32_t flags)
-{
-	struct handle *h = handle;
-
-	(void)flags;
-	return result(h->front ? front_flush(&server, h->role_count) :
-	    peer_flush(&server, h->pc));
+	nbdkit_set_error(EPERM);
+	return -1;
 }
 
 static struct nbdkit_plugin plugin = {
@@ -362,18 +247,8 @@ static struct nbdkit_plugin plugin = {
 	.get_ready = replica_get_ready,
 	.after_fork = replica_after_fork,
 	.open = replica_open,
-	.close = replica_close,
 	.get_size = replica_get_size,
-	.can_write = yes,
-	.can_flush = yes,
-	.can_trim = no,
-	.can_zero = yes,
-	.can_fua = fua_native,
-	.can_multi_conn = yes,
 	.pread = replica_pread,
-	.pwrite = replica_pwrite,
-	.zero = replica_zero,
-	.flush = replica_flush,
 };
 
 struct nbdkit_plugin *plugin_init(void);

@@ -5,7 +5,7 @@
  *
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
  *	   records), front.c (the guest's requests), intent.c (bitmap), link.c
- *	   (connection to the peer, a thread), tls.c, handshake.c, resync.c (a thread),
+ *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
  *	   peer.c (the peer's requests), control.c (the agent's socket).
  * Locks:  order_mu before mu.
  *	   order_mu: one role change, handshake or durable record at a time; may
@@ -47,7 +47,7 @@ struct srv_params {
 	size_t		n_peer_addrs;
 	uint16_t	peer_port;
 	char		psk_file[256], psk_user[64];
-	char		control_path[108], front_path[108];
+	char		control_path[108];
 	uint32_t	peer_timeout_ms;
 };
 

@@ -6,7 +6,6 @@
 #include "mirror/replica/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <gnutls/gnutls.h>
@@ -49,7 +47,8 @@ struct pump {
 	bool		server;
 	int		tcp_fd, plain_fd;
 	gnutls_session_t session;
-	char		to_path[108];	/* server: connect after the handshake */
+	int		(*connect)(void *arg);	/* server: after the handshake */
+	void		*arg;
 	struct buf	in, out;	/* in: from TLS; out: to TLS */
 };
 
@@ -174,20 +173,6 @@ shake(struct pump *p)
 	return 0;
 }
 
-static int
-plain_connect(struct pump *p)
-{
-	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-	memcpy(a.sun_path, p->to_path, sizeof(a.sun_path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	p->plain_fd = TAKE_FD(fd);
-	return 0;
-}
-
 /* Each move_*(): 0, or -errno = over. */
 static int
 move_in(struct pump *p)
@@ -271,8 +256,10 @@ pump_run(void *arg)
 	struct pump *p = arg;
 	int rc = shake(p);
 
-	if (rc == 0 && p->server)
-		rc = plain_connect(p);
+	if (rc == 0 && p->server) {
+		p->plain_fd = p->connect(p->arg);
+		rc = p->plain_fd < 0 ? p->plain_fd : 0;
+	}
 	while (rc == 0)
 		rc = turn(p);
 	if (p->session != NULL)
@@ -289,7 +276,7 @@ pump_run(void *arg)
 /* Takes over both fds, always. */
 static int
 pump_start(struct tls_keys *keys, int tcp_fd, int plain_fd,
-    const char *to_path)
+    int (*connect)(void *arg), void *arg)
 {
 	struct pump *p = calloc(1, sizeof(*p));
 	unsigned dead_ms = DEAD_MS;
@@ -300,9 +287,9 @@ pump_start(struct tls_keys *keys, int tcp_fd, int plain_fd,
 		p->keys = keys;
 		p->tcp_fd = tcp_fd;
 		p->plain_fd = plain_fd;
-		p->server = to_path != NULL;
-		if (to_path != NULL)
-			memcpy(p->to_path, to_path, strlen(to_path) + 1);
+		p->server = connect != NULL;
+		p->connect = connect;
+		p->arg = arg;
 		/* best effort: speed, and an end for the half-dead */
 		(void)setsockopt(tcp_fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		    sizeof(one));
@@ -334,7 +321,7 @@ tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd)
 		(void)close(tcp_fd);
 		return rc;
 	}
-	rc = pump_start(keys, tcp_fd, fds[0], NULL);
+	rc = pump_start(keys, tcp_fd, fds[0], NULL, NULL);
 	if (rc < 0)
 		(void)close(fds[1]);
 	else
@@ -347,7 +334,8 @@ tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd)
 struct listener {
 	struct tls_keys	*keys;
 	int		fd;
-	char		to_path[108];
+	int		(*connect)(void *arg);
+	void		*arg;
 };
 
 static void *
@@ -368,7 +356,8 @@ accept_run(void *arg)
 		} else if (++n_served > SERVED_MAX) {
 			n_served--;
 			(void)close(fd);
-		} else if (pump_start(l->keys, fd, -1, l->to_path) < 0) {
+		} else if (pump_start(l->keys, fd, -1, l->connect,
+		    l->arg) < 0) {
 			n_served--;
 		}
 	}
@@ -376,19 +365,19 @@ accept_run(void *arg)
 }
 
 int
-tls_server_start(struct tls_keys *keys, int listen_fd, const char *to_path)
+tls_server_start(struct tls_keys *keys, int listen_fd,
+    int (*connect)(void *arg), void *arg)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	pthread_t t;
 	int r;
 
-	if (l == NULL || strlen(to_path) >= sizeof(l->to_path)) {
-		free(l);
-		return -EINVAL;
-	}
+	if (l == NULL)
+		return -ENOMEM;
 	l->keys = keys;
 	l->fd = listen_fd;
-	memcpy(l->to_path, to_path, strlen(to_path) + 1);
+	l->connect = connect;
+	l->arg = arg;
 	r = pthread_create(&t, NULL, accept_run, l);
 	if (r != 0) {
 		free(l);

@@ -29,9 +29,9 @@ void tls_keys_free(struct tls_keys *keys);
  * when TLS fails or the connection ends.  'keys' must live on. */
 int tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd);
 
-/* Takes over 'listen_fd' for the life of the process: each connection that
- * proves the key is connected to the Unix socket 'to_path'. */
+/* Takes over 'listen_fd' for the life of the process: for each connection that
+ * proves the key 'connect(arg)' gives the plain end (non-blocking) or -errno. */
 int tls_server_start(struct tls_keys *keys, int listen_fd,
-    const char *to_path);
+    int (*connect)(void *arg), void *arg);
 
 #endif

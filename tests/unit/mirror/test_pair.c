@@ -481,6 +481,34 @@ TEST(outdated_leg_isnt_promotable)
 	return 0;
 }
 
+/* A write that only the old primary has, and that only its bitmap knows of, was
+ * never acknowledged: the resync takes it back. */
+TEST(one_legged_write_is_taken_back)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g = { 0 };
+
+	CHECK(p != NULL);
+	pair_signal(p, 1, SIGSTOP);
+	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
+	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK_EQ(g.acked, 0);
+	CHECK(pair_kill_wait_down(p, 0) == 0);
+	guest_stop(&g);
+	pair_signal(p, 1, SIGCONT);
+	CHECK_EQ(pair_primary(p, 1, true, 2, NULL), 0);
+	CHECK(pair_restart(p, 0) == 0);
+	/* the write is in the socket's buffer at most: never on node 1's leg
+	 * after the session ended */
+	CHECK(pair_st(p, 0)->out_of_step_bytes > 0);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_equal(p), 1);
+	CHECK(pair_st(p, 1)->resync_total_bytes > 0);
+	guest_dispose(&g);
+	pair_free(p);
+	return 0;
+}
+
 /* Either side is lost in turn, with several writers; both changes of role. */
 TEST(many_turns)
 {
@@ -607,6 +635,7 @@ TESTS_MAIN(
 	T(server_outlives_its_owner),
 	T(unfinished_target_isnt_promotable),
 	T(outdated_leg_isnt_promotable),
+	T(one_legged_write_is_taken_back),
 	T(many_turns),
 	T(broken_links_keep_order),
 	T(quiet_volume_has_no_bits),
