@@ -49,7 +49,8 @@ struct control_ops {
 	 * wasn't sent and never will be (codes frozen, unavailable,
 	 * waiting-for-peer, ...), 'done' never runs.  0: 'done' runs exactly once,
 	 * later or from inside the call; 'result' is as from store_apply() and
-	 * borrowed; rc < 0 with err.
+	 * borrowed; rc < 0 with err.  NULL will do for a refusal: control.c then
+	 * asks the database once more for the error's params.
 	 */
 	int (*submit)(void *ctx, json_t *cmd,
 	    void (*done)(void *arg, int rc, json_t *result,

@@ -93,19 +93,40 @@ pending_free(struct pending *p)
 	free(p);
 }
 
+/*
+ * A refusal without params: was it the database's (recorded there, has params) or
+ * the ordering's (recorded nowhere)?  Trying it again tells: the database refuses
+ * it for the same reason.  The params, or NULL = the ordering's.
+ */
+static json_t *
+refusal_params(struct pending *p, const struct av_err *err)
+{
+	struct av_err again = { 0 };
+	json_t *params = NULL;
+	int rc = store_try(p->control->st, p->cmd, &params, &again);
+
+	if (rc < 0 && strcmp(again.code, err->code) == 0)
+		return params;
+	json_decref(params);
+	return NULL;
+}
+
 static void
 on_done(void *arg, int rc, json_t *result, const struct av_err *err)
 {
+	AUTO_JSON json_t *params = NULL;
 	struct pending *p = arg;
 	struct av_err none = { .rc = rc, .code = "internal",
 		.text = "the command failed" };
 
 	if (err == NULL)
 		err = &none;
-	/* refused by the database: recorded there.  By ordering: not yet. */
-	if (rc < 0 && p->control != NULL && !p->is_audit && result == NULL &&
-	    err->outcome == AV_NOT_DONE)
-		missed_add(p->control, p->cmd, err);
+	if (rc < 0 && result == NULL && p->control != NULL && !p->is_audit &&
+	    err->outcome == AV_NOT_DONE) {
+		result = params = refusal_params(p, err);
+		if (params == NULL)
+			missed_add(p->control, p->cmd, err);
+	}
 	if (p->client != NULL) {
 		p->client->n_pending--;
 		if (rc == 0)

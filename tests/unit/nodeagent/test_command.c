@@ -285,6 +285,7 @@ TEST(a_megabyte_of_name)
 	memset(name, 'x', 1 << 20);
 	name[(1 << 20) - 1] = '\0';
 	CHECK_EQ(fx_open(&fx, "command"), 0);
+	json_decref(fx.result);
 	cmd = fx_command(&fx, "vm.start", json_pack("{s:s}", "vm", name));
 	CHECK(store_apply(fx.st, cmd, &fx.result, &fx.err) < 0);
 	CHECK_STR(fx.err.code, "bad-argument");

@@ -21,6 +21,8 @@ struct world {
 	json_t		*facts[2];
 	bool		 frozen;	/* submit() refuses */
 	bool		 hold;		/* done() comes later */
+	bool		 no_params;	/* done() of a refusal has no result */
+	bool		 lose;		/* it is sent, but ordering gives it up */
 	struct held { json_t *cmd; void (*done)(void *, int, json_t *,
 	    const struct av_err *); void *arg; } held[CONTROL_PENDING_MAX + 1];
 	unsigned	 n_held;
@@ -47,9 +49,13 @@ w_decide(struct world *w, json_t *cmd, void (*done)(void *, int, json_t *,
 {
 	struct av_err err = { 0 };
 	json_t *result = NULL;
-	int rc = store_apply(w->fx.st, cmd, &result, &err);
+	int rc;
 
-	done(arg, rc, result, &err);
+	if (w->lose)
+		rc = av_err_code(&err, -EAGAIN, "unavailable", "it was not sent");
+	else
+		rc = store_apply(w->fx.st, cmd, &result, &err);
+	done(arg, rc, rc < 0 && w->no_params ? NULL : result, &err);
 	json_decref(result);
 }
 
@@ -323,6 +329,35 @@ TEST(what_could_not_be_ordered_is_recorded_later)
 	CHECK_STR(ask(&w, fd, "vm.rename", "{'vm':'x','name':'y'}",
 	    CONSOLE_ACTOR, NULL), "not-found");
 	CHECK_EQ(audit_has(&w, "vm.rename", "refused", ""), 1);
+	close(fd);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_refusal_that_comes_without_params)
+{
+	struct world w;
+	json_t *r;
+	int fd;
+
+	CHECK_EQ(world_open(&w), 0);
+	fd = join(&w);
+	w.no_params = true;
+	CHECK_STR(ask(&w, fd, "vm.rename", "{'vm':'x','name':'y'}",
+	    CONSOLE_ACTOR, &r), "not-found");
+	CHECK_STR(fx_text(json_object_get(r, "params"), "name"), "x");
+	json_decref(r);
+	control_ordering_works(w.control);
+	CHECK_EQ(audit_has(&w, "vm.rename", "refused", ""), 1);
+	/* given up by the ordering: recorded as soon as that works */
+	w.lose = true;
+	CHECK_STR(ask(&w, fd, "vm.create", "{'name':'y','vcpus':1,"
+	    "'memory_bytes':314572800,'volumes':[{'size_bytes':1048576}]}",
+	    CONSOLE_ACTOR, NULL), "unavailable");
+	w.lose = false;
+	CHECK_EQ(audit_has(&w, "vm.create", "refused", ""), 0);
+	control_ordering_works(w.control);
+	CHECK_EQ(audit_has(&w, "vm.create", "refused", "it was not sent"), 1);
 	close(fd);
 	world_close(&w);
 	return 0;
@@ -722,6 +757,7 @@ TEST(random_bytes)
 
 TESTS_MAIN(T(reads_changes_and_refusals), T(a_dry_run_is_not_ordered),
     T(what_could_not_be_ordered_is_recorded_later),
+    T(a_refusal_that_comes_without_params),
     T(takeover_needs_an_administrator_who_means_it), T(screens),
     T(events_are_coalesced), T(a_frame_may_come_in_pieces),
     T(garbage_drops_its_sender_alone), T(a_request_cut_off_is_harmless),
