@@ -212,8 +212,8 @@ on_cpg(sd_event_source *s, int fd, uint32_t revents, void *arg)
 	r = cpg_dispatch(c->handle, CS_DISPATCH_ALL);
 	if ((r != CS_OK && r != CS_ERR_TRY_AGAIN) || c->broken ||
 	    (revents & (EPOLLHUP | EPOLLERR))) {
-		log_warn("unit", "corosync is gone (%s): trying again",
-		    cs_strerror(r));
+		log_warn("unit", "corosync is gone (cs error %d): trying again",
+		    (int)r);
 		disconnected(c);
 	}
 	return 0;

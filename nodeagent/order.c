@@ -287,8 +287,11 @@ on_deliver(void *arg, int node, const uint8_t *data, size_t n)
 	if (o->failed)
 		return;
 	rc = order_msg_feed(&o->inbox[node], data, n);
-	if (rc < 0)
-		log_warn("unit", "a message of node%d isn't understood", node);
+	/* 1st, 2nd, 4th, 8th ...: told, but not a flood of it */
+	o->n_bad += rc < 0 ? 1 : 0;
+	if (rc < 0 && (o->n_bad & (o->n_bad - 1)) == 0)
+		log_warn("unit", "a message of node%d isn't understood (%u "
+		    "till now)", node, o->n_bad);
 	if (rc <= 0)
 		return;
 	order_sync_message(o, node, &o->inbox[node]);

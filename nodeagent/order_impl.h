@@ -93,6 +93,7 @@ struct order {
 	/* the group */
 	bool			 in_group, peer_in_group;
 	struct order_inbox	 inbox[2];
+	unsigned		 n_bad;		/* messages not understood */
 	bool			 have_hello[2];
 	struct order_hello	 hello[2];
 	uint64_t		 nonce;

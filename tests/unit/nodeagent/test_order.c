@@ -1,0 +1,239 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/nodeagent/test_order.c - two agents' order.c against each other
+ */
+#include "tests/test.h"
+#include "tests/unit/nodeagent/order_world.h"
+
+struct result { int n; int rc; bool maybe; char id[32]; };
+
+static void
+on_done(void *arg, int rc, json_t *result, const struct av_err *err)
+{
+	struct result *r = arg;
+
+	r->n++;
+	r->rc = rc;
+	r->maybe = err->outcome == AV_MAYBE;
+	(void)snprintf(r->id, sizeof(r->id), "%s", rc == 0 ?
+	    json_string_value(json_object_get(result, "id")) : err->code);
+}
+
+static int
+submit(int i, const char *id, struct result *r, struct av_err *err)
+{
+	AUTO_JSON json_t *cmd = json_pack("{s:s,s:s}", "op", "test", "cmd_id",
+	    id);
+
+	memset(r, 0, sizeof(*r));
+	return order_submit(W.pm[i].order, cmd, on_done, r, err);
+}
+
+static bool
+both(enum role_state s)
+{
+	return w_in(0, s) && w_in(1, s);
+}
+
+static bool
+equal(void)
+{
+	return W.pm[0].seq == W.pm[1].seq &&
+	    strcmp(W.pm[0].log, W.pm[1].log) == 0;
+}
+
+static int
+form_unit(void)
+{
+	CHECK(w_init() >= 0);
+	CHECK(w_start(0) == 0 && w_start(1) == 0);
+	CHECK(W_UNTIL(5000, both(ROLE_TOGETHER)));
+	CHECK(W.pm[0].n_create == 1 && W.pm[1].n_create == 0);
+	CHECK_EQ(order_role(W.pm[0].order)->rec.gen, 1);
+	CHECK(equal());
+	CHECK_EQ(W.pm[0].seq, 1);
+	return 0;
+}
+
+TEST(unit_forms_and_orders)
+{
+	struct result a, b;
+
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_available(W.pm[0].order, NULL) == 0));
+	CHECK(submit(0, "a", &a, NULL) == 0);
+	CHECK(submit(1, "b", &b, NULL) == 0);
+	CHECK(a.n == 0 && b.n == 0);	/* never from inside the call */
+	CHECK(W_UNTIL(2000, a.n && b.n));
+	CHECK(a.rc == 0 && b.rc == 0);
+	CHECK_STR(a.id, "a");
+	CHECK(equal());
+	CHECK_EQ(W.pm[0].seq, 3);
+	/* heartbeats are there too */
+	CHECK(W_UNTIL(2000, order_peer_seen(W.pm[0].order)));
+	w_end();
+	return 0;
+}
+
+TEST(refused_command_tells_why)
+{
+	AUTO_JSON json_t *cmd = json_pack("{s:s,s:s,s:b}", "op", "t", "cmd_id",
+	    "x", "refuse", 1);
+	AUTO_JSON json_t *no_id = json_object();
+	struct result r = { 0 };
+	struct av_err err = { 0 };
+
+	CHECK(form_unit() == 0);
+	CHECK(order_submit(W.pm[0].order, cmd, on_done, &r, NULL) == 0);
+	CHECK(W_UNTIL(2000, r.n));
+	CHECK_EQ(r.rc, -EEXIST);
+	CHECK_STR(r.id, "name-exists");
+	CHECK(!r.maybe);
+	CHECK(order_submit(W.pm[0].order, no_id, on_done, &r, &err) == -EINVAL);
+	CHECK_STR(err.code, "bad-request");
+	w_end();
+	return 0;
+}
+
+TEST(agent_restart_changes_nothing)
+{
+	struct result r;
+
+	CHECK(form_unit() == 0);
+	w_kill(1);
+	CHECK(W_UNTIL(400, order_available(W.pm[0].order, NULL) < 0));
+	CHECK(w_start(1) == 0);
+	CHECK(W_UNTIL(3000, both(ROLE_TOGETHER)));
+	CHECK_EQ(order_role(W.pm[1].order)->rec.gen, 1);
+	CHECK(submit(1, "again", &r, NULL) == 0);
+	CHECK(W_UNTIL(2000, r.n));
+	CHECK(r.rc == 0 && equal());
+	w_end();
+	return 0;
+}
+
+TEST(cut_freezes_both_and_mending_thaws)
+{
+	struct av_err err = { 0 };
+	struct result r;
+
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_peer_seen(W.pm[0].order)));
+	W.cut = true;
+	CHECK(W_UNTIL(3000, both(ROLE_FROZEN)));
+	CHECK(W.pm[0].n_freeze == 1 && W.pm[1].n_freeze == 1);
+	CHECK(submit(0, "no", &r, &err) == -EAGAIN);
+	CHECK_STR(err.code, "frozen");
+	W.cut = false;
+	CHECK(W_UNTIL(5000, both(ROLE_TOGETHER)));
+	CHECK_EQ(order_role(W.pm[0].order)->rec.gen, 1);
+	CHECK(W.pm[0].n_alone == 0 && W.pm[1].n_alone == 0);
+	CHECK(W.pm[0].n_stop == 0 && W.pm[1].n_stop == 0);
+	w_end();
+	return 0;
+}
+
+/* Kill node1, a person takes over on node0, commands go on, node1 comes back,
+ * takes the database, follows, and both are together when in step. */
+TEST(takeover_and_return)
+{
+	struct result r;
+	int i;
+
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_peer_seen(W.pm[0].order)));
+	CHECK(order_takeover(W.pm[0].order, NULL) < 0);
+	w_kill(1);
+	CHECK(W_UNTIL(3000, w_in(0, ROLE_FROZEN) &&
+	    !order_peer_seen(W.pm[0].order)));
+	CHECK(order_takeover(W.pm[0].order, NULL) == 0);
+	CHECK(W_UNTIL(1000, w_in(0, ROLE_ALONE)));
+	CHECK_EQ(W.pm[0].gen, 2);
+	CHECK(W_UNTIL(3000, W.pm[0].n_take == 1));
+	CHECK(W.pm[0].took_ns - W.pm[0].froze_ns >=
+	    order_timing(W.pm[0].order)->peer_dead_ns - 30 * AV_NS_PER_MS);
+	for (i = 0; i < 3; i++) {
+		CHECK(submit(0, "alone", &r, NULL) == 0);
+		CHECK(W_UNTIL(2000, r.n));
+		CHECK_EQ(r.rc, 0);
+	}
+	CHECK(w_start(1) == 0);
+	CHECK(W_UNTIL(5000, w_in(1, ROLE_FOLLOWER)));
+	CHECK(W_UNTIL(1000, equal()));
+	CHECK(submit(0, "follows", &r, NULL) == 0);
+	CHECK(W_UNTIL(2000, r.n && r.rc == 0 && equal()));
+	CHECK(w_in(0, ROLE_ALONE));
+	order_mirror_state(W.pm[0].order, true, 0);
+	CHECK(W_UNTIL(3000, both(ROLE_TOGETHER)));
+	CHECK_EQ(order_role(W.pm[0].order)->rec.gen, 3);
+	CHECK_EQ(order_role(W.pm[1].order)->rec.gen, 3);
+	CHECK(W.pm[0].n_fatal == 0 && W.pm[1].n_fatal == 0);
+	w_end();
+	return 0;
+}
+
+TEST(facts_reach_the_peer)
+{
+	AUTO_JSON json_t *facts = json_pack("{s:s}", "node", "node0");
+	AUTO_JSON json_t *own = NULL;
+
+	CHECK(form_unit() == 0);
+	CHECK(order_send_facts(W.pm[0].order, facts, NULL) == 0);
+	CHECK(W_UNTIL(1000, W.pm[1].n_facts == 1));
+	CHECK_EQ(W.pm[0].n_facts, 0);
+	CHECK(W_UNTIL(1000, order_peer_seen(W.pm[0].order)));
+	own = order_facts(W.pm[0].order);
+	CHECK_STR(json_string_value(json_object_get(json_object_get(own,
+	    "role"), "state")), "together");
+	CHECK(json_is_true(json_object_get(own, "ordering")));
+	CHECK_STR(json_string_value(json_object_get(json_object_get(own,
+	    "arbiter"), "state")), "unconfigured");
+	w_end();
+	return 0;
+}
+
+TEST(open_commands_end_when_closed)
+{
+	struct result r;
+
+	CHECK(form_unit() == 0);
+	CHECK(submit(0, "late", &r, NULL) == 0);
+	w_kill(0);
+	CHECK_EQ(r.n, 1);
+	CHECK_EQ(r.rc, -ECANCELED);
+	w_end();
+	return 0;
+}
+
+TEST(hostile_messages_are_dropped)
+{
+	uint8_t junk[300];
+	struct result r;
+	unsigned i, k;
+
+	CHECK(form_unit() == 0);
+	for (i = 0; i < 500; i++) {
+		for (k = 0; k < sizeof(junk); k++)
+			junk[k] = (uint8_t)(i * 31 + k * 17);
+		if (i & 1) {
+			memcpy(junk, "AVO\1", 4);
+			memset(junk + 5, 0, 3);
+			junk[4] = (uint8_t)(i % 9);
+			junk[8] = (uint8_t)(i % 256);
+			memset(junk + 9, 0, 7);
+		}
+		(void)w_send(&W.pm[1], junk, 16 + i % 284);
+	}
+	CHECK(submit(0, "after", &r, NULL) == 0);
+	CHECK(W_UNTIL(2000, r.n));
+	CHECK(r.rc == 0);
+	CHECK(W.pm[0].n_fatal == 0);
+	w_end();
+	return 0;
+}
+
+TESTS_MAIN(T(unit_forms_and_orders), T(refused_command_tells_why),
+    T(agent_restart_changes_nothing), T(cut_freezes_both_and_mending_thaws),
+    T(takeover_and_return), T(facts_reach_the_peer),
+    T(open_commands_end_when_closed), T(hostile_messages_are_dropped))

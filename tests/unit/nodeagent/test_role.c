@@ -1,0 +1,391 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/nodeagent/test_role.c - the table and the scenarios of core/role.c
+ */
+#include "tests/test.h"
+
+#include "base/clock.h"
+#include "nodeagent/core/role.h"
+
+static const struct role_times times = { 700, 10000, 30000, 250, 600, 400 };
+static struct role R;
+static struct role_effects out;
+static uint64_t now_ns;
+
+static void
+init(int node, enum role_arbiter arb, struct role_record rec, bool guests)
+{
+	now_ns = 1000;
+	role_init(&R, node, arb, &times, &rec, guests, now_ns, &out);
+}
+
+static void
+step(struct role_event ev)
+{
+	ev.now_ns = ++now_ns;
+	role_step(&R, &ev, &out);
+}
+
+static void
+ev(enum role_event_type type)
+{
+	struct role_event e = { .type = type };
+
+	step(e);
+}
+
+/* The hellos of both are compared, as after their delivery. */
+static void
+view(struct role_hello peer)
+{
+	struct role_event e = { .peer = peer };
+
+	role_hello_fill(&R, &e.me);
+	e.type = role_compare(&e.me, &peer);
+	step(e);
+}
+
+static void
+answer(enum role_event_type type, uint64_t gen, int owner, bool maybe)
+{
+	struct role_event e = { .type = type, .gen = gen, .owner = owner,
+		.maybe = maybe };
+
+	step(e);
+}
+
+static const struct role_effect *
+has(enum role_effect_type type)
+{
+	size_t i;
+
+	for (i = 0; i < out.n; i++)
+		if (out.v[i].type == type)
+			return &out.v[i];
+	return NULL;
+}
+
+static void
+together(int node, enum role_arbiter arb)
+{
+	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
+	struct role_hello peer = { ROLE_JOINING, rec, true, true };
+
+	init(node, arb, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);
+}
+
+TEST(table_has_no_hole)
+{
+	int s, e;
+
+	for (s = 0; s < ROLE_N_STATES; s++)
+		for (e = 0; e < ROLE_N_EVENTS; e++)
+			if (role_cell_kind((enum role_state)s,
+			    (enum role_event_type)e) == 0) {
+				fprintf(stderr, "hole: %s x %s\n",
+				    role_state_name((enum role_state)s),
+				    role_event_name((enum role_event_type)e));
+				return 1;
+			}
+	return 0;
+}
+
+/* Every pair of hellos: what one side concludes fits what the other does. */
+static bool
+fits(enum role_event_type a, enum role_event_type b)
+{
+	switch (a) {
+	case ROLE_EV_VIEW_TOGETHER: case ROLE_EV_VIEW_NEW:
+	case ROLE_EV_VIEW_SPLIT:
+		return b == a;
+	case ROLE_EV_VIEW_FOLLOW:
+		return b == ROLE_EV_VIEW_LEAD;
+	case ROLE_EV_VIEW_LEAD:
+		return b == ROLE_EV_VIEW_FOLLOW || b == ROLE_EV_VIEW_WAIT;
+	case ROLE_EV_VIEW_CLAIM: case ROLE_EV_VIEW_ADOPT:
+		return b == ROLE_EV_VIEW_WAIT;
+	case ROLE_EV_VIEW_WAIT:
+		return b == ROLE_EV_VIEW_WAIT || b == ROLE_EV_VIEW_CLAIM ||
+		    b == ROLE_EV_VIEW_ADOPT || b == ROLE_EV_VIEW_LEAD;
+	default:
+		return false;
+	}
+}
+
+static bool
+hello_nth(unsigned n, struct role_hello *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->rec.mode = (enum role_mode)(n % 4);
+	ret->rec.gen = n / 4 % 6;
+	ret->rec.pending = n / 24 % 2;
+	ret->ready = n / 48 % 2;
+	return (ret->rec.gen == 0) == (ret->rec.mode == ROLE_MODE_NEW) &&
+	    (!ret->rec.pending || ret->rec.mode == ROLE_MODE_ALONE);
+}
+
+TEST(compare_is_mirror_image)
+{
+	struct role_hello a, b;
+	unsigned i, k, n = 0;
+
+	for (i = 0; i < 96; i++)
+		for (k = 0; k < 96; k++) {
+			if (!hello_nth(i, &a) || !hello_nth(k, &b))
+				continue;
+			n++;
+			if (fits(role_compare(&a, &b), role_compare(&b, &a)))
+				continue;
+			fprintf(stderr, "mode %d g%d p%d r%d: %s; mode %d g%d "
+			    "p%d r%d: %s\n", a.rec.mode, (int)a.rec.gen,
+			    a.rec.pending, a.ready,
+			    role_event_name(role_compare(&a, &b)), b.rec.mode,
+			    (int)b.rec.gen, b.rec.pending, b.ready,
+			    role_event_name(role_compare(&b, &a)));
+			return 1;
+		}
+	CHECK(n > 1000);
+	return 0;
+}
+
+TEST(loss_freezes_then_claims_then_runs)
+{
+	const struct role_effect *e;
+
+	together(1, ROLE_ARBITER_ETCD);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK(has(ROLE_DO_RESUME_TOGETHER) != NULL);
+	ev(ROLE_EV_PEER_LOST);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK(out.v[0].type == ROLE_DO_FREEZE);
+	e = has(ROLE_DO_ASK);
+	CHECK(e != NULL && e->move.from_both_gen == 5 && e->move.to_gen == 6 &&
+	    e->move.to_owner == 1 && !e->move.from_lower &&
+	    !e->move.from_empty && e->move.from_mine_gen == 0);
+	answer(ROLE_EV_GRANTED, 6, 1, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	/* recorded first, then the effect; peer's guests not yet */
+	CHECK(out.v[0].type == ROLE_DO_RECORD && out.v[0].record.gen == 6 &&
+	    out.v[0].record.mode == ROLE_MODE_ALONE);
+	CHECK(out.v[1].type == ROLE_DO_RUN_ALONE && out.v[1].gen == 6);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) == NULL);
+	now_ns += 599;
+	ev(ROLE_EV_T_DEAD);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) != NULL);
+	ev(ROLE_EV_T_DEAD);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) == NULL);
+	return 0;
+}
+
+TEST(a_stir_of_the_lost_peer_delays_taking)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_GRANTED, 6, 0, false);
+	now_ns += 300;
+	ev(ROLE_EV_PEER_INFO);	/* one beat came through */
+	now_ns += 400;
+	ev(ROLE_EV_T_DEAD);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) == NULL);
+	now_ns += 700;
+	ev(ROLE_EV_T_DEAD);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) != NULL);
+	return 0;
+}
+
+TEST(refused_stops_and_is_outdated)
+{
+	struct role_hello owner = { ROLE_ALONE, { 6, ROLE_MODE_ALONE, false },
+		true, false };
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_REFUSED, 6, 1, false);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	CHECK(out.v[0].type == ROLE_DO_RECORD &&
+	    out.v[0].record.mode == ROLE_MODE_OUTDATED);
+	CHECK(out.v[1].type == ROLE_DO_STOP_GUESTS);
+	CHECK_STR(R.reason.code, "refused");
+	ev(ROLE_EV_GUESTS_STOPPED);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	ev(ROLE_EV_PEER_BACK);
+	view(owner);
+	CHECK_EQ(R.state, ROLE_FOLLOWER);
+	CHECK(has(ROLE_DO_FOLLOW)->gen == 6);
+	return 0;
+}
+
+TEST(no_answer_stays_frozen_then_stops)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK(has(ROLE_DO_ASK) == NULL);	/* not at once */
+	CHECK(R.due_ns[3] != 0);
+	R.due_ns[3] = 0;
+	ev(ROLE_EV_T_RETRY);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	ev(ROLE_EV_T_FROZEN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK(has(ROLE_DO_STOP_GUESTS) != NULL);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);	/* not outdated */
+	return 0;
+}
+
+TEST(peer_back_before_any_grant_thaws)
+{
+	struct role_hello peer = { ROLE_FROZEN,
+		{ 5, ROLE_MODE_TOGETHER, false }, true, false };
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_LOST);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);		/* own question is still under way */
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK(has(ROLE_DO_HELLO) != NULL);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	/* a question that may yet take effect: no thaw */
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, true);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	return 0;
+}
+
+TEST(quiet_peer_freezes_without_claim)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_QUIET);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK(has(ROLE_DO_ASK) == NULL);
+	CHECK_STR(R.reason.code, "peer-quiet");
+	return 0;
+}
+
+TEST(without_arbiter_a_person_decides)
+{
+	together(0, ROLE_ARBITER_NONE);
+	ev(ROLE_EV_TAKEOVER);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	ev(ROLE_EV_PEER_LOST);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK_EQ(R.due_ns[2], 0);	/* as long as it takes */
+	ev(ROLE_EV_TAKEOVER);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 6);
+	return 0;
+}
+
+TEST(start_without_peer_needs_proof)
+{
+	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
+
+	init(0, ROLE_ARBITER_NONE, rec, false);
+	now_ns += 10000;
+	ev(ROLE_EV_T_START);
+	CHECK_EQ(R.state, ROLE_JOINING);
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK_STR(R.reason.code, "no-proof");
+	/* with an arbiter: only when it grants */
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	now_ns += 10000;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_GRANTED, 6, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	/* own record of ownership is proof; half handed back, it isn't */
+	rec.mode = ROLE_MODE_ALONE;
+	init(0, ROLE_ARBITER_NONE, rec, true);
+	CHECK_EQ(out.n, 1);	/* guests are not touched: a hello is all */
+	now_ns += 700;
+	ev(ROLE_EV_T_START);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	rec.pending = true;
+	init(0, ROLE_ARBITER_NONE, rec, false);
+	now_ns += 10000;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	/* outdated: never by itself */
+	rec.pending = false;
+	rec.mode = ROLE_MODE_OUTDATED;
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	CHECK(has(ROLE_DO_STOP_GUESTS) != NULL);
+	now_ns += 10000;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK(has(ROLE_DO_ASK) == NULL);
+	return 0;
+}
+
+TEST(agent_restart_touches_nothing_while_peer_lives)
+{
+	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	ev(ROLE_EV_PEER_BACK);
+	now_ns += 10000;
+	ev(ROLE_EV_T_START);
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_JOINING);
+	CHECK(has(ROLE_DO_FREEZE) == NULL && has(ROLE_DO_STOP_GUESTS) == NULL);
+	/* the peer is gone too: freeze, ask */
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	now_ns += 700;
+	ev(ROLE_EV_T_START);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK(has(ROLE_DO_FREEZE) != NULL && has(ROLE_DO_ASK) != NULL);
+	return 0;
+}
+
+TEST(hand_back_asks_the_arbiter_first)
+{
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+	struct role_hello peer = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_event moved = { .type = ROLE_EV_MOVED, .gen = 7 };
+
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	CHECK(out.v[0].type == ROLE_DO_RECORD && out.v[0].record.pending);
+	CHECK(has(ROLE_DO_ASK)->move.to_owner == -1);
+	CHECK(has(ROLE_DO_ORDER_TOGETHER) == NULL);
+	CHECK(role_may_run(&R) && !role_may_write_alone(&R));
+	answer(ROLE_EV_GRANTED, 7, -1, false);
+	CHECK(has(ROLE_DO_ORDER_TOGETHER)->gen == 7);
+	step(moved);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK(R.rec.gen == 7 && R.rec.mode == ROLE_MODE_TOGETHER);
+	/* arbiter away: stays alone, says why */
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);
+	ev(ROLE_EV_IN_STEP);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK(!R.rec.pending && role_may_write_alone(&R));
+	CHECK_STR(R.reason.code, "in-step");
+	return 0;
+}
+
+TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
+    T(loss_freezes_then_claims_then_runs),
+    T(a_stir_of_the_lost_peer_delays_taking),
+    T(refused_stops_and_is_outdated), T(no_answer_stays_frozen_then_stops),
+    T(peer_back_before_any_grant_thaws), T(quiet_peer_freezes_without_claim),
+    T(without_arbiter_a_person_decides), T(start_without_peer_needs_proof),
+    T(agent_restart_touches_nothing_while_peer_lives),
+    T(hand_back_asks_the_arbiter_first))
