@@ -60,7 +60,6 @@ link_read(void *ctx, const struct nlmsghdr *h)
 		return;
 	l->ifindex = m->ifi_index;
 	l->up = m->ifi_flags & IFF_UP;
-	l->carrier = m->ifi_flags & IFF_LOWER_UP;
 	for (; RTA_OK(a, n); a = RTA_NEXT(a, n)) {
 		if (a->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(a) == 6)
 			memcpy(l->mac, RTA_DATA(a), 6);
@@ -69,6 +68,8 @@ link_read(void *ctx, const struct nlmsghdr *h)
 			if (if_indextoname(master, l->master) == NULL)
 				l->master[0] = '\0';
 		}
+		if (a->rta_type == IFLA_CARRIER && RTA_PAYLOAD(a) >= 1)
+			l->carrier = *(const uint8_t *)RTA_DATA(a) != 0;
 		if (a->rta_type == IFLA_LINKINFO)
 			link_info(a, l);
 		if (a->rta_type == IFLA_STATS64 &&

@@ -47,6 +47,8 @@ echo "start to first record: $((($(date +%s%N) - t0) / 1000000)) ms"
 curl -s -m 10 "http://127.0.0.1:$wport/" | grep -q 'id=records>1' ||
 	fail "the page doesn't show 1 record"
 
+echo "ok boots_and_shows_its_page"
+
 # hard power-off under load, then again on
 $B/av-recordctl write 127.0.0.1 "$rport" --log "$work/log" --start 2 \
 	--count 400 --quiet >"$work/out" &
@@ -62,11 +64,15 @@ cat "$work/out"
 $B/av-recordctl check 127.0.0.1 "$rport" "$work/log" --timeout 30 ||
 	fail "records"
 
+echo "ok records_survive_a_power_off"
+
 # a client that lost its log's head is told so
 sed 1d "$work/log" >"$work/log2"; echo "9999 1" >>"$work/log2"
 $B/av-recordctl check 127.0.0.1 "$rport" "$work/log2" >"$work/out"
 [ $? = 1 ] || fail "a lost record wasn't seen"
 grep -q 'lost 1,' "$work/out" || fail "a lost record wasn't counted"
+
+echo "ok the_checker_sees_a_loss"
 
 # the power button
 t0=$(date +%s%N)
@@ -79,3 +85,4 @@ timeout 30 tail --pid=$qemu -f /dev/null || fail "the power button did nothing"
 echo "button to off: $((($(date +%s%N) - t0) / 1000000)) ms"
 qemu=
 grep -q 'Power down' "$work/serial" || fail "not a clean power-off"
+echo "ok the_power_button_shuts_down"
