@@ -100,6 +100,9 @@ body_parse(struct request *req, json_t **ret_body, struct av_err *err)
 	if (!type_is_json(req))
 		return av_err_code(err, -EINVAL, "bad-content-type",
 		    "the body must be 'application/json'");
+	if (!route_depth_ok(req->body, req->n_body))
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "the body is nested more than %d deep", ROUTE_DEPTH_MAX);
 	body = json_loadb(req->body, req->n_body, JSON_REJECT_DUPLICATES, &je);
 	if (body == NULL)
 		return av_err_code(err, -EINVAL, "bad-request",

@@ -214,6 +214,29 @@ query_args(const struct route *r, const struct uri *u, json_t *args,
 	return 0;
 }
 
+bool
+route_depth_ok(const char *json, size_t n)
+{
+	unsigned depth = 0;
+	bool in_text = false;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		char c = json[i];
+
+		if (in_text && c == '\\')
+			i++;
+		else if (c == '"')
+			in_text = !in_text;
+		else if (!in_text && (c == '{' || c == '[')) {
+			if (++depth > ROUTE_DEPTH_MAX)
+				return false;
+		} else if (!in_text && (c == '}' || c == ']') && depth > 0)
+			depth--;
+	}
+	return true;
+}
+
 int
 route_args(const struct route *r, const struct uri *u, const char *id,
     json_t *body, json_t **ret_args, struct av_err *err)

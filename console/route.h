@@ -75,6 +75,12 @@ enum route_found { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_BAD_METHOD };
 enum route_found route_match(const char *method, const struct uri *u,
     const struct route **ret, const char **ret_id, char *allow, size_t n);
 
+#define ROUTE_DEPTH_MAX	16
+
+/* Is a JSON text nested at most ROUTE_DEPTH_MAX deep?  To be asked before it is
+ * parsed: the library follows 2048 levels by recursion, a thread's stack doesn't. */
+bool route_depth_ok(const char *json, size_t n);
+
 /* The operation's args; 'body' may be NULL.  -EINVAL with code 'bad-argument'. */
 int  route_args(const struct route *r, const struct uri *u, const char *id,
     json_t *body, json_t **ret_args, struct av_err *err);

@@ -67,8 +67,8 @@ static int
 one_body(const char *text)
 {
 	struct av_err err = { 0 };
-	AUTO_JSON json_t *body = json_loads(text, JSON_REJECT_DUPLICATES,
-	    NULL);
+	AUTO_JSON json_t *body = route_depth_ok(text, strlen(text)) ?
+	    json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	AUTO_JSON json_t *args = NULL;
 	struct uri u;
 	const struct route *r;

@@ -104,6 +104,22 @@ TEST(wrong_args_are_refused)
 	return 0;
 }
 
+TEST(depth_is_counted_outside_texts)
+{
+	static const char at[] = "[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]";
+	static const char over[] = "[[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]]";
+	static const char text[] = "[\"[[[[[[[[[[[[[[[[[[[[\\\"[[[[\"]";
+	static const char wide[] = "[[],[],[],[],[],[],[],[],[],[],[],[],[],"
+	    "[],[],[],[],[],[],[]]";
+
+	CHECK(route_depth_ok(at, strlen(at)));
+	CHECK(!route_depth_ok(over, strlen(over)));
+	CHECK(route_depth_ok(text, strlen(text)));
+	CHECK(route_depth_ok(wide, strlen(wide)));
+	CHECK(route_depth_ok("]]]]\"\\", 6));
+	return 0;
+}
+
 TEST(unknown_routes)
 {
 	CHECK_STR(args_text("GET", "/api/v1/", NULL), "no route");
@@ -370,7 +386,8 @@ TEST(problems_are_whole_sentences)
 	return 0;
 }
 
-TESTS_MAIN(T(args_are_built), T(wrong_args_are_refused), T(unknown_routes),
+TESTS_MAIN(T(args_are_built), T(wrong_args_are_refused),
+    T(depth_is_counted_outside_texts), T(unknown_routes),
     T(uris_are_strict), T(pages_stay_inside), T(roles_include_those_before),
     T(only_gets_change_nothing), T(openapi_and_routes_agree),
     T(openapi_refs_resolve), T(messages_have_all_codes_in_both_languages),
