@@ -49,7 +49,7 @@ function startConsole(vnc) {
 
 let desk = null, browser = null, wire = null, vnc = null;
 
-const agent = (op, args) => run(path.join(root, 'tests/unit/console/agent-do'), [desk.AGENT, op, JSON.stringify(args)])
+const agent = (op, args) => run(path.join(root, 'tests/unit/console/agent-do'), [desk.AGENT, op, JSON.stringify(args)], { cwd: root })
 	.then((r) => JSON.parse(r.stdout).result);
 
 let serial = 0;
