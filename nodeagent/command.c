@@ -42,7 +42,7 @@ static const struct arg_spec unit_network_args[] = {
 	END };
 static const struct arg_spec unit_create_args[] = {
 	TEXT("uuid", ARG_NEEDED, 36), REF("name"), TEXT("address", 0, 63),
-	OBJECT("admin", ARG_NEEDED, unit_admin_args),
+	OBJECT("admin", 0, unit_admin_args),
 	LIST("nodes", 0, 2, unit_node_args),
 	LIST("networks", 0, 16, unit_network_args), END };
 static const struct arg_spec node_only_args[] = {

@@ -9,10 +9,11 @@
  *
  * Operations of people are in docs/API.md.  Internal ones (role "system"; the
  * control socket never lets that role in):
- *   unit.create   {uuid, name, address?, admin:{name,hash},
+ *   unit.create   {uuid, name, address?, admin:{name,hash}?,
  *                  nodes:[{name,memory_bytes?,storage_bytes?,cpus?,addresses?}]?,
  *                  networks:[{name,bridge,mtu?}]?}       the first command of a unit
- *                 (no networks given: one, "net0" on bridge "br-net0")
+ *                 (no networks given: one, "net0" on bridge "br-net0"; no admin:
+ *                 "admin", locked until user.set-password)
  *   unit.primary  {node}
  *   node.report   {node, cpus?:{threads,cores,sockets}, memory_bytes?,
  *                  storage_bytes?, addresses?:[..], versions?:{..}}

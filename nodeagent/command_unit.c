@@ -114,7 +114,7 @@ add_network(struct command *c, const char *name, const char *bridge,
 	AUTO_FREE char *nfc = NULL;
 	int64_t id;
 	size_t n = strspn(bridge, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 	int rc;
 
 	if (n == 0 || bridge[n] != '\0')
@@ -154,17 +154,22 @@ static int
 add_admin(struct command *c)
 {
 	const json_t *admin = json_object_get(c->args, "admin");
-	const char *hash = json_string_value(json_object_get(admin, "hash"));
+	const char *hash = "!", *given = "admin";	/* "!" fits no password */
 	AUTO_FREE char *name = NULL;
 	struct av_err local = { 0 };
-	int rc = av_name_normalize(json_string_value(
-	    json_object_get(admin, "name")), &name, &local);
+	int rc;
 
+	if (admin != NULL) {
+		given = json_string_value(json_object_get(admin, "name"));
+		hash = json_string_value(json_object_get(admin, "hash"));
+		if (hash[0] != '$')
+			return bad_argument(c, "hash",
+			    "is not a password hash");
+	}
+	rc = av_name_normalize(given, &name, &local);
 	if (rc < 0)
 		return command_refuse(c, rc, local.code[0] != '\0' ?
 		    local.code : "internal", NULL, "%s", local.text);
-	if (hash[0] != '$')
-		return bad_argument(c, "hash", "is not a password hash");
 	return sql_run(c->st, c->err, "INSERT INTO user VALUES"
 	    " (?, 'administrator', '', 'en', ?, ?)", "ssi", name, hash,
 	    c->at_ms);

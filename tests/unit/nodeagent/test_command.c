@@ -429,7 +429,7 @@ TEST(install_then_run_then_remove)
 {
 	struct store_vm vm;
 	struct store_volume vol;
-	char id[32];
+	char id[32], data[32], text[64];
 	struct fx fx;
 
 	CHECK_EQ(fx_open(&fx, "command"), 0);
@@ -449,6 +449,7 @@ TEST(install_then_run_then_remove)
 	CHECK_STR(fx_vm_do(&fx, "vm.delete", "web"), "wrong-state");
 	CHECK_EQ(store_get_volume(fx.st, vm.disks[1].volume_id, &vol), 0);
 	CHECK_STR(vol.name, "data");
+	(void)snprintf(data, sizeof(data), "%s", vol.id);
 	CHECK_EQ(vol.size_bytes, 2 * MIB);
 	CHECK_EQ(vol.phase, STORE_CREATING);
 	CHECK(vol.initial_identity != 0 && vol.installed);
@@ -488,6 +489,14 @@ TEST(install_then_run_then_remove)
 	CHECK_EQ(vm.phase, STORE_DELETING);
 	CHECK_STR(fx_vm_do(&fx, "vm.start", "web"), "not-found");
 	CHECK_STR(fx_vm_do(&fx, "vm.start", id), "wrong-state");
+	/* what was kept is nobody's now, and goes on its own */
+	CHECK_EQ(store_get_volume(fx.st, data, &vol), 0);
+	CHECK(vol.phase == STORE_READY && vol.vm_id[0] == '\0');
+	(void)snprintf(text, sizeof(text), "{'volume':'%s'}", vol.id);
+	CHECK_STR(fx_code(&fx, "volume.delete", "{'volume':'data'}"), "");
+	CHECK_STR(fx_code(&fx, "volume.delete", text), "busy");
+	CHECK_STR(fx_code(&fx, "volume.delete", "{'volume':'data'}"),
+	    "not-found");
 	fx_close(&fx);
 	return 0;
 }
@@ -830,6 +839,26 @@ TEST(a_unit_is_made_once)
 	return 0;
 }
 
+TEST(a_unit_without_an_administrator_yet)
+{
+	struct fx fx;
+
+	CHECK_EQ(fx_open_empty(&fx, "command"), 0);
+	CHECK_EQ(fx_system(&fx, "unit.create", "{'uuid':'" UNIT_UUID "',"
+	    "'name':'u','networks':[{'name':'net0','bridge':'net0'}]}"), 0);
+	CHECK_STR(fx_code(&fx, "user.set-password",
+	    "{'user':'admin','hash':'$y$new'}"), "");
+	CHECK(fx_system(&fx, "unit.create", FX_UNIT_CREATE) < 0);
+	fx_close(&fx);
+	CHECK_EQ(fx_open_empty(&fx, "command"), 0);
+	CHECK(fx_system(&fx, "unit.create", "{'uuid':'" UNIT_UUID "',"
+	    "'name':'u','admin':{'name':'a','hash':'secret'}}") < 0);
+	CHECK(fx_system(&fx, "unit.create", "{'uuid':'x','name':'u'}") < 0);
+	CHECK_STR(fx.err.code, "bad-argument");
+	fx_close(&fx);
+	return 0;
+}
+
 TEST(every_operation_refuses_garbage)
 {
 	static const char *const garbage[] = { "null", "7", "[]", "{}",
@@ -882,4 +911,4 @@ TESTS_MAIN(T(arguments_are_strict), T(a_refusal_changes_nothing_but_the_log),
     T(alone_one_leg_is_enough), T(made_up_addresses_are_unique_and_stable),
     T(passwords), T(alerts_open_once_and_close),
     T(audit_is_newest_first_and_paged), T(a_unit_is_made_once),
-    T(every_operation_refuses_garbage), T(the_audit_log_is_bounded))
+    T(a_unit_without_an_administrator_yet), T(every_operation_refuses_garbage), T(the_audit_log_is_bounded))
