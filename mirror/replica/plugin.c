@@ -168,6 +168,7 @@ replica_get_ready(void)
 	struct av_err err = { 0 };
 
 	av_log_open("avreplica", AV_LOG_INFO);
+	log_info(params.id, "server starts, pid %d", (int)getpid());
 	if (srv_open(&server, &params, &err) < 0 ||
 	    tls_keys_new(params.psk_file, params.psk_user, &server.keys,
 	    &err) < 0) {
@@ -203,6 +204,7 @@ replica_after_fork(void)
 		tell_starter(&err);
 		return -1;
 	}
+	log_info(params.id, "server is ready");
 	tell_starter(NULL);
 	return 0;
 }

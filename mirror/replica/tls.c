@@ -27,6 +27,8 @@
 #define PRIORITY	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:" \
 			"+ECDHE-PSK:+DHE-PSK"
 #define BUF_BYTES	65536u
+#define MOVES_MAX	16
+#define PLAIN_BUF_BYTES	(1 << 20)
 #define SERVED_MAX	32	/* strangers can't use up threads */
 #define SHAKE_NS	(5 * AV_NS_PER_S)
 #define KEY_FILE_MAX	65536u
@@ -173,7 +175,7 @@ shake(struct pump *p)
 	return 0;
 }
 
-/* Each move_*(): 0, or -errno = over. */
+/* Each move_*(): 1 = moved something, 0 = must wait, -errno = over. */
 static int
 move_in(struct pump *p)
 {
@@ -193,7 +195,7 @@ move_in(struct pump *p)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	p->in.at += (size_t)r;
 	p->in.n -= (size_t)r;
-	return 0;
+	return 1;
 }
 
 static int
@@ -222,7 +224,18 @@ move_out(struct pump *p)
 		p->out.at += (size_t)r;
 		p->out.n -= (size_t)r;
 	}
-	return 0;
+	return 1;
+}
+
+/* A bounded run, so that neither direction starves the other. */
+static int
+move_some(struct pump *p, int (*move)(struct pump *p))
+{
+	int i, rc = 1;
+
+	for (i = 0; i < MOVES_MAX && rc == 1; i++)
+		rc = move(p);
+	return rc < 0 ? rc : 0;
 }
 
 static int
@@ -243,10 +256,10 @@ turn(struct pump *p)
 	if (poll(f, 2, pending && p->in.n == 0 ? 0 : -1) < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (p->in.n > 0 ? f[1].revents != 0 : (pending || f[0].revents != 0))
-		rc = move_in(p);
+		rc = move_some(p, move_in);
 	if (rc == 0 && (p->out.n > 0 ? f[0].revents != 0 :
 	    f[1].revents != 0))
-		rc = move_out(p);
+		rc = move_some(p, move_out);
 	return rc;
 }
 
@@ -280,10 +293,13 @@ pump_start(struct tls_keys *keys, int tcp_fd, int plain_fd,
 {
 	struct pump *p = calloc(1, sizeof(*p));
 	unsigned dead_ms = DEAD_MS;
-	int one = 1, r = ENOMEM;
+	int one = 1, r = ENOMEM, buf = PLAIN_BUF_BYTES;
 	pthread_t t;
 
 	if (p != NULL) {
+		if (plain_fd >= 0)
+			(void)setsockopt(plain_fd, SOL_SOCKET, SO_SNDBUF, &buf,
+			    sizeof(buf));
 		p->keys = keys;
 		p->tcp_fd = tcp_fd;
 		p->plain_fd = plain_fd;

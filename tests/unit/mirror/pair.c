@@ -415,7 +415,7 @@ pair_digests(struct pair *p, int node, size_t *ret_n)
 {
 	struct order o = { .op.done = order_done };
 	struct av_err err = { 0 };
-	int rc = mirror_digest(p->m[node], &o.op, 0, 0, &err);
+	int rc = mirror_digest(p->m[node], &o.op, 0, p->digest_bytes, &err);
 
 	if (order_wait(p, &o, rc, &err) < 0)
 		return NULL;
@@ -432,7 +432,8 @@ pair_equal(struct pair *p)
 
 	d[0] = pair_digests(p, 0, &n[0]);
 	d[1] = pair_digests(p, 1, &n[1]);
-	if (d[0] != NULL && d[1] != NULL && n[0] == PAIR_SIZE >> 20)
+	if (d[0] != NULL && d[1] != NULL && n[0] ==
+	    (p->digest_bytes != 0 ? p->digest_bytes : PAIR_SIZE) >> 20)
 		equal = n[0] == n[1] &&
 		    memcmp(d[0], d[1], n[0] * sizeof(*d[0])) == 0;
 	free(d[0]);
@@ -480,6 +481,10 @@ guest_write(struct guest *g, struct nbd_handle *h, uint64_t *buf,
 		if (offset + n > (g->first + g->n) * PAIR_BLOCK)
 			n = 512;
 	}
+	if (g->whole) {
+		offset = g->first * PAIR_BLOCK;
+		n = g->n * PAIR_BLOCK;
+	}
 	for (i = 0; i < n / 8; i++)
 		buf[i] = value;
 	if (next_random(&g->seed) % 64 == 0 && g->overlap)
@@ -504,7 +509,7 @@ guest_run(void *arg)
 	}
 	while (!g->stop && (g->limit == 0 || g->acked < g->limit)) {
 		size_t block = next_random(&g->seed) % g->n;
-		uint64_t value = ++count << 8 | (g->first & 0xff);
+		uint64_t value = ++count << 8 | g->value_tag;
 
 		g->tried[block] = value;
 		if (guest_write(g, h, buf, block, value) < 0) {
@@ -524,8 +529,9 @@ int
 guest_start(struct guest *g, struct pair *p, int node, size_t first,
     size_t n)
 {
-	bool overlap = g->overlap;
+	bool overlap = g->overlap, whole = g->whole;
 	size_t limit = g->limit;
+	uint64_t tag = g->value_tag != 0 ? g->value_tag : first & 0xff;
 
 	memset(g, 0, sizeof(*g));
 	g->p = p;
@@ -533,6 +539,8 @@ guest_start(struct guest *g, struct pair *p, int node, size_t first,
 	g->first = first;
 	g->n = n;
 	g->overlap = overlap;
+	g->whole = whole;
+	g->value_tag = tag;
 	g->limit = limit;
 	g->seed = first + 7;
 	g->value = calloc(n, sizeof(*g->value));
@@ -546,6 +554,12 @@ void
 guest_stop(struct guest *g)
 {
 	g->stop = true;
+	(void)pthread_join(g->thread, NULL);
+}
+
+void
+guest_stop_at_limit(struct guest *g)
+{
 	(void)pthread_join(g->thread, NULL);
 }
 

@@ -26,6 +26,7 @@ struct pair {
 	int		pid[2];		/* last known */
 	uint16_t	port[2];
 	uint64_t	rate_kib_s;
+	uint64_t	digest_bytes;	/* what pair_equal() looks at; 0 = all */
 };
 
 /* NULL on failure, with words on stderr. */
@@ -59,6 +60,8 @@ struct guest {
 	size_t		first, n;
 	uint64_t	seed;
 	bool		overlap;	/* random offsets, not aligned */
+	bool		whole;		/* always the whole region */
+	uint64_t	value_tag;	/* tells guests' values apart */
 	size_t		limit;		/* stop after so many; 0 = none */
 	pthread_t	thread;
 	_Atomic bool	stop;
@@ -71,6 +74,7 @@ struct guest {
 int  guest_start(struct guest *g, struct pair *p, int node, size_t first,
     size_t n);
 void guest_stop(struct guest *g);		/* joins */
+void guest_stop_at_limit(struct guest *g);	/* joins when it is over */
 /* Blocks hold what was acknowledged, or what was tried last: number of losses. */
 int  guest_check(struct guest *g, int node);
 void guest_dispose(struct guest *g);

@@ -67,17 +67,44 @@ TEST(overlapping_writes_leave_equal_legs)
 
 	CHECK(p != NULL);
 	for (i = 0; i < 4; i++) {
-		g[i] = (struct guest){ .limit = 150, .overlap = true };
-		CHECK(guest_start(&g[i], p, 0, 0, 64) == 0);
+		g[i] = (struct guest){ .limit = 300, .overlap = true };
+		CHECK(guest_start(&g[i], p, 0, 0, 8) == 0);
 		g[i].seed += (uint64_t)i * 99991;
 	}
 	for (i = 0; i < 4; i++) {
-		CHECK(guest_wait_acked(&g[i], 150) == 0 || g[i].over);
+		CHECK(guest_wait_acked(&g[i], 300) == 0 || g[i].over);
 		guest_stop(&g[i]);
 		CHECK(!g[i].failed);
 		guest_dispose(&g[i]);
 	}
 	CHECK_EQ(pair_equal(p), 1);
+	pair_free(p);
+	return 0;
+}
+
+/* Everybody writes the same place at once; whose write stays must be the same on
+ * both legs, each time. */
+TEST(last_writer_is_the_same_on_both_legs)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[6];
+	int burst, i;
+
+	CHECK(p != NULL);
+	p->digest_bytes = 1u << 20;
+	for (burst = 0; burst < 30; burst++) {
+		for (i = 0; i < 6; i++) {
+			g[i] = (struct guest){ .limit = 4, .whole = true,
+				.value_tag = (uint64_t)(i + 1) };
+			CHECK(guest_start(&g[i], p, 0, 0, 16) == 0);
+		}
+		for (i = 0; i < 6; i++) {
+			guest_stop_at_limit(&g[i]);
+			CHECK(!g[i].failed);
+			guest_dispose(&g[i]);
+		}
+		CHECK_EQ(pair_equal(p), 1);
+	}
 	pair_free(p);
 	return 0;
 }
@@ -393,6 +420,40 @@ TEST(second_server_is_refused)
 	return 0;
 }
 
+/* A guest that is killed with requests under way takes nothing with it; the
+ * held ones of it come to their end, too. */
+TEST(killed_client_leaves_the_server_alone)
+{
+	struct pair *p = pair_new_connected();
+	static char buf[65536];
+	char path[96];
+	int turn, i, pid = p != NULL ? p->pid[0] : 0;
+
+	CHECK(p != NULL);
+	(void)snprintf(path, sizeof(path), "%s/run0/front.sock", p->dir);
+	for (turn = 0; turn < 12; turn++) {
+		struct nbd_handle *h = nbd_create();
+
+		CHECK_EQ(nbd_set_export_name(h, "front"), 0);
+		CHECK_EQ(nbd_connect_unix(h, path), 0);
+		for (i = 0; i < 40; i++)
+			CHECK(nbd_aio_pwrite(h, buf, sizeof(buf),
+			    (uint64_t)i * 65536, NBD_NULL_COMPLETION, 0) >= 0);
+		for (i = 0; i < 20; i++)
+			CHECK(nbd_poll(h, 10) >= 0);
+		if (turn == 10)
+			pair_signal(p, 1, SIGSTOP);
+		nbd_close(h);
+	}
+	CHECK(pair_wait(p, writes_held) == 0);
+	pair_signal(p, 1, SIGCONT);
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK_EQ(pair_st(p, 0)->pid, pid);
+	CHECK_EQ(pair_equal(p), 1);
+	pair_free(p);
+	return 0;
+}
+
 TEST(server_outlives_its_owner)
 {
 	struct pair *p = pair_new_connected();
@@ -623,6 +684,7 @@ TEST(quiet_volume_has_no_bits)
 TESTS_MAIN(
 	T(writes_reach_both_legs),
 	T(overlapping_writes_leave_equal_legs),
+	T(last_writer_is_the_same_on_both_legs),
 	T(secondary_killed_alone_then_resync),
 	T(primary_killed_other_takes_over),
 	T(silent_peer_comes_back),
@@ -632,6 +694,7 @@ TESTS_MAIN(
 	T(stale_primary_is_shut_out),
 	T(strangers_are_refused),
 	T(second_server_is_refused),
+	T(killed_client_leaves_the_server_alone),
 	T(server_outlives_its_owner),
 	T(unfinished_target_isnt_promotable),
 	T(outdated_leg_isnt_promotable),
