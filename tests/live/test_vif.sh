@@ -4,12 +4,12 @@
 # vif/ against the kernel, in a network namespace of its own.  Needs root.
 set -u
 cd "$(dirname "$0")/../.." || exit 99
-B=$PWD/${B:-build}
+ctl=$PWD/${B:-build}/av-vifctl
 [ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 77; }
 if [ "${1-}" != inside ]; then
 	exec unshare -n "$0" inside
 fi
-v() { "$B/av-vifctl" "$@"; }
+v() { "$ctl" "$@"; }
 bad=0
 check() { # NAME COMMAND...
 	local name=$1; shift
@@ -24,7 +24,7 @@ check bridge_is_up shows br0 'up=1 .*kind=bridge'
 check tap v tap tap0 br0
 check tap_again v tap tap0 br0
 check tap_is_port shows tap0 'up=1 carrier=0 kind=tun master=br0 mac0=fe'
-check tap_moves sh -c "$B/av-vifctl bridge br1 && $B/av-vifctl port br1 tap0"
+check tap_moves sh -c "$ctl bridge br1 && $ctl port br1 tap0"
 check tap_moved shows tap0 master=br1
 check tap_leaves v port-remove tap0
 check tap_left shows tap0 'master= '
@@ -47,7 +47,7 @@ check announce_mac v announce-mac br0 02:00:00:00:00:01
 
 check addr_removed v addr-remove br0 10.9.8.7/24
 check addr_removed_again v addr-remove br0 10.9.8.7/24
-check addr_gone sh -c "! $B/av-vifctl show br0 | grep -q 10.9.8.7"
+check addr_gone sh -c "! $ctl show br0 | grep -q 10.9.8.7"
 check no_such refuses 19 show nosuch
 check bad_name refuses 22 bridge 'a/b'
 check bad_addr refuses 22 addr br0 10.9.8.7/33
