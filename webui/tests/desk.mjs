@@ -177,8 +177,11 @@ test('vm-create-japanese', async ({ page }) => {
 	await page.fill('input[name=vcpus]', '9');
 	await next(page);
 	await seen(page, 'Enter a whole number from 1 to 8.');
+	await page.locator('input[name=memory]').focus();
+	await page.keyboard.press('Control+a');
+	await page.keyboard.type('0.25');		// the focus stays in what one types
+	same(await page.inputValue('input[name=memory]'), '0.25', 'memory');
 	await page.fill('input[name=vcpus]', '1');
-	await page.fill('input[name=memory]', '0.25');
 	await next(page);
 	await page.fill('input[name=size0]', '1');
 	await page.selectOption('select[name=image0]', 'debian-12.img');

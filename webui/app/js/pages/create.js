@@ -187,7 +187,7 @@ export function CreateVm() {
 	const box = useRef(null);
 	const now = { ...form, networks: form.networks || have.networks.slice(0, 1).map((n) => n.name) };
 	const set = (change) => {
-		setForm({ ...now, ...change });
+		setForm((f) => ({ ...f, ...change }));
 		setErrors({});
 		setError(null);
 	};
@@ -207,11 +207,17 @@ export function CreateVm() {
 		setStep(steps.indexOf(where));
 		setErrors({ [field]: [e.message, e.hint].filter(Boolean).join(' ') });
 	};
-	useEffect(() => {	// the focus goes to what is new, or wrong
-		const first = box.current && (box.current.querySelector('[aria-invalid="true"]') || box.current.querySelector('input, select, textarea'));
+	const wrong = Object.keys(errors).join();
+	useEffect(() => {	// the focus goes to what is new
+		const first = box.current && box.current.querySelector('input, select, textarea');
+		if (first && !wrong)
+			first.focus();
+	}, [step]);
+	useEffect(() => {	// or wrong; but it stays where one types to mend that
+		const first = wrong && box.current && box.current.querySelector('[aria-invalid="true"]');
 		if (first)
 			first.focus();
-	}, [step, Object.keys(errors).join()]);
+	}, [step, wrong]);
 	useEffect(() => {
 		if (steps[step] !== 'summary')
 			return undefined;
