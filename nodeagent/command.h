@@ -54,7 +54,7 @@ int command_check(const json_t *cmd, json_t **ret_params, struct av_err *err);
  * Puts at_utc_ms, cmd_id and context into 'cmd' ({op,args,actor}).  Context:
  * {"online":["node0",..], "alone":null|"node0", "images":{"small.img":SIZE},
  *  "activity":null|"running"}: what the decision needs of the facts, so that both
- * PMs decide alike.  'activity' is that of the VM in args.vm, as view_vm_activity()
+ * PMs decide alike.  'images' are those that args.volumes name.  'activity' is that of the VM in args.vm, as view_vm_activity()
  * sees it now.  facts[n] may be NULL.
  */
 struct store;

@@ -231,6 +231,12 @@ cmd_vm_takeover(struct command *c)
 		rc = sql_run(c->st, c->err, "UPDATE vm SET node = NULL,"
 		    " stop_how = 0, moving = 0, started_ms = NULL"
 		    " WHERE node = ?", "i", from);
+	/* nobody waits any more for the other PM's leg of a new volume */
+	if (rc == 0)
+		rc = sql_run(c->st, c->err, to == 0 ?
+		    "UPDATE volume SET phase = 1 WHERE phase = 0 AND leg0 = 1" :
+		    "UPDATE volume SET phase = 1 WHERE phase = 0 AND leg1 = 1",
+		    "");
 	command_detail(c, "%" PRId64 " VMs move from node%d to node%d", n,
 	    (int)from, (int)to);
 	return rc == 0 ? command_result(c, "moved", json_integer(n)) : rc;

@@ -7,6 +7,7 @@
  * takes them from the command, where both PMs read the same.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "nodeagent/command.h"
@@ -38,8 +39,26 @@ runs_alone(const json_t *facts)
 	    strcmp(state, "rejoining") == 0);
 }
 
+/* Only what vm.create asks for: all images of a PM would make a long message. */
+static bool
+asks_for(const json_t *cmd, const char *image)
+{
+	const json_t *list = json_object_get(json_object_get(cmd, "args"),
+	    "volumes"), *vol;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, vol) {
+		const char *name = json_string_value(
+		    json_object_get(vol, "image"));
+
+		if (name != NULL && strcmp(name, image) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int
-add_images(json_t *images, const json_t *facts)
+add_images(json_t *images, const json_t *cmd, const json_t *facts)
 {
 	const json_t *list = json_object_get(facts, "images"), *image;
 	size_t i;
@@ -51,6 +70,7 @@ add_images(json_t *images, const json_t *facts)
 
 		/* of two of one name the bigger one has to fit */
 		if (name == NULL || !json_is_integer(size) ||
+		    !asks_for(cmd, name) ||
 		    json_integer_value(json_object_get(images, name)) >=
 		    json_integer_value(size))
 			continue;
@@ -80,15 +100,6 @@ activity_now(const json_t *cmd, const struct store *st,
 	return json_string(view_vm_activity_name(state.activity));
 }
 
-/* Images are megabytes of names at worst: only who asks for one needs them. */
-static bool
-wants_images(const json_t *cmd)
-{
-	const char *op = json_string_value(json_object_get(cmd, "op"));
-
-	return op != NULL && strcmp(op, "vm.create") == 0;
-}
-
 int
 command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
     int self, int64_t at_utc_ms, const char *cmd_id)
@@ -107,8 +118,8 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 			continue;
 		rc = json_array_append_new(online,
 		    json_string(node_names[node])) < 0 ? -ENOMEM : 0;
-		if (rc == 0 && wants_images(cmd))
-			rc = add_images(images, facts[node]);
+		if (rc == 0)
+			rc = add_images(images, cmd, facts[node]);
 	}
 	if (rc < 0)
 		return rc;

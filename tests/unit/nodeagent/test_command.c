@@ -698,6 +698,41 @@ TEST(alone_one_leg_is_enough)
 	return 0;
 }
 
+TEST(an_install_goes_on_without_the_pm_that_died)
+{
+	struct store_volume vol;
+	struct store_vm vm;
+	char id[32], text[200];
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "command"), 0);
+	CHECK_STR(fx_code(&fx, "vm.create", "{'name':'web','vcpus':1,"
+	    "'memory_bytes':314572800," VOLUME "}"), "");
+	(void)snprintf(id, sizeof(id), "%s", fx_text(fx.result, "id"));
+	CHECK_EQ(vm_row(&fx, id, &vm), 0);
+	CHECK_EQ(vm.node, 0);
+	(void)snprintf(text, sizeof(text), "{'volume':'%s','node':'node1',"
+	    "'event':'created'}", vm.disks[0].volume_id);
+	CHECK_EQ(fx_system(&fx, "volume.report", text), 0);
+	CHECK_EQ(store_get_volume(fx.st, vm.disks[0].volume_id, &vol), 0);
+	CHECK_EQ(vol.phase, STORE_CREATING);
+	CHECK_EQ(fx_system(&fx, "vm.takeover", "{'from':'node0','to':'node1'}"),
+	    0);
+	CHECK_EQ(store_get_volume(fx.st, vm.disks[0].volume_id, &vol), 0);
+	CHECK_EQ(vol.phase, STORE_READY);
+	CHECK_EQ(vm_row(&fx, id, &vm), 0);
+	CHECK_EQ(vm.node, 1);
+	CHECK_EQ(vm.run_id, 1);
+	CHECK_EQ(vm.phase, STORE_CREATING);
+	CHECK_EQ(fx_vm_report(&fx, id, 0, "installed"), 0);	/* stale */
+	CHECK_EQ(fx_vm_report(&fx, id, 1, "installed"), 0);
+	CHECK_EQ(vm_row(&fx, id, &vm), 0);
+	CHECK_EQ(vm.phase, STORE_READY);
+	CHECK_EQ(vm.node, -1);
+	fx_close(&fx);
+	return 0;
+}
+
 TEST(made_up_addresses_are_unique_and_stable)
 {
 	char a[32], b[32];
@@ -839,6 +874,73 @@ TEST(a_unit_is_made_once)
 	return 0;
 }
 
+/* --- what the submitting agent adds --- */
+
+static json_t *
+stamped(struct fx *fx, const char *op, const char *args, const char *f0,
+    const char *f1)
+{
+	json_t *facts0 = fx_json(f0), *facts1 = fx_json(f1);
+	const json_t *facts[2] = { facts0, facts1 };
+	json_t *cmd = command_new_system(op, fx_json(args), 0), *context;
+
+	if (json_is_null(facts1))
+		facts[1] = NULL;
+	if (command_stamp(cmd, fx->st, facts, 0, 5, "id-1") < 0)
+		return NULL;
+	context = json_incref(json_object_get(cmd, "context"));
+	if (json_integer_value(json_object_get(cmd, "at_utc_ms")) != 5 ||
+	    strcmp(fx_text(cmd, "cmd_id"), "id-1") != 0)
+		json_object_clear(context);
+	json_decref(cmd);
+	json_decref(facts0);
+	json_decref(facts1);
+	return context;
+}
+
+static int
+same_json(json_t *got, const char *want)
+{
+	json_t *w = fx_json(want);
+	int same = json_equal(got, w);
+
+	if (!same)
+		json_dumpf(got, stderr, 0);
+	json_decref(got);
+	json_decref(w);
+	return same;
+}
+
+TEST(facts_that_a_decision_needs_are_stamped)
+{
+	static const char *const create = "{'volumes':[{'image':'a'},{},"
+	    "{'image':'nowhere'}]}";
+	char vm[32];
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "command"), 0);
+	CHECK(same_json(stamped(&fx, "vm.create", create,
+	    "{'role':{'state':'together'},'images':[{'name':'a',"
+	    "'size_bytes':5},{'name':'b','size_bytes':6}]}",
+	    "{'role':{'state':'together'},'images':[{'name':'a',"
+	    "'size_bytes':9}]}"), "{'online':['node0','node1'],'alone':null,"
+	    "'images':{'a':9},'activity':null}"));
+	CHECK(same_json(stamped(&fx, "vm.create", create,
+	    "{'role':{'state':'alone'}}", "null"), "{'online':['node0'],"
+	    "'alone':'node0','images':{},'activity':null}"));
+	CHECK(same_json(stamped(&fx, "vm.create", create,
+	    "{'role':{'state':'rejoining'}}", "{'role':{'state':'follower'}}"),
+	    "{'online':['node0'],'alone':'node0','images':{},"
+	    "'activity':null}"));
+	CHECK(same_json(stamped(&fx, "vm.start", "{}", "{}", "null"),
+	    "{'online':[],'alone':null,'images':{},'activity':null}"));
+	CHECK_EQ(fx_vm(&fx, "web", 300, vm), 0);
+	CHECK(same_json(stamped(&fx, "vm.start", "{'vm':'web'}", "{}", "null"),
+	    "{'online':[],'alone':null,'images':{},'activity':'stopped'}"));
+	fx_close(&fx);
+	return 0;
+}
+
 TEST(a_unit_without_an_administrator_yet)
 {
 	struct fx fx;
@@ -911,4 +1013,5 @@ TESTS_MAIN(T(arguments_are_strict), T(a_refusal_changes_nothing_but_the_log),
     T(alone_one_leg_is_enough), T(made_up_addresses_are_unique_and_stable),
     T(passwords), T(alerts_open_once_and_close),
     T(audit_is_newest_first_and_paged), T(a_unit_is_made_once),
+    T(facts_that_a_decision_needs_are_stamped),
     T(a_unit_without_an_administrator_yet), T(every_operation_refuses_garbage), T(the_audit_log_is_bounded))
