@@ -42,6 +42,7 @@ struct agent {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 link_changed;	/* fd, stopping or n_calls */
 	int		 fd;		/* -1 = no connection */
+	uint64_t	 lost_ns;	/* since when, if so */
 	bool		 stopping;
 	json_int_t	 next_id;
 	struct call	*calls;
@@ -188,6 +189,7 @@ agent_reader(void *arg)
 		pthread_mutex_lock(&a->send);
 		pthread_mutex_lock(&a->lock);
 		a->fd = -1;
+		a->lost_ns = av_clock_ns();
 		calls_lose(a);
 		pthread_mutex_unlock(&a->lock);
 		pthread_mutex_unlock(&a->send);
@@ -207,6 +209,7 @@ agent_open(const char *path, const struct agent_ops *ops, struct agent **ret,
 		return av_err_set(err, -ENOMEM, "no memory");
 	a->ops = *ops;
 	a->fd = -1;
+	a->lost_ns = av_clock_ns();
 	a->next_id = SUBSCRIBE_ID + 1;
 	a->path = strdup(path);
 	a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -276,10 +279,12 @@ call_unlink(struct agent *a, struct call *c)
 static int
 call_enter(struct agent *a, struct call *c, struct av_err *err)
 {
-	uint64_t end_ns = av_clock_ns() + AGENT_LINK_WAIT_MS * AV_NS_PER_MS;
+	uint64_t now_ns = av_clock_ns(), end_ns;
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
+	end_ns = now_ns + AV_NS_PER_MS * (a->fd < 0 && now_ns - a->lost_ns >
+	    AGENT_GONE_MS * AV_NS_PER_MS ? 2 * RETRY_MS : AGENT_LINK_WAIT_MS);
 	while ((a->fd < 0 || a->n_calls >= AGENT_CALLS_MAX) && !a->stopping &&
 	    rc == 0)
 		rc = thread_cond_wait(&a->link_changed, &a->lock, end_ns);

@@ -22,6 +22,7 @@
 #include "base/err.h"
 
 #define AGENT_LINK_WAIT_MS	2000
+#define AGENT_GONE_MS		10000	/* away for longer: hardly waited for */
 #define AGENT_CALLS_MAX		48	/* in flight; more wait their turn */
 #define AGENT_READ_MS		10000	/* answer to a reading request */
 #define AGENT_CHANGE_MS		30000	/* answer to a changing one */

@@ -99,14 +99,26 @@ cookie_set(struct request *req, const char *token)
 	return 0;
 }
 
+/* What a page does by itself isn't use by a person. */
+static bool
+is_background(const struct request *req)
+{
+	return request_header(req, "X-Background") != NULL ||
+	    (req->uri.n_parts == 3 && strcmp(req->uri.parts[2], "events") ==
+	    0);
+}
+
 /* The session goes on being used: a fresh token when the old one has aged. */
 static void
 session_renew(struct request *req, int64_t now)
 {
 	AUTO_FREE char *token = NULL;
 
+	if (is_background(req))
+		return;
+	session_touch(req->srv->sessions, &req->session, now);
 	if (now - req->session.active_utc_ms < SESSION_RENEW_MS ||
-	    request_header(req, "X-Background") != NULL || !req->by_cookie)
+	    !req->by_cookie)
 		return;
 	req->session.active_utc_ms = now;
 	/* without a new cookie the old one still holds */

@@ -17,11 +17,17 @@
 
 #define MAC_BYTES	32u
 #define REVOKED_MAX	1024
+#define TOUCHED_MAX	256
 #define PREFIX		"v1."
 
 struct revoked {
 	char	nonce[33];
 	int64_t	until_utc_ms;
+};
+
+struct touched {
+	char	nonce[33];
+	int64_t	active_utc_ms;
 };
 
 struct sessions {
@@ -30,6 +36,7 @@ struct sessions {
 	pthread_mutex_t	 lock;		/* what follows */
 	struct revoked	 revoked[REVOKED_MAX];
 	size_t		 next;		/* the oldest is overwritten */
+	struct touched	 touched[TOUCHED_MAX];
 };
 
 static int
@@ -268,4 +275,48 @@ session_ended(struct sessions *ss, const struct session *s,
 {
 	return now_utc_ms - s->issued_utc_ms >= SESSION_MAX_MS ||
 	    is_revoked(ss, s);
+}
+
+/* The session's place, or the one that was used longest ago. */
+static struct touched *
+touched_place(struct sessions *ss, const struct session *s)
+{
+	struct touched *t = &ss->touched[0];
+	size_t i;
+
+	for (i = 0; i < TOUCHED_MAX; i++) {
+		if (strcmp(ss->touched[i].nonce, s->nonce) == 0)
+			return &ss->touched[i];
+		if (ss->touched[i].active_utc_ms < t->active_utc_ms)
+			t = &ss->touched[i];
+	}
+	return t;
+}
+
+void
+session_touch(struct sessions *ss, const struct session *s,
+    int64_t now_utc_ms)
+{
+	struct touched *t;
+
+	pthread_mutex_lock(&ss->lock);
+	t = touched_place(ss, s);
+	memcpy(t->nonce, s->nonce, sizeof(t->nonce));
+	t->active_utc_ms = now_utc_ms;
+	pthread_mutex_unlock(&ss->lock);
+}
+
+bool
+session_idle(struct sessions *ss, const struct session *s,
+    int64_t now_utc_ms)
+{
+	int64_t active = s->active_utc_ms;
+	const struct touched *t;
+
+	pthread_mutex_lock(&ss->lock);
+	t = touched_place(ss, s);
+	if (strcmp(t->nonce, s->nonce) == 0 && t->active_utc_ms > active)
+		active = t->active_utc_ms;
+	pthread_mutex_unlock(&ss->lock);
+	return now_utc_ms - active >= SESSION_IDLE_MS;
 }

@@ -63,6 +63,13 @@ void session_revoke(struct sessions *ss, const struct session *s,
  * this from time to time. */
 bool session_ended(struct sessions *ss, const struct session *s,
     int64_t now_utc_ms);
+/* Notes that the session is used by a person; session_idle() knows it then, though
+ * an event stream has just the token it began with. */
+void session_touch(struct sessions *ss, const struct session *s,
+    int64_t now_utc_ms);
+/* Nobody has used it here for SESSION_IDLE_MS. */
+bool session_idle(struct sessions *ss, const struct session *s,
+    int64_t now_utc_ms);
 /* Comparison whose time doesn't tell where they differ. */
 bool session_equal(const char *a, const char *b);
 

@@ -39,12 +39,13 @@ stream_free(void *cls)
 static int
 stream_fill(struct stream *st)
 {
+	int64_t now = av_clock_utc_ms();
 	int rc;
 
 	free(TAKE_PTR(st->text));
 	st->at = st->n = 0;
-	if (!st->local && session_ended(st->srv->sessions, &st->session,
-	    av_clock_utc_ms()))
+	if (!st->local && (session_ended(st->srv->sessions, &st->session,
+	    now) || session_idle(st->srv->sessions, &st->session, now)))
 		return -ETIME;
 	rc = events_next(st->srv->events, &st->pos, HEARTBEAT_MS, &st->text);
 	if (rc == -ETIMEDOUT) {

@@ -125,6 +125,29 @@ TEST(revoked_stays_revoked_among_many)
 	return 0;
 }
 
+TEST(use_is_remembered_for_streams)
+{
+	struct session s = begun();
+	struct sessions *ss;
+	int i;
+
+	CHECK(sessions_new(secret, &ss) == 0);
+	CHECK(!session_idle(ss, &s, T0 + SESSION_IDLE_MS - 1));
+	CHECK(session_idle(ss, &s, T0 + SESSION_IDLE_MS));
+	session_touch(ss, &s, T0 + 1000);
+	CHECK(!session_idle(ss, &s, T0 + SESSION_IDLE_MS));
+	CHECK(session_idle(ss, &s, T0 + SESSION_IDLE_MS + 1000));
+	/* later ones don't push out what was used last */
+	for (i = 0; i < 255; i++) {
+		struct session more = begun();
+
+		session_touch(ss, &more, T0 + 2000);
+	}
+	CHECK(!session_idle(ss, &s, T0 + SESSION_IDLE_MS));
+	sessions_free(ss);
+	return 0;
+}
+
 TEST(long_names_fit)
 {
 	struct session s = begun(), got;
@@ -144,4 +167,4 @@ TEST(long_names_fit)
 
 TESTS_MAIN(T(token_round_trip_on_both_pms), T(every_changed_byte_is_refused),
     T(ends_when_idle_or_old), T(revoked_stays_revoked_among_many),
-    T(long_names_fit))
+    T(use_is_remembered_for_streams), T(long_names_fit))
