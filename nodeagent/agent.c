@@ -489,13 +489,14 @@ open_order(struct agent *a, struct av_err *err)
 static int
 folders_make(const struct agent_conf *c, struct av_err *err)
 {
-	char images[300];
+	char images[300], volumes[300];
 	const struct { const char *path; mode_t mode; } dirs[] = {
 		{ c->run_dir, 0755 }, { c->state_dir, 0700 },
-		{ c->log_dir, 0750 }, { images, 0700 } };
+		{ c->log_dir, 0750 }, { images, 0700 }, { volumes, 0755 } };
 	size_t i;
 
 	(void)snprintf(images, sizeof(images), "%s/images", c->state_dir);
+	(void)snprintf(volumes, sizeof(volumes), "%s/volumes", c->run_dir);
 	for (i = 0; i < ARRAY_SIZE(dirs); i++)
 		if (mkdir(dirs[i].path, dirs[i].mode) < 0 && errno != EEXIST)
 			return av_err_set(err, -errno, "%s: %s", dirs[i].path,
