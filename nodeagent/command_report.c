@@ -271,8 +271,16 @@ static int
 volume_deleted(struct command *c, int64_t id, const struct store_volume *vol,
     int node)
 {
-	int rc = sql_run(c->st, c->err, leg_set[node][0], "i", id);
+	int rc;
 
+	/* no news, and it can't go yet: a 'no', so that nobody asks at once again */
+	if (vol->phase == STORE_DELETING && !vol->leg_exists[node] &&
+	    (vol->leg_exists[1 - node] || vol->vm_id[0] != '\0')) {
+		c->quiet = true;
+		return command_refuse(c, -EBUSY, "busy", NULL,
+		    "the volume goes when its VM and the other leg are gone");
+	}
+	rc = sql_run(c->st, c->err, leg_set[node][0], "i", id);
 	if (rc < 0 || vol->phase != STORE_DELETING ||
 	    vol->leg_exists[1 - node] || vol->vm_id[0] != '\0')
 		return rc;	/* one that still has a VM goes with it */

@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "nodeagent/agent.h"
-#include "nodeagent/core/alerts.h"
+#include "nodeagent/alerts.h"
 #include "vif/vif.h"
 
 static const char *

@@ -3,7 +3,7 @@
  *
  * Which alerts should be open, and what is ordered for it.
  */
-#include "nodeagent/core/alerts.h"
+#include "nodeagent/alerts.h"
 #include "tests/unit/nodeagent/store_fixture.h"
 
 static json_t *

@@ -1,14 +1,14 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nodeagent/core/alerts.c - which alerts should be open
+ * nodeagent/alerts.c - which alerts should be open
  */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "nodeagent/core/alerts.h"
+#include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/view_impl.h"
 

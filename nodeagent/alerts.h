@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nodeagent/core/alerts.h - which alerts should be open
+ * nodeagent/alerts.h - which alerts should be open
  *
  * Pure: same database and facts, same answer.  The unit's primary PM compares that
  * with what is open and orders alert.raise and alert.clear.
@@ -28,8 +28,8 @@
  *
  * An alert whose VM or volume is gone is cleared, whoever raised it.
  */
-#ifndef AV_CORE_ALERTS_H
-#define AV_CORE_ALERTS_H
+#ifndef AV_ALERTS_H
+#define AV_ALERTS_H
 
 #include <jansson.h>
 
