@@ -525,11 +525,9 @@ order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms)
 	if (o->mirror_known)
 		o->mirror_seen_ns = peer_seen_ms * AV_NS_PER_MS > now ? 0 :
 		    now - peer_seen_ms * AV_NS_PER_MS;
-	if (in_step != o->in_step) {
-		o->in_step = in_step;
+	if (in_step != o->role.in_step)
 		order_event_type(o, in_step ? ROLE_EV_IN_STEP :
 		    ROLE_EV_OUT_OF_STEP);
-	}
 }
 
 void

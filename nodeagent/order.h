@@ -136,6 +136,8 @@ int order_send_facts(struct order *o, const json_t *facts, struct av_err *err);
 /* --- inputs from the owner --- */
 /* in_step: every volume is connected and equal on both legs AND would hold its
  * writes (not run alone) on losing the peer now.  True when there is no volume.
+ * Tell 'false' BEFORE a volume is ordered alone, never after: a hand-back to
+ * both may be under way that counts on it.
  * peer_seen_ms: youngest sign of the peer on any connected volume;
  * UINT64_MAX = no connected volume (then it is no sign either way). */
 void order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms);

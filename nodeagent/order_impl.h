@@ -86,7 +86,6 @@ struct order {
 	bool			 corosync_up, corosync_peer, hb_peer;
 	bool			 mirror_known;
 	uint64_t		 mirror_seen_ns;
-	bool			 in_step;
 	bool			 lost, quiet;
 	bool			 peer_incompatible;
 

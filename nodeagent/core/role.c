@@ -97,6 +97,7 @@ enter_alone(struct role *r, uint64_t gen, const struct role_event *ev,
 	record(r, gen, ROLE_MODE_ALONE, false, out);
 	effect(out, ROLE_DO_RUN_ALONE)->gen = gen;
 	r->guests_maybe = true;
+	r->in_step = false;	/* volumes may be ordered alone now: say it anew */
 	r->take_due = true;
 	r->taking = false;
 	r->claim_free = false;
@@ -444,6 +445,7 @@ role_act_rejoin_no_answer(struct role *r, const struct role_event *ev,
 		return ROLE_REJOINING;
 	record(r, r->rec.gen, ROLE_MODE_ALONE, false, out);
 	effect(out, ROLE_DO_RUN_ALONE)->gen = r->rec.gen;
+	r->in_step = false;
 	set_reason(r, "in-step", "In step with the other PM; waiting for the "
 	    "quorum server to record it (generation %llu).",
 	    GEN(r->rec.gen + 1));

@@ -166,8 +166,13 @@ run_alone(int i, uint64_t gen)
 
 	if (p->disk.mode != ROLE_MODE_ALONE || p->disk.gen != gen)
 		bad("runs alone before it was recorded");
-	p->solo = true;
-	W.synced = false;	/* drops the peer; it comes again and resyncs */
+	/* a volume that is connected and in step stays so; others go alone,
+	 * drop the peer, and resync when it comes again */
+	p->step_told = false;
+	if (!conn() || !W.synced || W.pm[1 - i].solo) {
+		p->solo = true;
+		W.synced = false;
+	}
 	start_guests(i);
 }
 
@@ -664,9 +669,10 @@ turn_guests(int i)
 	}
 	if (!p->agent && !conn())
 		p->paused = true;
-	/* volumes of an owner that lose the peer are ordered alone again */
+	/* volumes of an owner that lose the peer are ordered alone again, but
+	 * only after the role was told that they are out of step */
 	if (p->agent && role_may_write_alone(&p->role) && !p->solo &&
-	    !(conn() && W.synced)) {
+	    !p->step_told && !(conn() && W.synced)) {
 		p->solo = true;
 		W.synced = false;
 	}
@@ -710,7 +716,8 @@ turn_mirror(void)
 	for (i = 0; i < 2; i++) {
 		bool in = conn() && W.synced && !W.pm[i].solo;
 
-		if (W.pm[i].agent && in != W.pm[i].step_told) {
+		/* told late: the volume knows before the agent does */
+		if (W.pm[i].agent && in != W.pm[i].step_told && rnd(4) == 0) {
 			W.pm[i].step_told = in;
 			event(i, in ? ROLE_EV_IN_STEP : ROLE_EV_OUT_OF_STEP);
 		}
