@@ -95,6 +95,8 @@ kind_of(const char *code)
 	return NULL;
 }
 
+/* The text must hold nothing that changes from second to second: another text is
+ * another alert.raise. */
 static void add(struct build *b, const char *code, const char *object,
     json_t *params, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
@@ -189,8 +191,7 @@ add_arbiter(struct build *b)
 	    strcmp(state, "refused") == 0)
 		add(b, "quorum-server-unreachable", b->unit.id,
 		    json_pack("{s:s, s:s}", "address", address, "reason", why),
-		    "The quorum server %s can't be used%s%.100s", address,
-		    why[0] != '\0' ? ": " : "", why);
+		    "The quorum server %s can't be used", address);
 }
 
 static int
@@ -287,8 +288,7 @@ add_vm(void *arg, const struct store_vm *vm)
 	    strcmp(view_text(reason, "code", NULL), "guest-waits") == 0)
 		add(b, "vm-waits", vm->id, json_pack("{s:s, s:s}", "name",
 		    vm->name, "reason", view_text(reason, "text", NULL)),
-		    "VM '%.100s' can't be started: %.120s", vm->name,
-		    view_text(reason, "text", NULL));
+		    "VM '%.200s' can't be started yet", vm->name);
 	return b->rc;
 }
 
