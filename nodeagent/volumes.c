@@ -361,10 +361,12 @@ volume_remove(struct volume *v)
 	    mirror_status_peek(v->m)->server == MIRROR_SERVER_STARTING)
 		return;
 	v->m = mirror_close(v->m);
-	if (v->row.phase == STORE_DELETING && v->row.leg_exists[v->vs->conf->node])
+	if (v->row.phase != STORE_DELETING)
+		return;
+	if (v->row.leg_exists[v->vs->conf->node])
 		leg_delete(v);
-	else if (v->row.phase == STORE_DELETING)
-		report(v, "deleted", NULL);
+	else if (!v->row.leg_exists[1 - v->vs->conf->node])
+		report(v, "deleted", NULL);	/* no leg was ever made */
 }
 
 static void
@@ -452,7 +454,7 @@ volumes_open(sd_event *event, const struct agent_conf *conf,
     struct volumes **ret, struct av_err *err)
 {
 	struct volumes *vs = calloc(1, sizeof(*vs));
-	char parent[240];
+	char parent[240], run[240];
 
 	if (vs == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
@@ -460,7 +462,9 @@ volumes_open(sd_event *event, const struct agent_conf *conf,
 	    .ops = ops, .ctx = ctx };
 	(void)snprintf(parent, sizeof(parent), "%s/storage", conf->state_dir);
 	(void)snprintf(vs->dir, sizeof(vs->dir), "%s/%s", parent, GROUP_FOLDER);
-	if ((mkdir(parent, 0700) < 0 && errno != EEXIST) ||
+	(void)snprintf(run, sizeof(run), "%s/volumes", conf->run_dir);
+	if ((mkdir(run, 0700) < 0 && errno != EEXIST) ||
+	    (mkdir(parent, 0700) < 0 && errno != EEXIST) ||
 	    (mkdir(vs->dir, 0700) < 0 && errno != EEXIST)) {
 		int rc = av_err_set(err, -errno, "%s: %s", vs->dir,
 		    strerror(errno));
