@@ -44,7 +44,7 @@ function expect(vm, good, bad, text) {
 			toast('good', t(text, { name: now.name, node: now.node || '' }));
 		} else if (bad.includes(now.activity)) {
 			stop();
-			toast('critical', t('did.crashed', { name: now.name }), reasonText(now.reason));
+			toast('critical', t('did.crashed', { name: now.name }), reasonText(now.reason, now.node));
 		}
 	});
 }

@@ -7,13 +7,18 @@
 // said it.  The repair steps of an alert are the lines of one text.
 import { agentText } from './i18n.js';
 
-const sentence = (s) => (!s || /^node\d/.test(s) ? s || '' : s[0].toUpperCase() + s.slice(1));
+const sentence = (s) => (/^node\d/.test(s) ? s : s[0].toUpperCase() + s.slice(1));
 
-// reason: {code, text} or null -> a sentence, '' for none
-export function reasonText(reason) {
+// reason: {code, text} or null -> a sentence, '' for none.  node: the PM that
+// says it, which its words call "this PM".
+export function reasonText(reason, node) {
 	if (!reason || (!reason.text && !reason.code))
 		return '';
-	return agentText(`reason.${reason.code}`) || sentence(reason.text);
+	const own = agentText(`reason.${reason.code}`, node ? { node } : {});
+	if (own)
+		return own;
+	const text = reason.text || reason.code;
+	return sentence(node ? text.replace(/\bthis PM\b/gi, node) : text);
 }
 
 // -> {text, cause, repair: [..]}

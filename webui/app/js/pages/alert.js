@@ -9,8 +9,10 @@ import { alertTexts } from '../said.js';
 import { ObjectName } from './object.js';
 
 const rank = ['critical', 'serious', 'minor', 'info'];
+const serial = (alert) => Number(String(alert.id).split(':').pop());
+// the worst first; of those the oldest, which is nearest to the cause
 export const bySeverity = (a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity) ||
-	String(b.raised_utc).localeCompare(String(a.raised_utc));
+	serial(a) - serial(b);
 
 export function AlertItem({ alert, open }) {
 	const { text, cause, repair } = alertTexts(alert);

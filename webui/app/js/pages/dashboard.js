@@ -8,7 +8,7 @@ import { vmPath } from '../router.js';
 import { Card, commas, Facts, Loading, Notice, PageHead, Time } from '../ui/parts.js';
 import { look, stateWord } from '../ui/state.js';
 import { reasonText } from '../said.js';
-import { Picture } from './picture.js';
+import { Picture, plainAddress } from './picture.js';
 import { AlertItem, bySeverity } from './alert.js';
 
 function Meter({ label, used, total, show }) {
@@ -46,7 +46,7 @@ function Failover({ f, vms }) {
 
 function About({ u }) {
 	return html`<${Card} title=${t('unit.title')}><${Facts} rows=${[
-		[t('unit.address'), html`<code>${u.address}</code>`],
+		[t('unit.address'), html`<code>${plainAddress(u.address)}</code>`],
 		[t('unit.version'), u.version],
 		[t('unit.answers'), u.node],
 		[t('quorum.title'), u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
@@ -72,7 +72,7 @@ export function Dashboard() {
 		<div class="stack">
 		<div role="status" class="unit-says"><${Notice} tone=${lost ? 'idle' : tone} icon=${lost ? 'unknown' : icon}>
 			<p><strong>${lost ? t('connect.lastKnown', { state: stateWord('unit', u.state, u.activity) }) : stateWord('unit', u.state, u.activity)}</strong></p>
-			<p>${reasonText(u.reason) && !well ? reasonText(u.reason) : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
+			<p>${reasonText(u.reason) && !well ? reasonText(u.reason, u.node) : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
 		<//></div>
 		<${Card}><${Picture} unit=${u} nodes=${nodes.data} vms=${vms.data} volumes=${volumes.data} networks=${networks.data} /><//>
 		<div class=${open.length > 0 ? 'dash-grid' : ''}>

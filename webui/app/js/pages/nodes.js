@@ -32,7 +32,7 @@ function Node({ node, vms }) {
 		${node.primary && html` <span class="tag primary-tag"><${Icon} name="star" />${t('node.primary')}</span>`}</span>`;
 	return html`<${Card} title=${title} tools=${html`<span role="status"><${State} pill kind="node" state=${node.state} activity=${node.activity} /></span>`}>
 		<div class="stack">
-		${reasonText(node.reason) && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(node.reason)}</p><//>`}
+		${reasonText(node.reason) && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(node.reason, node.name)}</p><//>`}
 		<${Facts} rows=${[
 			[t('node.role'), word('role.node', node.role)],
 			[t('menu.vms'), here.length ? commas(here.map((x) => html`<a href=${vmPath(x.id)} key=${x.id}>${x.name}</a>`)) : html`<span class="dim">${t('picture.noVms')}</span>`],

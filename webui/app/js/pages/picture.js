@@ -46,6 +46,9 @@ function place(width, n_rows, n_lines) {
 	};
 }
 
+// an address as a person types it, without the network's size
+export const plainAddress = (address) => (address ? address.split('/')[0] : '–');
+
 const lineTone = (state) => look('link', state)[0];
 
 function Wire({ d, tone, strong }) {
@@ -139,7 +142,7 @@ function Between({ at, links, mirror }) {
 }
 
 function Business({ at, unit, networks }) {
-	const text = t('picture.business', { address: unit.address || '–' });
+	const text = t('picture.business', { address: plainAddress(unit.address) });
 	const portOf = (i) => {
 		const ports = (networks || []).flatMap((n) => n.ports || []).filter((p) => p.node === `node${i}`);
 		const bad = ports.find((p) => p.link === 'down');

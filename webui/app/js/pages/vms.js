@@ -87,7 +87,7 @@ export function Vm({ id }) {
 	return html`<${PageHead} title=${vm.name} crumb=${crumb} sub=${vm.description}
 		state=${html`<span role="status"><${State} pill kind="vm" state=${vm.state} activity=${vm.activity} /></span>`}><${VmTools} vm=${vm} /><//>
 		<div class="stack">
-		${reasonText(vm.reason) && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(vm.reason)}</p><//>`}
+		${reasonText(vm.reason) && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(vm.reason, vm.node)}</p><//>`}
 		${typeof vm.progress_percent === 'number' && html`<${Card} title=${word('activity.vm', vm.activity)}>
 			<${Progress} percent=${vm.progress_percent} label=${t('vm.progressOf', { name: vm.name })} /><//>`}
 		<div class="grid2">
