@@ -28,6 +28,7 @@
 
 #define FIND_AGAIN_US	(100 * 1000)
 #define FIND_TRIES	50		/* 5 s: a starting server gets there */
+#define SPAWN_TRIES	4
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
 
 struct replica {
@@ -42,7 +43,7 @@ struct replica {
 	int		ready_fd;
 	sd_event_source	*ready_source;
 	sd_event_source	*find_timer;
-	unsigned	tries;
+	unsigned	tries, spawns;
 	struct av_frame_reader fr;
 	struct mirror_op *ops;
 	struct mirror_op *stop_op;	/* one of them */
@@ -280,6 +281,9 @@ on_ready(sd_event_source *es, int fd, uint32_t events, void *arg)
 		rc = connect_control(r);
 		if (rc == 0)
 			return 0;
+		/* Died without a word while it started: that may pass. */
+		if (++r->spawns < SPAWN_TRIES && find_later(r) == 0)
+			return 0;
 		(void)snprintf(buf, sizeof(buf), "the mirror server ended at "
 		    "once (%s); see its log", strerror(-rc));
 		go_down(r, "server-down", buf);
@@ -294,7 +298,7 @@ take_status(struct replica *r, const json_t *st)
 {
 	replica_status_parse(st, &r->st);
 	r->st.server = MIRROR_SERVER_UP;
-	r->tries = 0;
+	r->tries = r->spawns = 0;
 	tell(r);
 }
 
@@ -509,7 +513,7 @@ replica_start(struct mirror *m, struct av_err *err)
 		    "the mirror server isn't down");
 	r->st.server = MIRROR_SERVER_STARTING;
 	r->st.error_code[0] = r->st.error_text[0] = '\0';
-	r->tries = 0;
+	r->tries = r->spawns = 0;
 	if (find_later(r) < 0) {
 		r->st.server = MIRROR_SERVER_DOWN;
 		return av_err_set(err, -ENOMEM, "no timer");

@@ -209,6 +209,13 @@ replica_after_fork(void)
 	return 0;
 }
 
+/* Orders to end come over the control socket; this is a signal to nbdkit. */
+static void
+replica_cleanup(void)
+{
+	log_warn(params.id, "server ends by a signal");
+}
+
 /* --- nbdkit's own exports: there are none --- */
 
 static void *
@@ -248,6 +255,7 @@ static struct nbdkit_plugin plugin = {
 	.config_complete = replica_config_complete,
 	.get_ready = replica_get_ready,
 	.after_fork = replica_after_fork,
+	.cleanup = replica_cleanup,
 	.open = replica_open,
 	.get_size = replica_get_size,
 	.pread = replica_pread,

@@ -1,0 +1,97 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/mirror/test_sim.c - driver table, and the sim driver's life
+ */
+#include <errno.h>
+
+#include "base/err.h"
+#include "mirror/mirror.h"
+#include "tests/test.h"
+
+static int last_rc, n_done;
+
+static void
+done(struct mirror_op *op, int rc, const struct av_err *err)
+{
+	(void)op;
+	(void)err;
+	last_rc = rc;
+	n_done++;
+}
+
+static void
+turn(sd_event *loop)
+{
+	int i;
+
+	for (i = 0; i < 20; i++)
+		(void)sd_event_run(loop, 0);
+}
+
+TEST(drivers_have_no_holes)
+{
+	struct av_err err = { 0 };
+	struct mirror *m;
+	struct mirror_conf c = { 0 };
+
+	CHECK_EQ(mirror_ops_check(&err), 0);
+	CHECK(mirror_open("nosuch", &c, NULL, NULL, NULL, &m, &err) < 0);
+	CHECK_STR(err.code, "bad-request");
+	return 0;
+}
+
+TEST(sim_pair)
+{
+	static const char vol[] = "0123456789abcdef0123456789abcdef";
+	struct mirror_op op = { .done = done }, op2 = { .done = done };
+	struct mirror_primary_req req = { 0 };
+	struct mirror *m[2];
+	struct av_err err = { 0 };
+	sd_event *loop = NULL;
+	int i;
+
+	CHECK(sd_event_new(&loop) >= 0);
+	for (i = 0; i < 2; i++) {
+		struct mirror_leg_spec spec = { .dir = i ? "/b" : "/a",
+			.id = "o1", .unit_uuid = vol, .volume_uuid = vol,
+			.size_bytes = 4096, .initial_current = 0x10 };
+		struct mirror_conf c = { .dir = spec.dir, .id = "o1",
+			.volume_uuid = vol, .run_dir = "/r" };
+
+		CHECK_EQ(mirror_leg_create("sim", &spec, &err), 0);
+		CHECK_EQ(mirror_leg_create("sim", &spec, &err), -EEXIST);
+		CHECK_EQ(mirror_open("sim", &c, loop, NULL, NULL, &m[i],
+		    &err), 0);
+	}
+	turn(loop);
+	CHECK_EQ(mirror_primary(m[0], &op, &req, &err), 0);
+	CHECK_EQ(n_done, 0);		/* never from inside the call */
+	turn(loop);
+	CHECK_EQ(n_done, 1);
+	CHECK(mirror_status_peek(m[0])->conn == MIRROR_CONNECTED);
+	mirror_sim_cut(vol, true);
+	turn(loop);
+	CHECK(mirror_status_peek(m[0])->conn == MIRROR_HELD);
+	CHECK(mirror_status_peek(m[1])->conn == MIRROR_DISCONNECTED);
+	CHECK_EQ(mirror_alone(m[0], &op2, 7, &err), 0);
+	turn(loop);
+	CHECK(mirror_status_peek(m[0])->alone);
+	CHECK_EQ(mirror_status_peek(m[0])->gen, 7);
+	mirror_sim_cut(vol, false);
+	turn(loop);
+	CHECK(mirror_status_peek(m[0])->conn == MIRROR_CONNECTED);
+	CHECK(mirror_status_peek(m[1])->conn == MIRROR_CONNECTED);
+	CHECK_EQ(mirror_status_peek(m[0])->resync_count, 1);
+	CHECK_EQ(last_rc, 0);
+	m[0] = mirror_close(m[0]);
+	m[1] = mirror_close(m[1]);
+	mirror_sim_reset();
+	sd_event_unref(loop);
+	return 0;
+}
+
+TESTS_MAIN(
+	T(drivers_have_no_holes),
+	T(sim_pair),
+)
