@@ -45,7 +45,7 @@ struct w_pm {
 	int		 n_create, n_fatal, n_facts;
 	uint64_t	 gen;
 	uint64_t	 froze_ns, alone_ns, took_ns;
-	char		 dir[64];
+	char		 dir[256];
 };
 
 static struct w_world {
@@ -336,7 +336,7 @@ w_init(void)
 			.sin_port = htons(W.port) };
 
 		(void)snprintf(W.pm[i].dir, sizeof(W.pm[i].dir),
-		    "%.40s/ord.XXXXXX", tmp);
+		    "%.200s/ord.XXXXXX", tmp);
 		if (mkdtemp(W.pm[i].dir) == NULL)
 			return -1;
 		W.relay[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -364,7 +364,7 @@ w_end(void)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		char path[128];
+		char path[300];
 
 		w_kill(i);
 		(void)close(W.relay[i]);
