@@ -253,6 +253,9 @@ fresh_mounts(const char *root, struct av_err *err)
 
 	if (rc == 0)
 		rc = make_dir(root, "/run/lock", err);
+	/* what RuntimeDirectory= does on a machine with systemd */
+	if (rc == 0)
+		rc = make_dir(root, "/run/avpair", err);
 	if (rc == 0)
 		rc = do_mount("tmpfs", root, "/dev/shm", "tmpfs", safe,
 		    "mode=1777", err);

@@ -17,10 +17,12 @@ guest_small() {
 		{ tail -n 10 "$LOG" >&2; fail "the small guest image could not be built (log: $LOG)"; }
 }
 
+# DEBIAN_KEYS: a file of ssh keys that root of the guest accepts
 guest_debian() {
 	step "the Debian guest image"
 	mkdir -p "$CACHE" "$TRY/images"
-	AVPAIR_CACHE=$CACHE "$TREE/deploy/guest/build-debian" "$TRY/images/debian.img" >>"$LOG" 2>&1 ||
+	AVPAIR_CACHE=$CACHE RECORDD=$B/av-recordd "$TREE/deploy/guest/build-debian" \
+		"$TRY/images/debian.img" ${DEBIAN_KEYS:+"$DEBIAN_KEYS"} >>"$LOG" 2>&1 ||
 		{ tail -n 10 "$LOG" >&2; fail "the Debian guest image could not be built (log: $LOG)"; }
 }
 

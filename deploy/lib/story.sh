@@ -137,7 +137,7 @@ story_power_off() {
 	wait_until 30 "the unit to say that $to runs alone" unit_is alone
 	DETECT_MS=$(unit_get '.last_failover.detected_ms // empty')
 	say "  detected after ${DETECT_MS:-?} ms, right to run alone after $(unit_get '.last_failover.claimed_ms // "?"') ms (the unit's own record)"
-	wait_until 120 "the client to go on" records_reach $((before + 50))
+	wait_until 300 "the client to go on" records_reach $((before + 50))
 	say "  the client waited $(records_longest_gap $((before - 1))) ms from one acknowledged record to the next (the guest booted in it)"
 	pause 1
 	story_stop_client

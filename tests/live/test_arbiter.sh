@@ -1,21 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# tests/live/test_arbiter.sh - with no arbiter nobody runs alone by guessing;
-# with one that is lost, two PMs that see each other run on
+# tests/live/test_arbiter.sh - with no arbiter nobody runs alone by guessing
+# (an arbiter that is lost: test_bad_conditions.sh)
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
-
-guest_paused_or_gone() {
-	local state
-	state=$(avcli_on "$OTHER" --json vm info "$VM" 2>/dev/null | jq -r 'if type == "array" then .[0] else . end | .activity')
-	[ "$state" != running ]
-}
 
 # A PM dies and nothing can say who may run: the other one must not go on alone.
 none_never_alone() {
 	local from
-	story_vm
 	from=$(vm_node)
 	OTHER=node$((1 - ${from#node}))
 	node_power_off "$from"
@@ -36,6 +29,7 @@ none_rejoins() {
 }
 
 ARBITER=none live_unit
+story_vm
 case_run none_never_alone none_never_alone
 case_run none_rejoins none_rejoins
 live_end
