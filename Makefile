@@ -57,7 +57,7 @@ $(B)/%.o: %.c
 check: $(PROGRAMS) $(UNIT_TESTS)
 	$(Q)B=$(B) SAN=$(SAN) tests/run-tests $(UNIT_TESTS) $(CHECK_SCRIPTS)
 
-live: $(PROGRAMS)
+live: $(PROGRAMS) $(UNIT_TESTS)
 	$(Q)B=$(B) tests/run-tests --live $(LIVE_SCRIPTS)
 
 clean:

@@ -75,7 +75,9 @@ service_parse(struct service *s, char *line, struct av_err *err)
 	if (s->name == NULL || nice_text == NULL || n == 0 || n == MAX_ARGS)
 		return av_err_set(err, -EINVAL, "services: line not understood");
 	s->argv[n] = NULL;
-	s->nice = (int)strtol(nice_text, NULL, 10);
+	if (sscanf(nice_text, "%d", &s->nice) != 1)
+		return av_err_set(err, -EINVAL, "services: '%s' is no niceness",
+		    nice_text);
 	s->delay_ns = RESTART_FIRST_NS;
 	return 0;
 }

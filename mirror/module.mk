@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # mirror: driver interface (libmirror.a) and the mirror server (nbdkit plugin)
 MIRROR_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/*.c))
 # parts of the server that are pure, or local files only

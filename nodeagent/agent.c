@@ -376,10 +376,11 @@ facts_refresh(struct agent *a)
 static void
 reconcile(struct agent *a)
 {
-	volumes_reconcile(a->volumes, &a->right);
-	guests_reconcile(a->guests, &a->right);
+	/* first: a hand-back must not rest on what this pass is about to change */
 	order_mirror_state(a->order, volumes_in_step(a->volumes),
 	    volumes_peer_seen_ms(a->volumes));
+	volumes_reconcile(a->volumes, &a->right);
+	guests_reconcile(a->guests, &a->right);
 	if (a->stopping_guests && guests_none(a->guests) &&
 	    volumes_all_secondary(a->volumes)) {
 		a->stopping_guests = false;
@@ -445,14 +446,14 @@ guests_may_run(const struct agent_conf *c)
 	while (d != NULL && !found && (de = readdir(d)) != NULL) {
 		AUTO_FREE char *text = NULL;
 		char pid_path[600];
-		long pid;
+		int pid;
 
 		(void)snprintf(pid_path, sizeof(pid_path), "%s/%s/pid", path,
 		    de->d_name);
 		if (av_file_read(pid_path, 100, &text, NULL, NULL) < 0)
 			continue;
-		pid = strtol(text, NULL, 10);
-		found = pid > 1 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+		found = sscanf(text, "%d ", &pid) == 1 && pid > 1 &&
+		    (kill(pid, 0) == 0 || errno == EPERM);
 	}
 	if (d != NULL)
 		(void)closedir(d);

@@ -298,7 +298,7 @@ set_defaults(struct agent_conf *c)
 	rc |= default_text(&c->mirror_listen, "0.0.0.0");
 	rc |= default_text(&c->plugin,
 	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
-	rc |= default_text(&c->nbdkit, "/usr/sbin/nbdkit");
+	rc |= default_text(&c->nbdkit, "/usr/bin/nbdkit");
 	rc |= default_text(&c->qemu, "/usr/bin/qemu-system-x86_64");
 	rc |= default_text(&c->driver_vmm, "qemu");
 	rc |= default_text(&c->driver_mirror, "replica");

@@ -209,8 +209,8 @@ start_s(const char *stat_path)
 		if (p != NULL)
 			p++;
 	}
-	if (p != NULL)
-		ticks = strtoull(p, NULL, 10);
+	if (p == NULL || sscanf(p, "%llu ", &ticks) != 1)
+		return 0;
 	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 

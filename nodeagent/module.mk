@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # the node agent: everything but main.c is a library so that tests can link it
 NODEAGENT_SRCS := $(filter-out nodeagent/main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
 NODEAGENT_OBJS := $(patsubst %.c,$(B)/%.o,$(NODEAGENT_SRCS))
@@ -16,3 +17,4 @@ $(B)/avnoded: $(B)/nodeagent/main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/avnoded
+LIVE_SCRIPTS += tests/live/test_membership.sh

@@ -115,7 +115,8 @@ int order_open(sd_event *loop, const struct order_conf *conf,
 /* Every command not done gets done(-ECANCELED, outcome AV_MAYBE or NOT_DONE). */
 struct order *order_close(struct order *o);
 
-/* rc, result (borrowed; NULL unless rc == 0) and err as op apply gave them.
+/* rc, result (borrowed; of a refusal: the error's params; may be NULL) and err as
+ * op apply gave them.
  * AV_MAYBE: it isn't known whether it was applied. */
 typedef void (*order_done_fn)(void *arg, int rc, json_t *result,
     const struct av_err *err);

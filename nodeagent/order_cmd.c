@@ -40,7 +40,7 @@ static void
 finish(struct order *o, struct order_cmd *c)
 {
 	unlink_cmd(o, c);
-	c->done(c->arg, c->rc, c->rc == 0 ? c->result : NULL, &c->err);
+	c->done(c->arg, c->rc, c->result, &c->err);
 	cmd_free(c);
 }
 

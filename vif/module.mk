@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # vif: bridges, taps, addresses.  Users link $(VIF_LIBS) before $(BASE_LIBS).
 VIF_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out vif/vifctl_main.c,$(wildcard vif/*.c)))
 $(B)/libvif.a: $(VIF_OBJS)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # vmm: guests on this PM.  Users link $(VMM_LIBS) before $(BASE_LIBS).
 VMM_MAINS := vmm/vmrun_main.c vmm/accelprobe_main.c
 VMM_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(VMM_MAINS),$(wildcard vmm/*.c)))

@@ -55,6 +55,7 @@ lock_take(void)
 
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return;		/* open till the last of us ends */
+		/* lint: sleep: flock() has no time limit */
 		(void)nanosleep(&t, NULL);
 	}
 	die(EX_TWO, "a process of this VM runs already");

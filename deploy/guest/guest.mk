@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # deploy/guest: the record service (static: it goes into an image without
 # libraries) and its client
 $(B)/av-recordctl: $(B)/deploy/guest/recordctl_main.o $(BASE_LIBS)

@@ -21,6 +21,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -83,7 +84,8 @@ slot_parse(const char *slot, uint64_t *ret_n)
 
 	memcpy(text, slot, 16);
 	text[16] = '\0';
-	*ret_n = strtoull(text, NULL, 16);
+	if (sscanf(text, "%" SCNx64, ret_n) != 1)
+		return false;
 	slot_make(*ret_n, again);	/* equal bytes: form and sum are right */
 	return *ret_n < RECORDS_MAX && memcmp(slot, again, SLOT_BYTES) == 0;
 }
@@ -322,10 +324,11 @@ serve(int lfd)
 int
 main(int argc, char **argv)
 {
-	unsigned long port = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+	unsigned port = 0;
 	int i, lfd, rc;
 
-	if (port == 0 || port > 65535) {
+	if (argc != 3 || sscanf(argv[2], "%u", &port) != 1 || port == 0 ||
+	    port > 65535) {
 		(void)fprintf(stderr, "usage: recordd FILE PORT\n");
 		return 2;
 	}
@@ -340,11 +343,11 @@ main(int argc, char **argv)
 	}
 	lfd = listen_on((uint16_t)port);
 	if (lfd < 0) {
-		(void)fprintf(stderr, "recordd: port %lu: %s\n", port,
+		(void)fprintf(stderr, "recordd: port %u: %s\n", port,
 		    strerror(-lfd));
 		return 1;
 	}
-	(void)fprintf(stderr, "recordd: %llu records%s, port %lu\n",
+	(void)fprintf(stderr, "recordd: %llu records%s, port %u\n",
 	    (unsigned long long)store.n_slots, store.damaged ? ", damaged" : "",
 	    port);
 	serve(lfd);

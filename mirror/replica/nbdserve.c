@@ -550,6 +550,7 @@ front_run(void *arg)
 		if (fd < 0) {
 			/* out of descriptors, say: it passes */
 			if (errno != EINTR && errno != ECONNABORTED)
+				/* lint: sleep: no event tells that descriptors are free again */
 				(void)nanosleep(&ts, NULL);
 		} else if (++n_front_conns > FRONT_CONNS_MAX) {
 			n_front_conns--;

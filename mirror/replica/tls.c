@@ -368,6 +368,7 @@ accept_run(void *arg)
 
 			/* out of descriptors, say: it passes */
 			if (errno != EINTR && errno != ECONNABORTED)
+				/* lint: sleep: no event tells that descriptors are free again */
 				(void)nanosleep(&ts, NULL);
 		} else if (++n_served > SERVED_MAX) {
 			n_served--;

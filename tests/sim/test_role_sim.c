@@ -913,7 +913,9 @@ env(const char *name, unsigned dflt)
 {
 	const char *s = getenv(name);
 
-	return s != NULL ? (unsigned)strtoul(s, NULL, 10) : dflt;
+	unsigned v;
+
+	return s != NULL && sscanf(s, "%u", &v) == 1 ? v : dflt;
 }
 
 TEST(faults_by_the_thousand)

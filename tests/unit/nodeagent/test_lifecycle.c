@@ -5,6 +5,7 @@
  * PM its own right to run.  The test turns the loop until a condition holds.
  */
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,8 +144,8 @@ world_open(struct world *w)
 	int i;
 
 	memset(w, 0, sizeof(*w));
-	(void)snprintf(w->dir, sizeof(w->dir), "%s/lifecycle.XXXXXX",
-	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
+	/* short, whatever TMPDIR is: guests' sockets lie below it */
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/avlife.XXXXXX");
 	CHECK(mkdtemp(w->dir) != NULL);
 	CHECK(sd_event_new(&w->event) >= 0);
 	(void)snprintf(path, sizeof(path), "%s/unit.db", w->dir);
@@ -163,6 +164,21 @@ world_open(struct world *w)
 	return 0;
 }
 
+static int
+remove_one(const char *path, const struct stat *sb, int type, struct FTW *f)
+{
+	(void)sb;
+	(void)type;
+	(void)f;
+	return remove(path);
+}
+
+static void
+folder_remove(const char *path)
+{
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void
 world_close(struct world *w)
 {
@@ -170,6 +186,7 @@ world_close(struct world *w)
 	pm_close(&w->pm[1]);
 	(void)store_close(w->store);
 	(void)sd_event_unref(w->event);
+	folder_remove(w->dir);
 	mirror_sim_reset();
 	vmm_sim_reset();
 }
