@@ -387,7 +387,7 @@ reconcile(struct agent *a)
 		order_guests_stopped(a->order);
 	}
 	if (a->failover.claimed_ns != 0 && a->failover.started_ns == 0 &&
-	    !a->take_due && guests_all_started(a->guests))
+	    a->failover.taken && guests_all_started(a->guests))
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
 	facts_refresh(a);
@@ -581,6 +581,8 @@ agent_close(struct agent *a)
 	json_decref(a->facts[1]);
 	json_decref(a->host);
 	json_decref(a->images);
+	json_decref(a->alerts_wanted);
+	a->alerts_wanted = NULL;
 	a->facts[0] = a->facts[1] = a->host = a->images = NULL;
 	conf_dispose(&a->conf);
 }

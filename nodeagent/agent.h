@@ -27,6 +27,7 @@ struct agent_failover {
 	uint64_t	last_sign_ns;	/* the peer was heard last */
 	uint64_t	lost_ns;	/* we decided that it is lost */
 	uint64_t	claimed_ns;	/* the right was recorded */
+	bool		taken;		/* the peer's guests are ours */
 	uint64_t	started_ns;	/* every guest to be run here runs */
 	int64_t		lost_utc_ms;
 };
@@ -57,6 +58,7 @@ struct agent {
 	bool		 create_due;	/* the unit is to be created */
 	bool		 host_reported;
 	bool		 have_address;
+	json_t		*alerts_wanted;	/* "CODE OBJECT" -> since when, ns */
 	unsigned	 n_flying;	/* the duties' commands under way */
 	bool		 stopping_guests;	/* told to; tell when done */
 };

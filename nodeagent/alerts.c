@@ -329,7 +329,8 @@ add_volume(void *arg, const struct store_volume *vol)
 		    vol->name, vs.activity == VOLUME_ONE_LEG ?
 		    "on one PM only" : vs.activity == VOLUME_HELD ?
 		    "waiting for the other PM" : "split");
-	if (error[0] != '\0')
+	/* a lost peer has an alert of its own */
+	if (error[0] != '\0' && view_node_online(b->facts, b->self, 1 - b->self))
 		add(b, "volume-error", vol->id, json_pack("{s:s, s:s}", "name",
 		    vol->name, "reason", error), "Volume '%.100s': %.140s",
 		    vol->name, error);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "nodeagent/agent.h"
@@ -122,8 +123,10 @@ taken(void *arg, int rc)
 {
 	struct agent *a = arg;
 
-	if (rc == 0)
+	if (rc == 0) {
 		a->take_due = false;
+		a->failover.taken = true;
+	}
 	flown(a, rc);
 }
 
@@ -176,17 +179,56 @@ duties_release(struct agent *a)
 
 /* --- alerts --- */
 
+/* Conditions pass by while things settle: only one that lasts is raised. */
+#define ALERT_AFTER_NS	(3 * AV_NS_PER_S)
+
+static bool
+is_urgent(const char *code)
+{
+	return strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0;
+}
+
+/* Has this alert been wanted for long enough?  Keeps the time of the first wish in
+ * a->alerts_wanted; those no longer wished for are forgotten by alerts_do(). */
+static bool
+alert_is_ripe(struct agent *a, json_t *still_wanted, const json_t *args)
+{
+	const char *code = json_string_value(json_object_get(args, "code"));
+	const char *object = json_string_value(json_object_get(args, "object"));
+	uint64_t now_ns = av_clock_ns();
+	json_t *since;
+	char key[128];
+
+	if (code == NULL || object == NULL || is_urgent(code))
+		return true;
+	(void)snprintf(key, sizeof(key), "%s %s", code, object);
+	since = json_object_get(a->alerts_wanted, key);
+	since = since != NULL ? json_incref(since) :
+	    json_integer((json_int_t)now_ns);
+	(void)json_object_set(still_wanted, key, since);
+	now_ns -= (uint64_t)json_integer_value(since);
+	json_decref(since);
+	return now_ns >= ALERT_AFTER_NS;
+}
+
 static void
 alerts_do(struct agent *a)
 {
 	const json_t *facts[2] = { a->facts[0], a->facts[1] };
 	AUTO_JSON json_t *cmds = alerts_commands(a->store, facts, a->conf.node);
-	json_t *cmd;
+	json_t *cmd, *wanted = json_object();
 	size_t i;
 
-	json_array_foreach(cmds, i, cmd)
-		fly(a, json_string_value(json_object_get(cmd, "op")),
-		    json_incref(json_object_get(cmd, "args")));
+	json_array_foreach(cmds, i, cmd) {
+		const char *op = json_string_value(json_object_get(cmd, "op"));
+		json_t *args = json_object_get(cmd, "args");
+
+		if (strcmp(op, "alert.raise") != 0 ||
+		    alert_is_ripe(a, wanted, args))
+			fly(a, op, json_incref(args));
+	}
+	json_decref(a->alerts_wanted);
+	a->alerts_wanted = wanted;
 }
 
 void

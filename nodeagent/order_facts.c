@@ -54,25 +54,34 @@ role_facts(const struct order *o)
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
 
+/* People are told of a silence that lasts; decisions are quicker (timing.h). */
+#define SHOWN_AFTER_LOST	5u	/* x heartbeat_lost: 2 s unscaled */
+
 static json_t *
 sign_facts(const struct order *o)
 {
 	uint64_t now = av_clock_ns();
+	uint64_t shown_ns = SHOWN_AFTER_LOST * o->timing.heartbeat_lost_ns;
+	bool agent = o->hb_peer;
 	json_t *beats = json_array();
 	size_t i;
 
 	for (i = 0; i < o->n_links; i++) {
 		struct heartbeat_link_info l;
+		bool up;
 
 		heartbeat_link(o->hb, i, now, &l);
+		up = l.up || (!o->lost && l.heard_ns != 0 &&
+		    now - l.heard_ns < shown_ns);
+		agent |= up;
 		(void)json_array_append_new(beats, json_pack(
 		    "{s:s,s:s,s:s,s:o,s:s}", "link", l.name, "local",
 		    l.local, "peer", l.peer, "age_ms", l.heard_ns == 0 ?
 		    json_null() : json_integer((json_int_t)((now - l.heard_ns) /
-		    AV_NS_PER_MS)), "state", l.up ? "up" : "down"));
+		    AV_NS_PER_MS)), "state", up ? "up" : "down"));
 	}
 	return json_pack("{s:b,s:b,s:o,s:o}", "corosync", o->corosync_peer,
-	    "agent", o->hb_peer, "heartbeats", beats, "mirror",
+	    "agent", agent, "heartbeats", beats, "mirror",
 	    !o->mirror_known ? json_null() :
 	    json_boolean(now - o->mirror_seen_ns < o->timing.mirror_lost_ns));
 }

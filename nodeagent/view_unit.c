@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -98,17 +99,33 @@ see_volume(void *arg, const struct store_volume *vol)
 }
 
 /* Some sign of the peer is missing although it is there. */
+/* What isn't heard of the peer, as a sentence; false = everything is. */
 static bool
-signs_missing(const json_t *facts)
+signs_missing(const json_t *facts, char *ret_text, size_t n)
 {
 	const json_t *signs = json_object_get(facts, "signs"), *beat;
 	size_t i;
 
+	if (json_is_false(json_object_get(signs, "agent"))) {
+		(void)snprintf(ret_text, n, "both PMs are up, but the other "
+		    "PM's agent isn't heard: changes wait for it");
+		return true;
+	}
+	if (json_is_false(json_object_get(signs, "corosync"))) {
+		(void)snprintf(ret_text, n, "both PMs are up, but corosync "
+		    "doesn't connect them: changes wait for it");
+		return true;
+	}
 	json_array_foreach(json_object_get(signs, "heartbeats"), i, beat)
-		if (strcmp(view_text(beat, "state", NULL), "down") == 0)
+		if (strcmp(view_text(beat, "state", NULL), "down") == 0) {
+			(void)snprintf(ret_text, n, "both PMs are up, but the "
+			    "link '%s' (%s to %s) is down",
+			    view_text(beat, "link", NULL),
+			    view_text(beat, "local", NULL),
+			    view_text(beat, "peer", NULL));
 			return true;
-	return json_is_false(json_object_get(signs, "corosync")) ||
-	    json_is_false(json_object_get(signs, "agent"));
+		}
+	return false;
 }
 
 static const struct unit_row {
@@ -183,6 +200,7 @@ view_unit_state(const struct store *st, const json_t *const facts[2],
 	const char *role = view_role(facts, self, self);
 	bool peer = view_node_online(facts, self, 1 - self);
 	const struct unit_row *row = row_of(role);
+	char missing[200] = "";
 	int rc = store_each_volume(st, see_volume, &seen);
 
 	if (rc < 0)
@@ -205,10 +223,10 @@ view_unit_state(const struct store *st, const json_t *const facts[2],
 	else if (seen.syncing)
 		set_state(ret, "syncing", "busy", "syncing",
 		    "volumes are being brought in step");
-	else if (signs_missing(facts[self]) || seen.not_in_step)
+	else if (signs_missing(facts[self], missing, sizeof(missing)))
+		set_state(ret, "degraded", "alert", "degraded", missing);
+	else if (seen.not_in_step)
 		set_state(ret, "degraded", "alert", "degraded",
-		    signs_missing(facts[self]) ?
-		    "both PMs are up, but a link or a part between them is down" :
 		    "both PMs are up, but a volume isn't in step");
 	else
 		set_state(ret, "running", "good", "ok",
@@ -296,6 +314,7 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 	if (store_get_unit(st, &unit) < 0 ||
 	    view_unit_state(st, facts, self, &us) < 0)
 		return NULL;
+	unit.address[strcspn(unit.address, "/")] = '\0';	/* what people type */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o,"
 	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
