@@ -11,61 +11,14 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "base/str.h"
-#include "nodeagent/guests.h"
-#include "nodeagent/imagecopy.h"
-#include "vif/vif.h"
+#include "nodeagent/guests_impl.h"
 
-#define RETRY_NS		(1 * AV_NS_PER_S)
 #define SHUTDOWN_AGAIN_NS	(15 * AV_NS_PER_S)
 #define CRASH_WAIT_MAX_S	30u
 
-struct guest {
-	struct guest	*next;
-	struct guests	*gs;
-	struct store_vm	 row;
-	bool		 in_db;
-	struct vmm_dom	*dom;
-	struct vmm_op	 op;
-	bool		 op_busy;
-	const char	*op_what;
-	bool		 looked;	/* vmm_attach() has answered */
-	bool		 reporting;
-	uint64_t	 retry_ns;
-	uint64_t	 run_id;	/* the process's run; 0 = none started */
-	uint64_t	 reported_run_id;	/* 'started' is in the database */
-	uint64_t	 ended_run_id;	/* whose end was dealt with */
-	uint64_t	 shutdown_ns;	/* when the guest was asked last */
-	unsigned	 crashes;	/* in a row; sets the wait */
-	int64_t		 started_utc_ms;
-	char		 why[256];	/* what it waits for, or what failed */
-	/* filling new volumes */
-	struct imagecopy *copy;
-	struct imagecopy *copy_done;	/* to be freed outside its callback */
-	char		 copy_volume[STORE_ID_MAX];
-	int		 copy_percent;
-	char		 copied[STORE_VM_DISKS_MAX][STORE_ID_MAX];
-	unsigned	 n_copied;
-};
-
-struct guests {
-	sd_event	*event;
-	const struct agent_conf *conf;
-	struct store	*store;
-	struct volumes	*volumes;
-	enum vmm_accel	 accel;
-	const struct guests_ops *ops;
-	void		*ctx;
-	struct guest	*list;
-	struct right	 right;
-	bool		 complete;	/* the list has every VM of the database */
-};
-
-static const char *
-short_id(const char *id)
+const char *
+guest_short_id(const char *id)
 {
 	const char *colon = strchr(id, ':');
 
@@ -83,8 +36,8 @@ find(const struct guests *gs, const char *id)
 	return NULL;
 }
 
-static void
-say_why(struct guest *g, const char *why)
+void
+guest_say_why(struct guest *g, const char *why)
 {
 	if (strcmp(g->why, why) == 0)
 		return;
@@ -93,7 +46,6 @@ say_why(struct guest *g, const char *why)
 		log_info(g->row.id, "%s", why);
 	g->gs->ops->changed(g->gs->ctx, g->row.id);
 }
-
 /* --- reports to the database --- */
 
 static void
@@ -103,11 +55,11 @@ report_done(void *arg, int rc)
 
 	g->reporting = false;
 	if (rc < 0)
-		g->retry_ns = av_clock_ns() + RETRY_NS;
+		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
 }
 
-static void
-report(struct guest *g, const char *event, const char *reason)
+void
+guest_report(struct guest *g, const char *event, const char *reason)
 {
 	json_t *args;
 
@@ -122,35 +74,34 @@ report(struct guest *g, const char *event, const char *reason)
 	g->reporting = true;
 	g->gs->ops->report(g->gs->ctx, "vm.report", args, report_done, g);
 }
-
 /* --- orders to the hypervisor --- */
 
-static void
-order_done(struct vmm_op *op, int rc, const struct av_err *err)
+void
+guest_order_done(struct vmm_op *op, int rc, const struct av_err *err)
 {
 	struct guest *g = container_of(op, struct guest, op);
 
 	g->op_busy = false;
 	if (rc < 0 && rc != -ENOENT && rc != -EALREADY) {
 		log_warn(g->row.id, "%s: %s", g->op_what, err->text);
-		g->retry_ns = av_clock_ns() + RETRY_NS;
-		say_why(g, err->text);
+		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
+		guest_say_why(g, err->text);
 	}
 	g->gs->ops->changed(g->gs->ctx, g->row.id);
 }
 
-static struct vmm_op *
-order_begin(struct guest *g, const char *what)
+struct vmm_op *
+guest_order_begin(struct guest *g, const char *what)
 {
-	g->op = (struct vmm_op){ .done = order_done };
+	g->op = (struct vmm_op){ .done = guest_order_done };
 	g->op_busy = true;
 	g->op_what = what;
 	log_info(g->row.id, "order: %s", what);
 	return &g->op;
 }
 
-static void
-order_end(struct guest *g, int rc, const struct av_err *err)
+void
+guest_order_end(struct guest *g, int rc, const struct av_err *err)
 {
 	if (rc == 0)
 		return;
@@ -158,21 +109,21 @@ order_end(struct guest *g, int rc, const struct av_err *err)
 	if (rc == -EALREADY)
 		return;
 	if (rc == -ESRCH) {	/* it ended just now: the news is on its way */
-		g->retry_ns = av_clock_ns() + RETRY_NS;
+		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
 		return;
 	}
 	log_warn(g->row.id, "%s: %s", g->op_what, err->text);
-	g->retry_ns = av_clock_ns() + RETRY_NS;
-	say_why(g, err->text);
+	g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
+	guest_say_why(g, err->text);
 }
 
 static void
 order_kill(struct guest *g)
 {
 	struct av_err err = { 0 };
-	struct vmm_op *op = order_begin(g, "power off");
+	struct vmm_op *op = guest_order_begin(g, "power off");
 
-	order_end(g, vmm_kill(g->dom, op, &err), &err);
+	guest_order_end(g, vmm_kill(g->dom, op, &err), &err);
 }
 
 static void
@@ -185,376 +136,27 @@ order_shutdown(struct guest *g)
 	    av_clock_ns() - g->shutdown_ns < SHUTDOWN_AGAIN_NS)
 		return;
 	g->shutdown_ns = av_clock_ns();
-	op = order_begin(g, "shut down");
-	order_end(g, vmm_shutdown(g->dom, op, &err), &err);
+	op = guest_order_begin(g, "shut down");
+	guest_order_end(g, vmm_shutdown(g->dom, op, &err), &err);
 }
 
 static void
 order_pause(struct guest *g)
 {
 	struct av_err err = { 0 };
-	struct vmm_op *op = order_begin(g, "pause");
+	struct vmm_op *op = guest_order_begin(g, "pause");
 
-	order_end(g, vmm_pause(g->dom, op, &err), &err);
+	guest_order_end(g, vmm_pause(g->dom, op, &err), &err);
 }
 
 static void
 order_resume(struct guest *g)
 {
 	struct av_err err = { 0 };
-	struct vmm_op *op = order_begin(g, "resume");
+	struct vmm_op *op = guest_order_begin(g, "resume");
 
-	order_end(g, vmm_resume(g->dom, op, &err), &err);
+	guest_order_end(g, vmm_resume(g->dom, op, &err), &err);
 }
-
-/* --- which run the process belongs to, across restarts of the agent --- */
-
-static void
-run_path(const struct guest *g, char *ret, size_t n)
-{
-	(void)snprintf(ret, n, "%s/vm/%s/run", g->gs->conf->run_dir,
-	    short_id(g->row.id));
-}
-
-static int
-run_write(const struct guest *g, struct av_err *err)
-{
-	char path[300], text[24];
-	int n = snprintf(text, sizeof(text), "%llu",
-	    (unsigned long long)g->row.run_id);
-
-	run_path(g, path, sizeof(path));
-	return av_file_write(path, text, (size_t)n, 0600, err);
-}
-
-/* 0 = nothing was started since this PM's start. */
-static uint64_t
-run_read(const struct guest *g)
-{
-	AUTO_FREE char *text = NULL;
-	char path[300];
-	uint64_t run_id = 0;
-
-	run_path(g, path, sizeof(path));
-	if (av_file_read(path, 24, &text, NULL, NULL) < 0 ||
-	    av_parse_u64(text, &run_id) < 0)
-		return 0;
-	return run_id;
-}
-
-/* --- look -> start --- */
-
-static void
-dom_changed(struct vmm_dom *dom, void *ctx)
-{
-	struct guest *g = ctx;
-
-	(void)dom;
-	g->gs->ops->changed(g->gs->ctx, g->row.id);
-}
-
-static void
-looked_done(struct vmm_op *op, int rc, const struct av_err *err)
-{
-	struct guest *g = container_of(op, struct guest, op);
-	struct vmm_status st;
-
-	g->op_busy = false;
-	if (rc < 0 && rc != -ENOENT && rc != -ETIMEDOUT) {
-		log_err(g->row.id, "looking for its process: %s", err->text);
-		g->retry_ns = av_clock_ns() + RETRY_NS;
-		say_why(g, err->text);
-		return;		/* not looked: nothing is started beside it */
-	}
-	g->looked = true;
-	vmm_status(g->dom, &st);
-	if (st.pid > 0) {
-		log_notice(g->row.id, "found running, process %d", (int)st.pid);
-		g->started_utc_ms = av_clock_utc_ms();
-	}
-	g->run_id = run_read(g);
-	g->gs->ops->changed(g->gs->ctx, g->row.id);
-}
-
-static int
-spec_fill(const struct guest *g, struct vmm_spec *spec, struct av_err *err)
-{
-	const struct store_vm *row = &g->row;
-	unsigned i;
-
-	memset(spec, 0, sizeof(*spec));
-	(void)snprintf(spec->id, sizeof(spec->id), "%.23s", short_id(row->id));
-	(void)snprintf(spec->uuid, sizeof(spec->uuid), "%s", row->uuid);
-	(void)snprintf(spec->name, sizeof(spec->name), "%s", row->name);
-	spec->vcpus = row->vcpus;
-	spec->memory_bytes = row->memory_bytes;
-	spec->clock = strcmp(row->os, "windows") == 0 ? VMM_CLOCK_LOCALTIME :
-	    VMM_CLOCK_UTC;
-	for (i = 0; i < row->n_disks; i++) {
-		struct vmm_disk *d = &spec->disks[spec->n_disks++];
-		const char *front = volumes_front(g->gs->volumes,
-		    row->disks[i].volume_id);
-		struct store_volume vol;
-		int rc = store_get_volume(g->gs->store,
-		    row->disks[i].volume_id, &vol);
-
-		if (rc < 0)
-			return av_err_set(err, rc, "%s is not in the database",
-			    row->disks[i].volume_id);
-		(void)snprintf(d->nbd_socket, sizeof(d->nbd_socket), "%s",
-		    front != NULL ? front : "/nonexistent");
-		(void)snprintf(d->volume_uuid, sizeof(d->volume_uuid), "%s",
-		    vol.uuid);
-		d->boot_order = row->disks[i].boot ? 1 : 0;
-	}
-	for (i = 0; i < row->n_nics; i++) {
-		struct vmm_nic *n = &spec->nics[spec->n_nics++];
-
-		if (vif_mac_parse(row->nics[i].mac, n->mac) < 0)
-			return av_err_set(err, -EINVAL, "bad MAC '%s'",
-			    row->nics[i].mac);
-		(void)snprintf(n->tap, sizeof(n->tap), "%s", row->nics[i].tap);
-	}
-	(void)snprintf(spec->runtime_dir, sizeof(spec->runtime_dir),
-	    "%.60s/vm/%s", g->gs->conf->run_dir, spec->id);
-	(void)snprintf(spec->log_dir, sizeof(spec->log_dir), "%.60s/vm-%s",
-	    g->gs->conf->log_dir, spec->id);
-	return 0;
-}
-
-static int
-folders_make(const struct vmm_spec *spec, int gid, struct av_err *err)
-{
-	const char *dirs[] = { spec->runtime_dir, spec->log_dir };
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		/* the console's group opens the screen's socket there */
-		if (mkdir(dirs[i], 0750) < 0 && errno != EEXIST)
-			return av_err_set(err, -errno, "%s: %s", dirs[i],
-			    strerror(errno));
-		if (i == 0 && gid >= 0 &&
-		    (chown(dirs[i], (uid_t)-1, (gid_t)gid) < 0 ||
-		    chmod(dirs[i], 02750) < 0))
-			return av_err_set(err, -errno, "%s: %s", dirs[i],
-			    strerror(errno));
-	}
-	return 0;
-}
-
-/* Opens the dom and looks whether its process runs already. */
-static void
-dom_open(struct guest *g)
-{
-	struct vmm_env env = { .event = g->gs->event,
-	    .qemu_path = g->gs->conf->qemu, .helper_path = g->gs->conf->vmrun,
-	    .accel = g->gs->accel, .changed = dom_changed,
-	    .rx_packets = vif_rx_packets, .ctx = g };
-	struct vmm_spec spec;
-	struct av_err err = { 0 };
-	int rc = spec_fill(g, &spec, &err);
-
-	if (rc == 0)
-		rc = folders_make(&spec, g->gs->conf->socket_gid, &err);
-	if (rc == 0 && g->dom == NULL)
-		rc = vmm_open(g->gs->conf->driver_vmm, &env, &spec, &g->dom,
-		    &err);
-	if (rc == 0) {
-		g->op = (struct vmm_op){ .done = looked_done };
-		g->op_busy = true;
-		rc = vmm_attach(g->dom, &g->op, &err);
-		if (rc < 0)
-			g->op_busy = false;
-	}
-	if (rc < 0) {
-		log_err(g->row.id, "%s", err.text);
-		g->retry_ns = av_clock_ns() + RETRY_NS;
-		say_why(g, err.text);
-	}
-}
-
-static int
-taps_make(const struct guest *g, struct av_err *err)
-{
-	unsigned i;
-	int rc = 0;
-
-	for (i = 0; i < g->row.n_nics && rc == 0; i++) {
-		rc = vif_bridge_ensure(g->row.nics[i].bridge, err);
-		if (rc == 0)
-			rc = vif_tap_ensure(g->row.nics[i].tap,
-			    g->row.nics[i].bridge, (uid_t)-1, err);
-	}
-	return rc;
-}
-
-static void
-taps_delete(const struct guest *g)
-{
-	unsigned i;
-
-	for (i = 0; i < g->row.n_nics; i++)
-		(void)vif_tap_delete(g->row.nics[i].tap, NULL); /* may be gone */
-}
-
-static void
-started_done(struct vmm_op *op, int rc, const struct av_err *err)
-{
-	struct guest *g = container_of(op, struct guest, op);
-	unsigned i;
-
-	if (rc == 0) {
-		g->started_utc_ms = av_clock_utc_ms();
-		say_why(g, "");
-		for (i = 0; i < g->row.n_nics; i++) {
-			uint8_t mac[6];
-
-			/* switches must learn where it is now; the guest's own
-			 * traffic teaches them too */
-			if (vif_mac_parse(g->row.nics[i].mac, mac) == 0)
-				(void)vif_announce_mac(g->row.nics[i].bridge,
-				    mac, NULL);
-		}
-	}
-	order_done(op, rc, err);
-}
-
-static void
-guest_start(struct guest *g)
-{
-	struct vmm_spec spec;
-	struct av_err err = { 0 };
-	const char *why;
-	struct vmm_op *op;
-	unsigned i;
-	int rc;
-
-	for (i = 0; i < g->row.n_disks; i++)
-		if (!volumes_ready(g->gs->volumes, g->row.disks[i].volume_id,
-		    &why)) {
-			char text[200];
-
-			(void)snprintf(text, sizeof(text),
-			    "waits for %s: %s", g->row.disks[i].volume_id, why);
-			say_why(g, text);
-			return;
-		}
-	rc = spec_fill(g, &spec, &err);
-	if (rc == 0)
-		rc = taps_make(g, &err);
-	if (rc == 0)
-		rc = vmm_set_spec(g->dom, &spec, &err);
-	if (rc == 0)
-		rc = run_write(g, &err);
-	if (rc < 0) {
-		log_err(g->row.id, "start: %s", err.text);
-		g->retry_ns = av_clock_ns() + RETRY_NS;
-		say_why(g, err.text);
-		return;
-	}
-	g->run_id = g->row.run_id;
-	g->shutdown_ns = 0;
-	op = order_begin(g, "start");
-	op->done = started_done;
-	order_end(g, vmm_start(g->dom, 0, op, &err), &err);
-}
-
-/* --- filling a new VM's volumes from their images --- */
-
-static void
-copy_progress(void *ctx, int percent)
-{
-	struct guest *g = ctx;
-
-	if (percent == g->copy_percent)
-		return;
-	g->copy_percent = percent;
-	g->gs->ops->changed(g->gs->ctx, g->row.id);
-}
-
-static void
-copy_ended(void *ctx, int rc, const struct av_err *err)
-{
-	struct guest *g = ctx;
-
-	g->copy_done = TAKE_PTR(g->copy);
-	if (rc < 0) {
-		log_err(g->row.id, "%s: %s", g->copy_volume, err->text);
-		report(g, "install-failed", err->text);
-	} else {
-		log_info(g->row.id, "%s has its image", g->copy_volume);
-		(void)snprintf(g->copied[g->n_copied++],
-		    sizeof(g->copied[0]), "%s", g->copy_volume);
-	}
-	g->gs->ops->changed(g->gs->ctx, g->row.id);
-}
-
-static bool
-is_copied(const struct guest *g, const char *volume_id)
-{
-	unsigned i;
-
-	for (i = 0; i < g->n_copied; i++)
-		if (strcmp(g->copied[i], volume_id) == 0)
-			return true;
-	return false;
-}
-
-static void
-copy_begin(struct guest *g, const struct store_volume *vol)
-{
-	static const struct imagecopy_ops ops = { .progress = copy_progress,
-	    .done = copy_ended };
-	struct av_err err = { 0 };
-	char path[600];
-
-	/* the command checked the name; a path must not grow out of a row */
-	if (strchr(vol->image, '/') != NULL || vol->image[0] == '.') {
-		report(g, "install-failed", "the image's name is not a file name");
-		return;
-	}
-	(void)snprintf(path, sizeof(path), "%s/images/%s",
-	    g->gs->conf->state_dir, vol->image);
-	(void)snprintf(g->copy_volume, sizeof(g->copy_volume), "%s", vol->id);
-	g->copy_percent = 0;
-	if (imagecopy_start(g->gs->event, path,
-	    volumes_front(g->gs->volumes, vol->id), &ops, g, &g->copy,
-	    &err) < 0) {
-		log_err(g->row.id, "%s: %s", vol->id, err.text);
-		report(g, "install-failed", err.text);
-	}
-}
-
-static void
-guest_install(struct guest *g)
-{
-	unsigned i;
-
-	g->copy_done = imagecopy_free(g->copy_done);
-	if (g->copy != NULL || g->reporting)
-		return;
-	for (i = 0; i < g->row.n_disks; i++) {
-		struct store_volume vol;
-
-		if (store_get_volume(g->gs->store, g->row.disks[i].volume_id,
-		    &vol) < 0)
-			return;
-		if (vol.phase != STORE_READY && vol.phase != STORE_CREATING)
-			return;
-		if (!vol.leg_exists[g->gs->conf->node] ||
-		    (g->gs->right.kind == RIGHT_TOGETHER &&
-		    !(vol.leg_exists[0] && vol.leg_exists[1])))
-			return;		/* the other PM is still making it */
-		if (vol.installed || is_copied(g, vol.id))
-			continue;
-		if (!volumes_ready(g->gs->volumes, vol.id, NULL))
-			return;
-		copy_begin(g, &vol);
-		return;
-	}
-	report(g, "installed", NULL);
-}
-
 /* --- one guest --- */
 
 static void
@@ -566,7 +168,7 @@ guest_ended(struct guest *g, const struct vmm_status *st)
 	g->ended_run_id = g->run_id;
 	if (st->reason == VMM_REASON_GUEST_SHUTDOWN) {
 		log_notice(g->row.id, "the guest shut itself down");
-		report(g, "stopped-by-guest", NULL);
+		guest_report(g, "stopped-by-guest", NULL);
 		return;
 	}
 	if (st->reason == VMM_REASON_ASKED)
@@ -578,7 +180,7 @@ guest_ended(struct guest *g, const struct vmm_status *st)
 	g->crashes++;
 	wait_s = g->crashes < 5 ? 1u << (g->crashes - 1) : CRASH_WAIT_MAX_S;
 	g->retry_ns = av_clock_ns() + wait_s * AV_NS_PER_S;
-	report(g, "crashed", text);
+	guest_report(g, "crashed", text);
 }
 
 static void
@@ -609,7 +211,7 @@ live_reconcile(struct guest *g, const struct vmm_status *st)
 	    st->state == VMM_RUNNING) {
 		g->reported_run_id = g->row.run_id;
 		g->crashes = 0;
-		report(g, "started", NULL);
+		guest_report(g, "started", NULL);
 	}
 }
 
@@ -622,24 +224,24 @@ dead_reconcile(struct guest *g, const struct vmm_status *st)
 	/* a VM at rest has no PM: whoever comes first says that it is gone */
 	if (may && g->in_db && g->row.phase == STORE_DELETING &&
 	    g->row.node < 0) {
-		report(g, "deleted", NULL);
+		guest_report(g, "deleted", NULL);
 		return;
 	}
 	if (g->row.node != g->gs->conf->node || !g->in_db || !may) {
 		if (st->state == VMM_EXITED && g->ended_run_id != g->run_id) {
 			g->ended_run_id = g->run_id;
-			taps_delete(g);
+			guest_taps_delete(g);
 		}
 		return;
 	}
 	if (g->row.phase == STORE_CREATING) {
 		guest_install(g);
 	} else if (g->row.phase == STORE_DELETING) {
-		taps_delete(g);
-		report(g, "deleted", NULL);
+		guest_taps_delete(g);
+		guest_report(g, "deleted", NULL);
 	} else if (g->row.want == STORE_WANT_STOPPED) {
-		taps_delete(g);
-		report(g, "stopped-by-guest", NULL);
+		guest_taps_delete(g);
+		guest_report(g, "stopped-by-guest", NULL);
 	} else if (st->state == VMM_EXITED && g->run_id == g->row.run_id &&
 	    g->ended_run_id != g->run_id) {
 		guest_ended(g, st);
@@ -656,7 +258,7 @@ guest_reconcile(struct guest *g)
 	if (g->op_busy || g->reporting || av_clock_ns() < g->retry_ns)
 		return;
 	if (!g->looked) {
-		dom_open(g);
+		guest_look(g);
 		return;
 	}
 	vmm_status(g->dom, &st);
@@ -728,7 +330,7 @@ drop_gone(struct guests *gs)
 			at = &g->next;
 			continue;
 		}
-		taps_delete(g);
+		guest_taps_delete(g);
 		*at = g->next;
 		guest_free(g);
 	}
@@ -863,7 +465,7 @@ guests_vnc_path(const struct guests *gs, const char *vm_id, char *ret, size_t n,
 		return av_err_code(err, -ESRCH, "not-here",
 		    "the VM's guest is not running on this PM");
 	if (snprintf(ret, n, "%s/vm/%s/vnc.sock", gs->conf->run_dir,
-	    short_id(vm_id)) >= (int)n)
+	    guest_short_id(vm_id)) >= (int)n)
 		return av_err_set(err, -ENAMETOOLONG, "path too long");
 	return 0;
 }

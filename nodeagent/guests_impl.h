@@ -1,0 +1,81 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/guests_impl.h - one VM on this PM; shared by guests*.c
+ *
+ * guests.c compares and decides, guests_start.c finds and starts processes,
+ * guests_install.c fills new volumes from their images.
+ */
+#ifndef AV_NODEAGENT_GUESTS_IMPL_H
+#define AV_NODEAGENT_GUESTS_IMPL_H
+
+#include "base/clock.h"
+#include "nodeagent/guests.h"
+#include "nodeagent/imagecopy.h"
+
+#define GUEST_RETRY_NS		(1 * AV_NS_PER_S)
+
+struct guest {
+	struct guest	*next;
+	struct guests	*gs;
+	struct store_vm	 row;
+	bool		 in_db;
+	struct vmm_dom	*dom;
+	struct vmm_op	 op;
+	bool		 op_busy;
+	const char	*op_what;
+	bool		 looked;	/* vmm_attach() has answered */
+	bool		 reporting;
+	uint64_t	 retry_ns;
+	uint64_t	 run_id;	/* the process's run; 0 = none started */
+	uint64_t	 reported_run_id;	/* 'started' is in the database */
+	uint64_t	 ended_run_id;	/* whose end was dealt with */
+	uint64_t	 shutdown_ns;	/* when the guest was asked last */
+	unsigned	 crashes;	/* in a row; sets the wait */
+	int64_t		 started_utc_ms;
+	char		 why[256];	/* what it waits for, or what failed */
+	/* filling new volumes */
+	struct imagecopy *copy;
+	struct imagecopy *copy_done;	/* to be freed outside its callback */
+	char		 copy_volume[STORE_ID_MAX];
+	int		 copy_percent;
+	char		 copied[STORE_VM_DISKS_MAX][STORE_ID_MAX];
+	unsigned	 n_copied;
+};
+
+struct guests {
+	sd_event	*event;
+	const struct agent_conf *conf;
+	struct store	*store;
+	struct volumes	*volumes;
+	enum vmm_accel	 accel;
+	const struct guests_ops *ops;
+	void		*ctx;
+	struct guest	*list;
+	struct right	 right;
+	bool		 complete;	/* the list has every VM of the database */
+};
+
+/* "o12" of "vm:o12". */
+const char *guest_short_id(const char *id);
+/* What it waits for or what failed; "" = nothing.  Told to people once. */
+void guest_say_why(struct guest *g, const char *why);
+/* Orders vm.report; a no-op while one is under way. */
+void guest_report(struct guest *g, const char *event, const char *reason);
+
+/* An order to the hypervisor begins, and ends if 'rc' says that it was refused. */
+struct vmm_op *guest_order_begin(struct guest *g, const char *what);
+void guest_order_end(struct guest *g, int rc, const struct av_err *err);
+/* 'done' of an order; guests_start.c's own call it last. */
+void guest_order_done(struct vmm_op *op, int rc, const struct av_err *err);
+
+/* guests_start.c: looks whether the process runs already; starts it when its
+ * volumes are ready; removes its taps. */
+void guest_look(struct guest *g);
+void guest_start(struct guest *g);
+void guest_taps_delete(const struct guest *g);
+
+/* guests_install.c: the next step of filling the VM's volumes. */
+void guest_install(struct guest *g);
+
+#endif
