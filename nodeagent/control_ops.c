@@ -427,7 +427,9 @@ static void
 op_takeover(struct request *rq)
 {
 	static const struct arg_spec specs[] = {
-		{ "confirm", ARG_BOOL, ARG_NEEDED, 0, NULL }, ARGS_NONE };
+		{ "confirm", ARG_BOOL, ARG_NEEDED, 0, NULL },
+		{ "dry_run", ARG_BOOL, 0, 0, NULL }, ARGS_NONE };
+	bool dry_run = json_is_true(json_object_get(rq->args, "dry_run"));
 	AUTO_JSON json_t *cmd = json_pack("{s:s, s:O, s:O}", "op", rq->op,
 	    "args", rq->args, "actor", rq->actor);
 	AUTO_JSON json_t *params = NULL;
@@ -445,6 +447,10 @@ op_takeover(struct request *rq)
 	if (rc == 0 && rq->control->ops.takeover == NULL)
 		rc = av_err_code(&err, -EOPNOTSUPP, "wrong-state",
 		    "this agent can't take over by hand");
+	if (rc == 0 && dry_run) {
+		answer(rq, 0, params, &err);
+		return;
+	}
 	if (rc == 0)
 		rc = rq->control->ops.takeover(rq->control->ops.ctx, rq->actor,
 		    &err);
