@@ -14,7 +14,7 @@
 #include "nodeagent/command_args.h"
 #include "nodeagent/control_impl.h"
 #include "nodeagent/store_sql.h"
-#include "nodeagent/view.h"
+#include "nodeagent/view_impl.h"
 
 #define ARGS_NONE	{ NULL, ARG_END, 0, 0, NULL }
 
@@ -423,6 +423,23 @@ op_vnc(struct request *rq)
 
 /* --- the operator's word --- */
 
+/* What a dry run can tell; the core looks again when it is really asked. */
+static int
+takeover_possible(struct request *rq, struct av_err *err)
+{
+	const char *role = view_role(rq->facts, rq->self, rq->self);
+	bool split = strcmp(role, "split") == 0;
+
+	if (!split && strcmp(role, "frozen") != 0 &&
+	    strcmp(role, "waiting") != 0)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "this PM is '%s': there is nothing to take over", role);
+	if (!split && view_node_online(rq->facts, rq->self, 1 - rq->self))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "the other PM shows signs of life: taking over could run guests twice");
+	return 0;
+}
+
 static void
 op_takeover(struct request *rq)
 {
@@ -447,8 +464,12 @@ op_takeover(struct request *rq)
 	if (rc == 0 && rq->control->ops.takeover == NULL)
 		rc = av_err_code(&err, -EOPNOTSUPP, "wrong-state",
 		    "this agent can't take over by hand");
-	if (rc == 0 && dry_run) {
-		answer(rq, 0, params, &err);
+	if (dry_run) {
+		if (rc == 0)
+			rc = takeover_possible(rq, &err);
+		if (rc == 0)
+			params = json_pack("{s:b}", "dry_run", 1);
+		answer(rq, rc, params, &err);
 		return;
 	}
 	if (rc == 0)
