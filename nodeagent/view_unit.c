@@ -98,8 +98,7 @@ see_volume(void *arg, const struct store_volume *vol)
 	return 0;
 }
 
-/* Some sign of the peer is missing although it is there. */
-/* What isn't heard of the peer, as a sentence; false = everything is. */
+/* What isn't heard of a peer that is there, as a sentence; false = everything is. */
 static bool
 signs_missing(const json_t *facts, char *ret_text, size_t n)
 {

@@ -132,12 +132,13 @@ add_volume(void *arg, const struct store_volume *vol)
 	struct list_arg *la = arg;
 	struct volume_state vs;
 	char identity[17];
-	const char *seen;
+	const char *seen, *error;
 
 	view_volume_state(la->facts, la->self, vol, &vs);
 	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
 	    vol->initial_identity);
 	seen = view_text(vs.fact, "identity", NULL);
+	error = view_text(vs.fact, "error", NULL);
 	return json_array_append_new(la->list, json_pack(
 	    "{s:s, s:s, s:I, s:o, s:o, s:b, s:s, s:s, s:o, s:o, s:I, s:o, s:s,"
 	    " s:o, s:o}",
@@ -152,8 +153,8 @@ add_volume(void *arg, const struct store_volume *vol)
 	    json_object_get(vs.fact, "out_of_step_bytes")), "legs",
 	    legs(la->facts, la->self, vol->id), "generation",
 	    seen[0] != '\0' ? seen : identity, "last_resync",
-	    view_copy(vs.fact, "last_resync"), "error",
-	    view_copy(vs.fact, "error"))) < 0 ? -ENOMEM : 0;
+	    view_copy(vs.fact, "last_resync"), "error", error[0] != '\0' ?
+	    json_string(error) : json_null())) < 0 ? -ENOMEM : 0;
 }
 
 json_t *
