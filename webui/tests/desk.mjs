@@ -140,8 +140,8 @@ test('dashboard-picture', async ({ page }) => {
 	ok((await text(page, '.pm >> nth=1')).includes('受注システム'), 'a Japanese name in node1');
 	await page.locator('.plate.good', { hasText: 'link0 · up' }).waitFor();
 	await page.getByRole('group', { name: 'Quorum server: Reachable' }).waitFor();
-	await page.locator('.alert-item', { hasText: 'The clocks of the PMs differ' }).waitFor();
-	await page.locator('.alert-item ol li', { hasText: 'Set a time server' }).waitFor();
+	await page.locator('.alert-item', { hasText: "Network 'net0' has no link" }).waitFor();
+	await page.locator('.alert-item ol li', { hasText: "Check the cable and the switch's port" }).waitFor();
 });
 
 test('dashboard-degraded', async ({ page }) => {

@@ -176,8 +176,9 @@ op_vm_create(json_t *args, const json_t *actor)
 	if (no != NULL)
 		return no;
 	if (json_is_true(json_object_get(args, "dry_run")))
-		return good(json_pack("{s:n,s:s,s:[]}", "id", "name", name,
-		    "warnings"));
+		return good(json_pack("{s:[],s:s,s:s,s:s,s:b}", "warnings",
+		    "node", survivor(), "id", "vm:o99", "name", name,
+		    "dry_run", 1));
 	vm = vm_new(name, str(args, "os"), (int)vcpus, json_integer_value(
 	    json_object_get(args, "memory_bytes")));
 	set(vm, "description", json_string(str(args, "description")));
@@ -196,12 +197,13 @@ op_vm_create(json_t *args, const json_t *actor)
 	    "start"))));
 	vm_later(vm, "stopped");
 	if (vcpus > 4)
-		return good(json_pack("{s:O,s:s,s:[{s:s,s:s}]}", "id",
-		    json_object_get(vm, "id"), "name", name, "warnings",
-		    "code", "vcpus-above-recommended", "text",
-		    "more virtual CPUs than recommended"));
-	return good(json_pack("{s:O,s:s,s:[]}", "id", json_object_get(vm,
-	    "id"), "name", name, "warnings"));
+		return good(json_pack("{s:[{s:s,s:s,s:{s:I,s:i}}],s:s,s:O,s:s}",
+		    "warnings", "code", "vcpus-above-recommended", "text",
+		    "more virtual CPUs than recommended", "params", "vcpus",
+		    vcpus, "recommended", 4, "node", survivor(), "id",
+		    json_object_get(vm, "id"), "name", name));
+	return good(json_pack("{s:[],s:s,s:O,s:s}", "warnings", "node",
+	    survivor(), "id", json_object_get(vm, "id"), "name", name));
 }
 
 /* Finds the VM of 'args' in one of the states; NULL and *ret_no otherwise. */
@@ -224,18 +226,30 @@ static json_t *
 op_vm_go(json_t *args, const char *states, const char *want,
     const char *now, const char *then)
 {
-	json_t *no, *vm = vm_in(args, states, &no);
+	json_t *no, *vm = vm_in(args, states, &no), *result;
+	bool start = strcmp(want, "running") == 0;
+	json_int_t run_id;
 
 	if (vm == NULL)
 		return no;
-	if (!json_is_true(json_object_get(args, "dry_run"))) {
+	run_id = json_integer_value(json_object_get(vm, "run_id")) + 1;
+	result = json_pack("{s:O}", "id", json_object_get(vm, "id"));
+	if (json_is_true(json_object_get(args, "dry_run"))) {
+		set(result, "dry_run", json_true());
+	} else {
 		set(vm, "want", json_string(want));
+		if (start)
+			set(vm, "run_id", json_integer(run_id));
 		vm_activity(vm, now);
 		if (then != NULL)
 			vm_later(vm, then);
 	}
-	return good(json_pack("{s:O,s:O}", "id", json_object_get(vm, "id"),
-	    "name", json_object_get(vm, "name")));
+	if (start) {
+		set(result, "node", json_string(*str(vm, "node") != '\0' ?
+		    str(vm, "node") : survivor()));
+		set(result, "run_id", json_integer(run_id));
+	}
+	return good(result);
 }
 
 static json_t *
@@ -304,7 +318,8 @@ op_vm_delete(json_t *args, const json_t *actor)
 	if (vm == NULL)
 		return no;
 	if (json_is_true(json_object_get(args, "dry_run")))
-		return good(json_object());
+		return good(json_pack("{s:O,s:b}", "id", json_object_get(vm,
+		    "id"), "dry_run", 1));
 	keep = json_object_get(args, "keep_volumes");
 	for (i = json_array_size(volumes); i-- > 0; ) {
 		v = json_array_get(volumes, i);
@@ -524,10 +539,11 @@ op_node_lost(json_t *args, const json_t *actor)
 		alert_clear("node-lost");
 	} else {
 		lost_node = strcmp(name, "node0") == 0 ? "node0" : "node1";
-		alert_open("node-lost", "critical", strcmp(name, "node0") == 0 ?
-		    "host:o2" : "host:o3", "A PM is lost",
-		    "It gives no sign of life on any link",
-		    "Check its power and its cables; it rejoins by itself");
+		alert_open("node-lost", "serious", strcmp(name, "node0") == 0 ?
+		    "host:o2" : "host:o3", "No sign of life from a PM",
+		    "The PM lost power, its system stopped, or all its links are cut.",
+		    "Check the PM's power and its console.",
+		    json_pack("{s:s}", "node", lost_node));
 	}
 	json_array_foreach(vms, i, vm) {
 		if (lost_node != NULL && strcmp(str(vm, "node"), lost_node) ==
@@ -643,10 +659,10 @@ args_refusal(const struct op *op, json_t *args)
 				spec = op->args[i] + n + 1;
 		if (spec == NULL)
 			return refuse("bad-argument", "unknown argument",
-			    "key", key);
+			    "argument", key);
 		if (!type_ok(v, *spec))
 			return refuse("bad-argument",
-			    "argument of a wrong type", "key", key);
+			    "argument of a wrong type", "argument", key);
 	}
 	for (i = 0; i < ARRAY_SIZE(op->args) && op->args[i] != NULL; i++) {
 		size_t n = strcspn(op->args[i], ":");
@@ -654,7 +670,7 @@ args_refusal(const struct op *op, json_t *args)
 		if (op->args[i][n + 2] != '?' && json_object_getn(args,
 		    op->args[i], n) == NULL)
 			return refuse("bad-argument", "an argument is missing",
-			    "key", op->args[i]);
+			    "argument", op->args[i]);
 	}
 	return NULL;
 }

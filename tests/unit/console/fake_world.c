@@ -145,6 +145,8 @@ vm_activity(json_t *vm, const char *activity_given)
 	set(vm, "reason", up && lost_node != NULL ?
 	    json_pack("{s:s,s:s}", "code", "one-leg", "text",
 	    "runs on one PM; the other one is lost") : json_null());
+	set(vm, "acceleration", strcmp(activity, "stopped") == 0 ?
+	    json_null() : json_string("tcg"));
 	if (strcmp(activity, "stopped") == 0) {
 		set(vm, "node", json_null());
 		set(vm, "started_utc", json_null());
@@ -210,6 +212,7 @@ volume_view(const json_t *stored)
 	    "node", "node1", "disk", strcmp(stay, "node1") == 0 ?
 	    "uptodate" : peer_disk, "role", strcmp(stay, "node1") == 0 ?
 	    "primary" : one ? "down" : "secondary"));
+	set(v, "error", json_null());
 	set(v, "last_resync", json_pack("{s:I,s:I,s:s}", "bytes_changed",
 	    (json_int_t)(12 * MIB), "bytes_copied", (json_int_t)(13 * MIB),
 	    "finished_utc", "2026-11-20T03:04:05.000Z"));
@@ -233,7 +236,7 @@ vm_new(const char *name, const char *os, int vcpus, long long memory)
 	    "memory_bytes", (json_int_t)memory, "want", "stopped", "node",
 	    "preferred", "progress_percent", "started_utc", "crashes", 0,
 	    "created_utc", now_utc());
-	set(vm, "acceleration", json_string("tcg"));
+	set(vm, "run_id", json_integer(0));
 	set(vm, "networks", json_pack("[{s:s,s:s,s:s,s:s}]", "id",
 	    "sharednetwork:o4", "name", "net0", "mac", mac, "tap", tap));
 	(void)json_array_append_new(vms, vm);
@@ -270,6 +273,28 @@ vm_view(const json_t *stored)
 	return vm;
 }
 
+/* Of one PM as the other one sees it. */
+static json_t *
+signs_view(bool first, bool lost)
+{
+	static const char *const at[2][2] = {
+		{ "10.78.0.1", "10.78.0.2" }, { "10.77.0.10", "10.77.0.11" },
+	};
+	json_t *beats = json_array();
+	char link[8];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(link, sizeof(link), "link%d", i);
+		(void)json_array_append_new(beats, json_pack(
+		    "{s:s,s:s,s:s,s:i,s:s}", "link", link, "local",
+		    at[i][first], "peer", at[i][!first], "age_ms",
+		    lost ? 90000 : 42, "state", lost ? "down" : "up"));
+	}
+	return json_pack("{s:b,s:b,s:o,s:b}", "corosync", !lost, "agent",
+	    !lost, "heartbeats", beats, "mirror", !lost);
+}
+
 json_t *
 node_view(const char *name, const char *id)
 {
@@ -284,7 +309,7 @@ node_view(const char *name, const char *id)
 			(void)json_array_append(mine, json_object_get(vm,
 			    "id"));
 	n = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:{s:s,s:s},s:[s],"
-	    "s:{s:i,s:i,s:i},s:I,s:s,s:o}", "id", id, "name", name, "state",
+	    "s:{s:i,s:i,s:i},s:I,s:I,s:s?,s:o}", "id", id, "name", name, "state",
 	    lost ? "critical" : alone ? "alert" : "good", "activity",
 	    lost ? "lost" : sync ? "syncing" : "running", "primary",
 	    strcmp(survivor(), name) == 0, "role", lost ? "stopped" : alone ?
@@ -294,20 +319,18 @@ node_view(const char *name, const char *id)
 	    "runs alone: the other PM is lost" : "both PMs run together",
 	    "addresses", strcmp(name, "node0") == 0 ? "10.77.0.10" :
 	    "10.77.0.11", "cpus", "threads", 4, "cores", 2, "sockets", 1,
-	    "memory_bytes", (json_int_t)(8192 * MIB), "acceleration", "tcg",
+	    "memory_bytes", (json_int_t)(8192 * MIB), "storage_bytes",
+	    (json_int_t)(51200 * MIB), "acceleration", lost ? NULL : "tcg",
 	    "vms", mine);
 	set(n, "versions", json_pack("{s:s,s:s,s:s,s:s}", "avpair",
 	    AV_VERSION, "corosync", "3.1.7", "qemu", "7.2.19", "kernel",
 	    "6.1.0"));
-	set(n, "signs", json_pack("{s:b,s:b,s:[{s:s,s:i},{s:s,s:i}],s:b}",
-	    "corosync", !lost, "agent", !lost, "heartbeats", "link",
-	    "link0", "age_ms", lost ? 90000 : 42, "link", "link1", "age_ms",
-	    lost ? 90000 : 55, "mirror", !lost));
-	set(n, "daemons", json_pack("{s:s}", "corosync", lost ? "down" :
+	set(n, "signs", signs_view(strcmp(name, "node0") == 0, lost));
+	set(n, "daemons", lost ? json_null() : json_pack("{s:s}", "corosync",
 	    "up"));
-	set(n, "uptime_s", json_integer(86400));
-	set(n, "agent", json_pack("{s:i,s:i,s:i}", "pid", 812, "rss_bytes",
-	    9437184, "uptime_s", 86000));
+	set(n, "uptime_s", lost ? json_null() : json_integer(86400));
+	set(n, "agent", lost ? json_null() : json_pack("{s:i,s:i,s:i}", "pid",
+	    812, "rss_bytes", 9437184, "uptime_s", 86000));
 	return n;
 }
 
@@ -387,31 +410,29 @@ unit_view(void)
 
 	set(u, "resources", resources_view());
 	set(u, "arbiter", json_pack("{s:s,s:s,s:s,s:s}", "kind", "etcd",
-	    "state", "ok", "address", "10.77.0.1:2379", "text",
-	    "answers in 2 ms"));
+	    "state", "ok", "address", "https://10.77.0.1:2379", "text", ""));
 	set(u, "links", links_view());
 	set(u, "alerts", alert_counts());
-	set(u, "timings", json_pack("{s:i,s:i}", "heartbeat_ms", 100,
-	    "silence_ms", 600));
+	set(u, "timings", json_object());
 	set(u, "last_failover", alone ? json_pack(
-	    "{s:s,s:i,s:i,s:i,s:[s]}", "at_utc", now_utc(), "detected_ms",
-	    640, "claimed_ms", 702, "started_ms", 1310, "vms", "vm:o20") :
+	    "{s:s,s:i,s:i,s:i}", "at_utc", now_utc(), "detected_ms",
+	    640, "claimed_ms", 702, "started_ms", 1310) :
 	    json_null());
 	return u;
 }
 
 void
 alert_open(const char *code, const char *sev, const char *object,
-    const char *text, const char *cause, const char *step)
+    const char *text, const char *cause, const char *step, json_t *params)
 {
 	char id[32];
 
 	(void)snprintf(id, sizeof(id), "alert:%zu",
 	    json_array_size(alerts) + 1);
 	(void)json_array_insert_new(alerts, 0, json_pack(
-	    "{s:s,s:s,s:s,s:s,s:s,s:s,s:[s],s:b,s:s,s:n,s:i}", "id", id,
+	    "{s:s,s:s,s:s,s:s,s:s,s:s,s:[s],s:o,s:b,s:s,s:n,s:i}", "id", id,
 	    "code", code, "severity", sev, "object", object, "text", text,
-	    "cause", cause, "repair", step, "open", 1, "raised_utc",
+	    "cause", cause, "repair", step, "params", params, "open", 1, "raised_utc",
 	    now_utc(), "cleared_utc", "count", 1));
 	changed(id);
 }
@@ -440,7 +461,7 @@ users_make(void)
 		{ "viewer", "read-only", "Only looks", "en" },
 	};
 	struct crypt_data *cd = calloc(1, sizeof(*cd));
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE], id[64];
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	const char *hash;
 	size_t i;
 
@@ -450,9 +471,8 @@ users_make(void)
 	hash = crypt_r(PASSWORD, setting, cd);
 	users = json_array();
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		(void)snprintf(id, sizeof(id), "user:%s", all[i][0]);
 		(void)json_array_append_new(users, json_pack(
-		    "{s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "id", id, "name",
+		    "{s:s,s:s,s:s,s:s,s:s,s:s}", "name",
 		    all[i][0], "role", all[i][1], "real_name", all[i][2],
 		    "language", all[i][3], "created_utc", now_utc(), "hash",
 		    hash));
@@ -485,11 +505,16 @@ world_make(void)
 	vm_activity(vm, "running");
 	vm = vm_new("test", "other", 1, 128 * MIB);
 	(void)volume_new("test-boot", 64 * MIB, str(vm, "id"), "test", true);
-	alert_open("vcpus-above-recommended", "info", "unit:o1",
-	    "More virtual CPUs are used than recommended",
-	    "VMs together have more virtual CPUs than the PMs have threads",
-	    "Give a VM fewer virtual CPUs");
-	alert_open("clock-differs", "minor", "host:o3",
-	    "The clocks of the PMs differ by 3 s",
-	    "node1 has no time server", "Set a time server for both PMs");
+	alert_open("storage-nearly-full", "info", "storagegroup:o5",
+	    "Storage group 'default' is nearly full",
+	    "Less than 5 GB are free for new volumes and snapshots.",
+	    "Remove volumes that aren't used.",
+	    json_pack("{s:s,s:I,s:s}", "group", "default", "free_bytes",
+	    (json_int_t)(4096 * MIB), "free", "4 GiB"));
+	alert_open("network-link-down", "minor", "sharednetwork:o4",
+	    "Network 'net0' has no link on node1 (lan0)",
+	    "The PM's port of this network has no link; guests there aren't reached through it.",
+	    "Check the cable and the switch's port.",
+	    json_pack("{s:s,s:s,s:s}", "network", "net0", "node", "node1",
+	    "interface", "lan0"));
 }

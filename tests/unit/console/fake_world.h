@@ -43,7 +43,7 @@ json_t *vm_view(const json_t *stored);
 json_t *node_view(const char *name, const char *id);
 json_t *unit_view(void);
 void alert_open(const char *code, const char *sev, const char *object,
-    const char *text, const char *cause, const char *step);
+    const char *text, const char *cause, const char *step, json_t *params);
 void alert_clear(const char *code);
 void world_make(void);
 
