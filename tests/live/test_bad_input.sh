@@ -254,6 +254,7 @@ bad_json() {
 	bad_body vm.start /vms/big/start 400 bad-argument '{"vm":"other"}'
 	bad_body unit.takeover /unit/takeover 400 bad-argument '{"confirm":false}'
 	bad_body unit.takeover /unit/takeover 409 wrong-state '{"confirm":true}'
+	bad_body - '/unit/takeover?dry_run=true' 409 wrong-state '{"confirm":true}'
 	rest bad-content-type 415 "$API/vms" -H "@$WORK/auth" -H 'Content-Type: text/plain' -d "{$good}"
 }
 
