@@ -55,7 +55,7 @@ story_vm() {
 	fi
 	if [ -z "$(vm_node)" ]; then
 		step "starting VM '$VM'"
-		avcli vm poweron "$VM" --wait
+		avcli vm poweron "$VM" --wait --timeout 120
 	fi
 	GUEST_ADDRESS=$(guest_address)
 	step "waiting for the guest's service at $GUEST_ADDRESS"
