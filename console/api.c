@@ -163,6 +163,8 @@ op_run(struct request *req, const struct route *r, const char *id,
 	    r->changing, &result, &req->params, err);
 	if (rc < 0)
 		return rc;
+	if (strcmp(r->op, "alert.list") == 0)
+		text_alerts(result, req->lang);
 	answer = result;
 	if (r->pick) {
 		rc = member_pick(req, result, id, &answer, err);

@@ -58,7 +58,7 @@ text_status(const char *code)
 		{ 404, " not-found no-such-route " },
 		{ 405, " bad-method " },
 		{ 409, " ambiguous-name name-exists wrong-state volume-in-use "
-		       "busy " },
+		       "busy not-here " },
 		{ 413, " too-large " },
 		{ 415, " bad-content-type " },
 		{ 422, " vcpus-out-of-range memory-too-small no-memory "
@@ -66,7 +66,7 @@ text_status(const char *code)
 		       "image-not-found image-too-big " },
 		{ 429, " too-many-tries " },
 		{ 503, " unavailable not-primary frozen waiting-for-peer "
-		       "no-arbiter " },
+		       "no-arbiter split too-many " },
 		{ 504, " timed-out " },
 	};
 	char word[sizeof(((struct av_err *)0)->code) + 2];
@@ -174,16 +174,39 @@ out_add(struct out *o, const char *s, size_t n)
 	o->n = strlen(o->buf);
 }
 
-static int
-out_param(struct out *o, const json_t *v)
+/* A name may be any word: only what these places hold is the agent's own. */
+static const char *
+word(const char *place, const char *s, const json_t *words)
 {
+	static const char *const places[] = { "kind", "activity", "role",
+	    "needed" };
+	const char *own = json_string_value(json_object_get(words, s));
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		if (own != NULL && strcmp(place, places[i]) == 0)
+			return own;
+	return s;
+}
+
+static int
+out_param(struct out *o, const char *place, const json_t *v,
+    const json_t *words)
+{
+	size_t n = strlen(place);
 	char num[32];
+	const char *s;
 
 	if (json_is_string(v)) {
-		out_add(o, json_string_value(v), json_string_length(v));
+		s = word(place, json_string_value(v), words);
+		out_add(o, s, strlen(s));
 	} else if (json_is_integer(v)) {
-		(void)snprintf(num, sizeof(num), "%lld",
-		    (long long)json_integer_value(v));
+		json_int_t i = json_integer_value(v);
+
+		if (i >= 0 && n > 6 && strcmp(place + n - 6, "_bytes") == 0)
+			av_format_size((uint64_t)i, num, sizeof(num));
+		else
+			(void)snprintf(num, sizeof(num), "%lld", (long long)i);
 		out_add(o, num, strlen(num));
 	} else {
 		return -ENOENT;
@@ -193,8 +216,11 @@ out_param(struct out *o, const json_t *v)
 
 /* Fills the {places}; -ENOENT when a param isn't there. */
 static int
-fill(const char *text, const json_t *params, struct out *o)
+fill(const char *text, const json_t *params, const json_t *words,
+    struct out *o)
 {
+	o->n = 0;
+	o->buf[0] = '\0';
 	while (*text != '\0') {
 		size_t n = strcspn(text, "{");
 		const char *end;
@@ -210,11 +236,28 @@ fill(const char *text, const json_t *params, struct out *o)
 		n = (size_t)(end - text) - 1;
 		memcpy(name, text + 1, n);
 		name[n] = '\0';
-		if (out_param(o, json_object_get(params, name)) < 0)
+		if (out_param(o, name, json_object_get(params, name),
+		    words) < 0)
 			return -ENOENT;
 		text = end + 1;
 	}
 	return 0;
+}
+
+/* One text, or the first of several that can be filled. */
+static int
+fill_any(const json_t *texts, const json_t *params, const json_t *words,
+    struct out *o)
+{
+	size_t i;
+
+	if (json_is_string(texts))
+		return fill(json_string_value(texts), params, words, o);
+	for (i = 0; i < json_array_size(texts); i++)
+		if (fill(json_string_value(json_array_get(texts, i)), params,
+		    words, o) == 0)
+			return 0;
+	return -ENOENT;
 }
 
 /* The finder's sentence, with a capital letter and a full stop. */
@@ -229,17 +272,22 @@ sentence(const char *text, struct out *o)
 		out_add(o, ".", 1);
 }
 
+static const json_t *
+messages(const char *lang)
+{
+	return strcmp(lang, "ja") == 0 ? ja : en;
+}
+
 static void
 detail_make(const json_t *entry, const struct av_err *err,
     const json_t *params, const char *lang, struct out *o)
 {
-	const char *text = json_string_value(json_object_get(entry, "detail"));
-
 	if (strcmp(lang, "en") == 0 && err->text[0] != '\0') {
 		sentence(err->text, o);
 		return;
 	}
-	if (text != NULL && fill(text, params, o) == 0)
+	if (fill_any(json_object_get(entry, "detail"), params,
+	    json_object_get(messages(lang), "words"), o) == 0)
 		return;
 	if (err->text[0] != '\0')
 		sentence(err->text, o);
@@ -251,18 +299,17 @@ json_t *
 text_problem(const struct av_err *err, const json_t *params, const char *lang)
 {
 	const char *code = err->code[0] != '\0' ? err->code : "internal";
-	json_t *entry = json_object_get(strcmp(lang, "ja") == 0 ? ja : en,
-	    code);
+	const json_t *errors = json_object_get(messages(lang), "errors");
+	const json_t *entry = json_object_get(errors, code);
 	struct out detail = { .n = 0 }, hint = { .n = 0 };
 	const char *title, *hint_text;
 
 	if (entry == NULL)
-		entry = json_object_get(strcmp(lang, "ja") == 0 ? ja : en,
-		    "internal");
+		entry = json_object_get(errors, "internal");
 	title = json_string_value(json_object_get(entry, "title"));
 	hint_text = json_string_value(json_object_get(entry, "hint"));
 	detail_make(entry, err, params, lang, &detail);
-	if (hint_text != NULL && fill(hint_text, params, &hint) < 0)
+	if (hint_text != NULL && fill(hint_text, params, NULL, &hint) < 0)
 		hint_text = NULL;
 	return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:s}",
 	    "status", (int)text_status(code), "code", code,
@@ -271,4 +318,42 @@ text_problem(const struct av_err *err, const json_t *params, const char *lang)
 	    "hint", hint_text != NULL ? hint.buf : NULL,
 	    "params", params != NULL ? json_deep_copy(params) : json_object(),
 	    "outcome", err->outcome == AV_MAYBE ? "maybe" : "not-done");
+}
+
+/* --- alerts -------------------------------------------------------------- */
+
+static void
+alert_translate(json_t *alert, const json_t *entry)
+{
+	static const char *const keys[] = { "text", "cause" };
+	const json_t *params = json_object_get(alert, "params");
+	const json_t *repair = json_object_get(entry, "repair");
+	struct out o;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (fill_any(json_object_get(entry, keys[i]), params, NULL,
+		    &o) == 0)
+			(void)json_object_set_new(alert, keys[i],
+			    json_string(o.buf));
+	if (json_is_array(repair))
+		(void)json_object_set_new(alert, "repair",
+		    json_deep_copy(repair));
+}
+
+void
+text_alerts(json_t *alerts, const char *lang)
+{
+	const json_t *known = json_object_get(messages(lang), "alerts");
+	json_t *alert, *entry;
+	size_t i;
+
+	if (strcmp(lang, "en") == 0)
+		return;			/* as the agent says it */
+	json_array_foreach(alerts, i, alert) {
+		entry = json_object_get(known, json_string_value(
+		    json_object_get(alert, "code")));
+		if (entry != NULL)
+			alert_translate(alert, entry);
+	}
 }

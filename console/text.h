@@ -3,10 +3,13 @@
  *
  * console/text.h - errors in the reader's language, as problem+json
  *
- * Texts are in messages.LANG.json, built into the program: code -> {title, detail,
- * hint}, with {param} places.  English uses the sentence of whoever found the
- * error; other languages use 'detail' when all its places can be filled, else
- * the title and that sentence.
+ * Texts are in messages.LANG.json, built into the program, with {param} places:
+ *   errors   code -> {title, detail, hint}
+ *   alerts   code -> {text, cause, repair: [..]}
+ *   words    what stands for a word in a place {kind}, {activity}, {role}, {needed}
+ * A 'detail' may be a list: the first whose places can all be filled is used.  A
+ * place {x_bytes} shows a size.  English uses the sentence of whoever found the
+ * error or raised the alert; other languages use these, else that sentence.
  * Threads: any, after text_open().
  */
 #ifndef CONSOLE_TEXT_H
@@ -30,5 +33,7 @@ const char *text_language(const char *asked, const char *accept);
 /* A problem+json object, or NULL without memory.  'params' may be NULL. */
 json_t *text_problem(const struct av_err *err, const json_t *params,
     const char *lang);
+/* Puts the texts of alert.list's answer into the reader's language. */
+void text_alerts(json_t *alerts, const char *lang);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "console/route.h"
 #include "console/static.h"
 #include "console/text.h"
@@ -329,26 +330,157 @@ TEST(openapi_refs_resolve)
 	return refs_check(api, api);
 }
 
+/* A list of texts is one text for each set of params. */
+static bool
+is_texts(const json_t *v)
+{
+	size_t i;
+
+	if (json_is_string(v))
+		return json_string_length(v) > 0;
+	for (i = 0; i < json_array_size(v); i++)
+		if (json_string_length(json_array_get(v, i)) == 0)
+			return false;
+	return json_array_size(v) > 0;
+}
+
 TEST(messages_have_all_codes_in_both_languages)
 {
 	AUTO_JSON json_t *en = json_loads(text_messages_en, 0, NULL);
 	AUTO_JSON json_t *ja = json_loads(text_messages_ja, 0, NULL);
+	json_t *errors = json_object_get(en, "errors"), *entry;
+	json_t *others = json_object_get(ja, "errors");
 	const char *code;
-	json_t *entry;
 
-	CHECK(en != NULL && ja != NULL);
-	CHECK_EQ(json_object_size(en), json_object_size(ja));
-	json_object_foreach(en, code, entry) {
-		json_t *other = json_object_get(ja, code);
+	CHECK(json_object_size(errors) > 0);
+	CHECK_EQ(json_object_size(errors), json_object_size(others));
+	json_object_foreach(errors, code, entry) {
+		json_t *other = json_object_get(others, code);
 
-		CHECK(json_is_string(json_object_get(entry, "title")));
-		CHECK(json_is_string(json_object_get(other, "title")));
-		CHECK(json_is_string(json_object_get(other, "detail")));
+		CHECK(is_texts(json_object_get(entry, "title")));
+		CHECK(is_texts(json_object_get(other, "title")));
+		CHECK(is_texts(json_object_get(other, "detail")));
 		CHECK(json_is_string(json_object_get(entry, "hint")) ==
 		    json_is_string(json_object_get(other, "hint")));
 		CHECK(text_status(code) != 500 ||
 		    strcmp(code, "internal") == 0);
 	}
+	return 0;
+}
+
+/* 'code' has texts of both languages under 'kind'. */
+static bool
+told(const json_t *en, const json_t *ja, const char *kind, const char *code)
+{
+	if (json_is_object(json_object_get(json_object_get(en, kind), code)) &&
+	    json_is_object(json_object_get(json_object_get(ja, kind), code)))
+		return true;
+	fprintf(stderr, "no text of %s '%s'\n", kind, code);
+	return false;
+}
+
+/* The table of docs/API.md: '| code, code | 400 | 2 | ...', and back. */
+TEST(documented_errors_have_texts)
+{
+	AUTO_JSON json_t *en = json_loads(text_messages_en, 0, NULL);
+	AUTO_JSON json_t *ja = json_loads(text_messages_ja, 0, NULL);
+	AUTO_FREE char *doc = NULL;
+	char *line, *code, *save, *save2;
+	size_t n = 0;
+
+	CHECK(av_file_read("docs/API.md", 1 << 20, &doc, NULL, NULL) == 0);
+	line = strstr(doc, "| code | HTTP |");
+	CHECK(line != NULL);
+	line = strtok_r(line, "\n", &save);		/* its head */
+	(void)strtok_r(NULL, "\n", &save);		/* |---| */
+	while ((line = strtok_r(NULL, "\n", &save)) != NULL &&
+	    line[0] == '|') {
+		unsigned status = (unsigned)strtoul(strchr(line + 1, '|') + 1,
+		    NULL, 10);
+
+		*strchr(line + 1, '|') = '\0';
+		for (code = strtok_r(line + 1, ", ", &save2); code != NULL;
+		    code = strtok_r(NULL, ", ", &save2), n++) {
+			CHECK(told(en, ja, "errors", code));
+			CHECK_EQ(text_status(code), status);
+		}
+	}
+	CHECK_EQ(n, json_object_size(json_object_get(en, "errors")));
+	return 0;
+}
+
+/* The list of nodeagent/alerts.h: ' *   code {param, ...}'. */
+TEST(alerts_have_texts)
+{
+	AUTO_JSON json_t *en = json_loads(text_messages_en, 0, NULL);
+	AUTO_JSON json_t *ja = json_loads(text_messages_ja, 0, NULL);
+	json_t *all = json_object_get(en, "alerts");
+	json_t *others = json_object_get(ja, "alerts"), *entry;
+	AUTO_FREE char *header = NULL;
+	const char *code;
+
+	CHECK(av_file_read("nodeagent/alerts.h", 1 << 20, &header, NULL,
+	    NULL) == 0);
+	CHECK(strstr(header, " *   node-lost {node} ") != NULL);
+	CHECK_EQ(json_object_size(all), json_object_size(others));
+	json_object_foreach(all, code, entry) {
+		const json_t *other = json_object_get(others, code);
+		char line[80];
+
+		CHECK(told(en, ja, "alerts", code));
+		(void)snprintf(line, sizeof(line), " %s {", code);
+		if (strstr(header, line) == NULL)
+			fprintf(stderr, "no alert is '%s'\n", code);
+		CHECK(strstr(header, line) != NULL);
+		CHECK(is_texts(json_object_get(entry, "text")));
+		CHECK(is_texts(json_object_get(other, "text")));
+		CHECK(is_texts(json_object_get(other, "cause")));
+		CHECK(is_texts(json_object_get(other, "repair")));
+		CHECK_EQ(json_array_size(json_object_get(entry, "repair")),
+		    json_array_size(json_object_get(other, "repair")));
+	}
+	return 0;
+}
+
+/* ... and each of its lines has texts; each place is one of its params. */
+TEST(alerts_of_the_agent_have_texts)
+{
+	AUTO_JSON json_t *en = json_loads(text_messages_en, 0, NULL);
+	AUTO_JSON json_t *ja = json_loads(text_messages_ja, 0, NULL);
+	AUTO_FREE char *header = NULL;
+	char *at, code[64], params[128], place[64], *text;
+	size_t n = 0;
+	int len;
+
+	CHECK(av_file_read("nodeagent/alerts.h", 1 << 20, &header, NULL,
+	    NULL) == 0);
+	for (at = header; (at = strchr(at, '{')) != NULL; at++) {
+		char *start = at - 1, *p;
+
+		while (start > header && start[-1] != ' ' && start[-1] != '\n')
+			start--;
+		if (sscanf(start, "%63[a-z-] {%127[^}]", code, params) < 1 ||
+		    start[-1] != ' ' || strchr(code, '-') == NULL)
+			continue;
+		CHECK(told(en, ja, "alerts", code));
+		if (at[1] == '}')
+			params[0] = '\0';
+		text = json_dumps(json_object_get(json_object_get(ja,
+		    "alerts"), code), JSON_ENCODE_ANY);
+		for (p = text; (p = strchr(p, '{')) != NULL; p += len) {
+			len = 1;
+			if (sscanf(p, "{%63[a-z0-9_]}%n", place, &len) == 1 &&
+			    strstr(params, place) == NULL) {
+				fprintf(stderr, "'%s' has no '%s'\n", code,
+				    place);
+				free(text);
+				return 1;
+			}
+		}
+		free(text);
+		n++;
+	}
+	CHECK_EQ(n, json_object_size(json_object_get(en, "alerts")));
 	return 0;
 }
 
@@ -379,9 +511,59 @@ TEST(problems_are_whole_sentences)
 	q = text_problem(&err, params, "ja");
 	CHECK_STR(json_string_value(json_object_get(q, "detail")),
 	    "「受注」は見つかりません。");
-	r = text_problem(&err, NULL, "ja");	/* a place can't be filled */
+	(void)json_object_set_new(params, "kind", json_string("VM"));
+	json_decref(q);
+	q = text_problem(&err, params, "ja");
+	CHECK_STR(json_string_value(json_object_get(q, "detail")),
+	    "仮想マシン「受注」は見つかりません。");
+	r = text_problem(&err, NULL, "ja");	/* no place can be filled */
 	CHECK_STR(json_string_value(json_object_get(r, "detail")),
-	    "There is no VM 'x'.");
+	    "見つかりません。");
+	text_close();
+	return 0;
+}
+
+TEST(sizes_and_words_are_shown_as_people_say_them)
+{
+	AUTO_JSON json_t *few = json_pack("{s:i, s:i}", "memory_bytes", 1 << 20,
+	    "min_bytes", 256 << 20);
+	AUTO_JSON json_t *state = json_pack("{s:s, s:s}", "name", "running",
+	    "activity", "booting");
+	AUTO_JSON json_t *p = NULL, *q = NULL;
+	struct av_err err = { 0 };
+
+	CHECK(text_open(&err) == 0);
+	(void)av_err_code(&err, -EINVAL, "memory-too-small", "too small");
+	p = text_problem(&err, few, "ja");
+	CHECK_STR(json_string_value(json_object_get(p, "detail")),
+	    "仮想マシンのメモリーは 256 MiB 以上が必要です。1 MiB では足りません。");
+	(void)av_err_code(&err, -EBUSY, "wrong-state", "not now");
+	q = text_problem(&err, state, "ja");
+	CHECK_STR(json_string_value(json_object_get(q, "detail")),
+	    "「running」は起動処理中のため、この操作はできません。");
+	text_close();
+	return 0;
+}
+
+TEST(alerts_are_told_in_the_readers_language)
+{
+	AUTO_JSON json_t *list = json_pack("[{s:s,s:s,s:s,s:[s],s:{s:s}},"
+	    "{s:s,s:s}]", "code", "node-lost", "text", "No sign of life",
+	    "cause", "c", "repair", "r", "params", "node", "node1",
+	    "code", "of-tomorrow", "text", "New");
+	const json_t *a = json_array_get(list, 0);
+	struct av_err err = { 0 };
+
+	CHECK(text_open(&err) == 0);
+	text_alerts(list, "en");
+	CHECK_STR(json_string_value(json_object_get(a, "text")),
+	    "No sign of life");
+	text_alerts(list, "ja");
+	CHECK_STR(json_string_value(json_object_get(a, "text")),
+	    "node1 から応答がありません");
+	CHECK(json_array_size(json_object_get(a, "repair")) > 1);
+	CHECK_STR(json_string_value(json_object_get(json_array_get(list, 1),
+	    "text")), "New");
 	text_close();
 	return 0;
 }
@@ -391,4 +573,8 @@ TESTS_MAIN(T(args_are_built), T(wrong_args_are_refused),
     T(uris_are_strict), T(pages_stay_inside), T(roles_include_those_before),
     T(only_gets_change_nothing), T(openapi_and_routes_agree),
     T(openapi_refs_resolve), T(messages_have_all_codes_in_both_languages),
-    T(languages), T(problems_are_whole_sentences))
+    T(documented_errors_have_texts), T(alerts_have_texts),
+    T(alerts_of_the_agent_have_texts),
+    T(languages), T(problems_are_whole_sentences),
+    T(sizes_and_words_are_shown_as_people_say_them),
+    T(alerts_are_told_in_the_readers_language))
