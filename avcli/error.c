@@ -20,6 +20,8 @@ static const struct {
 	{ "bad-argument",		EXIT_USAGE },
 	{ "name-invalid",		EXIT_USAGE },
 	{ "too-large",			EXIT_USAGE },
+	{ "bad-method",			EXIT_USAGE },
+	{ "bad-content-type",		EXIT_USAGE },
 	{ "login-failed",		EXIT_DENIED },
 	{ "login-needed",		EXIT_DENIED },
 	{ "session-expired",		EXIT_DENIED },
@@ -32,6 +34,7 @@ static const struct {
 	{ "wrong-state",		EXIT_CONFLICT },
 	{ "volume-in-use",		EXIT_CONFLICT },
 	{ "busy",			EXIT_CONFLICT },
+	{ "not-here",			EXIT_CONFLICT },
 	{ "vcpus-out-of-range",		EXIT_FAILED },
 	{ "memory-too-small",		EXIT_FAILED },
 	{ "no-memory",			EXIT_FAILED },
@@ -46,6 +49,8 @@ static const struct {
 	{ "frozen",			EXIT_NO_CONNECTION },
 	{ "waiting-for-peer",		EXIT_NO_CONNECTION },
 	{ "no-arbiter",			EXIT_NO_CONNECTION },
+	{ "split",			EXIT_NO_CONNECTION },
+	{ "too-many",			EXIT_NO_CONNECTION },
 	{ "timed-out",			EXIT_TIMEOUT },
 };
 

@@ -280,7 +280,7 @@ bad_addresses() {
 	[ "$(curl_world "${a[@]}" "$API/vms/$(jq -rn --arg n "$NAME_NFD" '$n | @uri')" | jq -r .name)" = "$NAME" ] ||
 		fail "the VM isn't found by its name in NFD"
 	rest not-found 404 "$API/vms/nothere" "${a[@]}" -H 'Accept-Language: ja'
-	jq -e '.detail == "「nothere」は見つかりません。"' "$WORK/answer" >/dev/null || fail "in Japanese: $(<"$WORK/answer")"
+	jq -e '.detail == "仮想マシン「nothere」は見つかりません。"' "$WORK/answer" >/dev/null || fail "in Japanese: $(<"$WORK/answer")"
 }
 
 # old_token HOURS: our token as it would be if it had been made earlier

@@ -90,6 +90,8 @@ sample_real() {
 	node_power_off node1
 	wait_until 30 "the unit to run alone" now_is real /unit '.activity == "alone" and .last_failover != null'
 	wait_until 30 "the alert" now_is real /alerts 'any(.code == "node-lost" and .open)'
+	now_is real '/alerts?lang=ja' 'map(select(.code == "node-lost"))[0].text == "node1 から応答がありません"' ||
+		fail "the alert isn't told in Japanese"
 	ask_all real
 	node_start node1
 	wait_until 90 "both PMs" now_is real /unit '.activity == "running"'
