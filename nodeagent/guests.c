@@ -485,6 +485,9 @@ activity(const struct guest *g)
 	case VMM_PAUSED:
 		return "paused";
 	case VMM_RUNNING:
+		/* QEMU's answer to 'stop' waits for held writes; its vCPUs don't */
+		if (g->gs->right.kind == RIGHT_FROZEN)
+			return "paused";
 		if (g->row.want == STORE_WANT_STOPPED)
 			return "stopping";
 		return st.alive ? "running" : "booting";
