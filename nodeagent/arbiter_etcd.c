@@ -340,6 +340,8 @@ try_once(struct etcd *e, const struct role_move *m, uint64_t deadline_ns,
 	}
 	to.owner = m->to_owner;
 	to.gen = m->to_gen != 0 ? m->to_gen : cur.have ? cur.rec.gen + 1 : 1;
+	if (to.gen < m->least_gen)
+		to.gen = m->least_gen;
 	rc = change_record(e, &cur, &to, deadline_ns, &sent, ret->text,
 	    sizeof(ret->text));
 	if (rc == 1) {

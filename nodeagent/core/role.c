@@ -76,6 +76,14 @@ has_claim(const struct role *r)
 	    (r->rec.mode == ROLE_MODE_ALONE && r->rec.pending);
 }
 
+/* A person orders a takeover from a peer that is away: not from one that came
+ * back before the quorum server said anything. */
+static bool
+takeover_stands(const struct role *r)
+{
+	return r->lost || r->state == ROLE_SPLIT;
+}
+
 static uint64_t
 claim_gen(const struct role *r)
 {
@@ -369,6 +377,8 @@ role_act_granted(struct role *r, const struct role_event *ev,
 	}
 	if (r->question != Q_CLAIM && r->question != Q_FORCE)
 		return r->state;	/* a hand-back that was overtaken */
+	if (gen <= r->rec.gen)
+		return r->state;	/* overtaken too, or nonsense */
 	set_reason(r, r->question == Q_FORCE ? "takeover" : "granted",
 	    "This PM %s run alone: generation %llu.",
 	    r->question == Q_FORCE ? "was ordered by a person to"
@@ -401,6 +411,10 @@ role_act_no_answer(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
 	if (r->question == Q_FORCE) {	/* a person answers for it */
+		if (!takeover_stands(r)) {
+			r->taking = false;
+			return r->state;
+		}
 		set_reason(r, "takeover", "A person ordered this PM to run "
 		    "alone without the quorum server: generation %llu.",
 		    GEN(claim_gen(r)));
@@ -496,7 +510,8 @@ role_act_guests_stopped(struct role *r, const struct role_event *ev,
 	r->guests_maybe = false;
 	if (r->state != ROLE_STOPPED)
 		return r->state;
-	if (r->follow_gen != 0)
+	/* an owner that was lost meanwhile: no PEER_LOST will come again */
+	if (r->follow_gen != 0 && !r->lost)
 		return enter_follower(r, out);
 	return enter_waiting(r);
 }
@@ -519,8 +534,7 @@ role_act_takeover(struct role *r, const struct role_event *ev,
 {
 	(void)ev;
 	(void)out;
-	if (r->rec.mode != ROLE_MODE_NEW &&
-	    (r->lost || r->state == ROLE_SPLIT))
+	if (r->rec.mode != ROLE_MODE_NEW && takeover_stands(r))
 		r->taking = true;	/* asked in pump() */
 	return r->state;
 }
@@ -533,8 +547,6 @@ role_act_stay(struct role *r, const struct role_event *ev,
 	(void)out;
 	return r->state;
 }
-
-/* Nothing is asked while T_RETRY is armed; now it isn't. */
 
 /* --- after every step --- */
 
@@ -590,6 +602,7 @@ fill_move(const struct role *r, int question, struct role_move *m)
 	case Q_FORCE:
 		m->from_empty = true;
 		m->to_gen = 0;
+		m->least_gen = claim_gen(r);
 		break;
 	default:
 		AV_ASSERT(false);
@@ -655,6 +668,9 @@ pump(struct role *r, uint64_t now_ns, struct role_effects *out)
 	int q;
 
 	check_take(r, now_ns, out);
+	if (r->taking && !takeover_stands(r) &&
+	    !(r->asking && r->question == Q_FORCE))
+		r->taking = false;
 	if (rejoin_possible(r)) {
 		ev.type = ROLE_EV_REJOIN;
 		dispatch(r, &ev, out);

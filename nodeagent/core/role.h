@@ -114,7 +114,8 @@ struct role_move {
 	bool		from_lower;	/* any record with generation < to_gen */
 	uint64_t	from_mine_gen;	/* {this, owner = me}; 0 = not allowed */
 	uint64_t	from_both_gen;	/* {this, both}; 0 = not allowed */
-	uint64_t	to_gen;		/* 0 = its generation + 1 (takeover) */
+	uint64_t	to_gen;		/* 0 = its generation + 1 (takeover), ... */
+	uint64_t	least_gen;	/* ... and at least this: its record may be old */
 	int		to_owner;	/* 0, 1; -1 = both */
 };
 

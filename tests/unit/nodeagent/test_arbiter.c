@@ -309,6 +309,10 @@ etcd_cases(const char *url, uint16_t port)
 	/* a person's takeover goes over everything, by one generation */
 	CHECK(ask(a, force) && got.kind == ROLE_EV_GRANTED);
 	CHECK(got.record.gen == 5 && got.record.owner == 0);
+	/* ... but never back behind the PM's own record */
+	force.least_gen = 9;
+	CHECK(ask(a, force) && got.kind == ROLE_EV_GRANTED);
+	CHECK(got.record.gen == 9 && got.record.owner == 0);
 	(void)arbiter_close(a);
 	(void)arbiter_close(b);
 	/* another unit's key is another record */

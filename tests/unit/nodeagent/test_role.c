@@ -284,6 +284,77 @@ TEST(without_arbiter_a_person_decides)
 	return 0;
 }
 
+/* The quorum server lost its data: a takeover must not go back behind our own. */
+TEST(takeover_goes_beyond_the_own_record)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	now_ns += 10000;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	ev(ROLE_EV_TAKEOVER);
+	R.due_ns[3] = 0;
+	ev(ROLE_EV_T_RETRY);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	CHECK_EQ(has(ROLE_DO_ASK)->move.to_gen, 0);
+	CHECK_EQ(has(ROLE_DO_ASK)->move.least_gen, 7);
+	answer(ROLE_EV_GRANTED, 1, 0, false);	/* as good as no answer */
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK_EQ(R.rec.gen, 5);
+	answer(ROLE_EV_GRANTED, 7, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 7);
+	return 0;
+}
+
+/* Ordered while the peer was away; it came back before anybody answered. */
+TEST(takeover_ends_when_the_peer_is_back)
+{
+	struct role_hello peer = { ROLE_FROZEN, { 5, ROLE_MODE_TOGETHER,
+		false }, true, false };
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	ev(ROLE_EV_TAKEOVER);
+	ev(ROLE_EV_PEER_BACK);		/* before the question */
+	CHECK(!R.taking);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	ev(ROLE_EV_TAKEOVER);
+	R.due_ns[3] = 0;
+	ev(ROLE_EV_T_RETRY);
+	CHECK(has(ROLE_DO_ASK) && has(ROLE_DO_ASK)->move.to_gen == 0);
+	ev(ROLE_EV_PEER_BACK);		/* before the answer */
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_FROZEN);
+	CHECK_EQ(R.rec.gen, 5);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
+/* The owner dies while this PM stops its guests: a person must be able to act. */
+TEST(owner_lost_while_stopping_is_waited_for)
+{
+	struct role_hello owner = { ROLE_ALONE, { 6, ROLE_MODE_ALONE, false },
+		true, false };
+
+	together(0, ROLE_ARBITER_ETCD);
+	view(owner);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	ev(ROLE_EV_VIEW_GONE);
+	ev(ROLE_EV_PEER_LOST);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	ev(ROLE_EV_GUESTS_STOPPED);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	ev(ROLE_EV_TAKEOVER);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	return 0;
+}
+
 TEST(start_without_peer_needs_proof)
 {
 	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
@@ -386,6 +457,9 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(a_stir_of_the_lost_peer_delays_taking),
     T(refused_stops_and_is_outdated), T(no_answer_stays_frozen_then_stops),
     T(peer_back_before_any_grant_thaws), T(quiet_peer_freezes_without_claim),
-    T(without_arbiter_a_person_decides), T(start_without_peer_needs_proof),
+    T(without_arbiter_a_person_decides),
+    T(takeover_goes_beyond_the_own_record),
+    T(takeover_ends_when_the_peer_is_back),
+    T(owner_lost_while_stopping_is_waited_for), T(start_without_peer_needs_proof),
     T(agent_restart_touches_nothing_while_peer_lives),
     T(hand_back_asks_the_arbiter_first))
