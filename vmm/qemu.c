@@ -700,6 +700,10 @@ qemu_attach(struct vmm_dom *dom, struct av_err *err)
 	if (rc < 0)
 		return av_err_set(err, rc, "vm '%s': can't look: %s",
 		    dom->spec.name, strerror(-rc));
+	/* all frames on its tap are this guest's: a quiet one that spoke before the
+	 * agent's restart is alive */
+	memset(q->rx_base, 0, sizeof(q->rx_base));
+	q->rx_known = true;
 	tick_in(q, 0);
 	return 0;
 }
