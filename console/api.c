@@ -250,15 +250,18 @@ route_answer(struct request *req, struct av_err *err)
 	case ROUTE_BAD_METHOD:
 		if (strcmp(req->method, "OPTIONS") == 0)
 			return reply_empty(req, 204, "Allow", allow);
+		req->params = json_pack("{s:s}", "allow", allow);
 		return av_err_code(err, -EINVAL, "bad-method",
 		    "this address takes %s", allow);
 	case ROUTE_FOUND:
 		break;
 	}
 	if (strcmp(req->method, "HEAD") == 0 &&
-	    (r->kind == ROUTE_EVENTS || r->kind == ROUTE_SCREEN))
+	    (r->kind == ROUTE_EVENTS || r->kind == ROUTE_SCREEN)) {
+		req->params = json_pack("{s:s}", "allow", "GET");
 		return av_err_code(err, -EINVAL, "bad-method",
 		    "this address takes GET");
+	}
 	rc = access_check(req, r, id, err);
 	if (rc == 0)
 		rc = body_parse(req, &body, err);

@@ -60,6 +60,8 @@ reply_dump(struct request *req, unsigned status, const char *type,
     const json_t *body)
 {
 	char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
+	const char *allow = json_string_value(json_object_get(req->params,
+	    "allow"));
 	struct MHD_Response *r;
 
 	if (text == NULL)
@@ -72,6 +74,8 @@ reply_dump(struct request *req, unsigned status, const char *type,
 	}
 	(void)MHD_add_response_header(r, "Content-Type", type);
 	(void)MHD_add_response_header(r, "Vary", "Accept-Language");
+	if (allow != NULL)		/* of a 'bad-method': RFC 9110, 15.5.6 */
+		(void)MHD_add_response_header(r, "Allow", allow);
 	return reply_queue(req, status, r);
 }
 

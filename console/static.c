@@ -112,9 +112,12 @@ static_get(struct request *req, struct av_err *err)
 
 	if (strcmp(req->method, "OPTIONS") == 0)
 		return reply_empty(req, 204, "Allow", "GET, HEAD, OPTIONS");
-	if (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0)
+	if (strcmp(req->method, "GET") != 0 &&
+	    strcmp(req->method, "HEAD") != 0) {
+		req->params = json_pack("{s:s}", "allow", "GET, HEAD");
 		return av_err_code(err, -EINVAL, "bad-method",
 		    "this address takes GET, HEAD");
+	}
 	if (req->srv->web_fd >= 0 && static_path(&req->uri, path,
 	    sizeof(path)) == 0)
 		fd = file_open(req->srv->web_fd, path, &st);
