@@ -33,6 +33,7 @@ struct volume {
 	bool		 stopping;	/* mirror_stop() asked for */
 	bool		 reporting;
 	uint64_t	 retry_ns;	/* no new order before this */
+	uint64_t	 restart_ns;	/* its server isn't started before this */
 	char		 error[320];
 	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
 	/* the last resync, as first seen finished */
@@ -337,9 +338,12 @@ server_reconcile(struct volume *v)
 	}
 	st = mirror_status_peek(v->m);
 	if (st->server == MIRROR_SERVER_DOWN) {
+		if (av_clock_ns() < v->restart_ns)
+			return;
 		log_warn(v->row.id, "mirror server is down (%s): starting it",
 		    st->error_text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		/* at once the first time: writes are waiting; then not in a spin */
+		v->restart_ns = av_clock_ns() + RETRY_NS;
 		if (mirror_start(v->m, &err) < 0)
 			log_err(v->row.id, "mirror server: %s", err.text);
 		return;
