@@ -31,7 +31,9 @@ same_objects() {
 pids() {
 	local n p
 	for n in node0 node1; do
-		for p in avnoded avconsoled corosync; do echo "$n $p $(pid_in "$n" "$p")"; done
+		for p in avnoded avconsoled corosync qemu-system-x86_64 nbdkit; do
+			echo "$n $p $(in_machine "$n" pidof "$p" | tr ' ' '\n' | sort -n | tr '\n' ' ')"
+		done
 	done
 }
 
@@ -359,6 +361,28 @@ cut_off() {
 		fail "nobody is served after half requests"
 }
 
+# Noise at every port that a PM listens on, from the network that reaches it.
+noise() {
+	local port i
+	head -c 60000 /dev/urandom >"$WORK/noise"
+	for port in $(in_net node0 ss -Hlnt | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -u); do
+		for i in 1 1000 60000; do
+			head -c "$i" "$WORK/noise" | in_net node1 timeout 2 socat -u STDIN \
+				"TCP:$(priv_address node0):$port,connect-timeout=1" 2>/dev/null || :
+		done
+	done
+	for port in $(in_net node0 ss -Hlnu | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -u); do
+		for i in 1 100 1400 60000; do
+			head -c "$i" "$WORK/noise" | in_net node1 timeout 2 socat -u -b 65000 STDIN \
+				"UDP:$(priv_address node0):$port" 2>/dev/null || :
+			head -c "$i" "$WORK/noise" | in_net world timeout 2 socat -u -b 65000 STDIN \
+				"UDP:$(lan_address node0):$port" 2>/dev/null || :
+		done
+	done
+	[ "$(curl_world -o /dev/null -w '%{http_code}' -H "@$WORK/auth" "$API/vms")" = 200 ] ||
+		fail "nobody is served after noise"
+}
+
 # --- a unit with something to lose ---
 
 vm_runs() { [ "$(avcli_on node0 --json vm info "$NAME" | jq -r '(if type == "array" then .[0] else . end).activity')" = running ]; }
@@ -387,5 +411,6 @@ case_run json undisturbed bad_json
 case_run addresses undisturbed bad_addresses
 case_run sessions undisturbed bad_sessions
 case_run cut_off undisturbed cut_off
+case_run noise undisturbed noise
 case_run login undisturbed bad_login
 live_end
