@@ -41,6 +41,20 @@ agent_back() { [ -n "$(pid_in "$NODE" avnoded)" ] && [ "$(vm_get .activity)" = r
 console_back() { [ -n "$(pid_in "$NODE" avconsoled)" ] && avcli_on "$NODE" --json unit info >/dev/null 2>&1; }
 corosync_back() { [ -n "$(pid_in "$NODE" corosync)" ] && corosync_formed; }
 
+# Beyond E11: the volume's servers; writes are held until the server is back.
+peer_server_killed() {
+	local peer=node$((1 - ${NODE#node}))
+	wait_until 30 "20 records" records_reach $(($(records_acked) + 20))
+	in_machine "$peer" kill -KILL "$(pid_in "$peer" nbdkit)"
+	wait_until 30 "50 more records" records_reach $(($(records_acked) + 50))
+	wait_until 60 "the legs to be in step" in_step
+}
+server_back() { [ -n "$(pid_in "$NODE" nbdkit)" ] && in_step; }
+own_server_killed() {
+	GAP_LIMIT_MS=$(scaled 8000)
+	kill_and_look nbdkit server_back
+}
+
 nothing_lost() {
 	story_check_records
 	[ "$(vm_get .crashes)" = 0 ] || fail "the VM counts $(vm_get .crashes) crashes"
@@ -51,6 +65,8 @@ setup
 case_run agent_killed kill_and_look avnoded agent_back
 case_run console_killed kill_and_look avconsoled console_back
 case_run corosync_killed kill_and_look corosync corosync_back
+case_run mirror_server_of_the_peer_killed peer_server_killed
+case_run mirror_server_of_the_guest_killed own_server_killed
 story_stop_client
 case_run no_record_lost nothing_lost
 live_end
