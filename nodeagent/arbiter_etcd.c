@@ -200,7 +200,8 @@ parse_value(struct etcd *e, const char *value64, struct arbiter_record *ret,
 	}
 	unit = json_string_value(json_object_get(j, "unit"));
 	gen = json_integer_value(json_object_get(j, "generation"));
-	if (unit == NULL || gen < 1 || parse_owner(json_string_value(
+	if (unit == NULL || gen < 1 || (uint64_t)gen > ROLE_GEN_MAX ||
+	    parse_owner(json_string_value(
 	    json_object_get(j, "owner")), &ret->owner) < 0) {
 		(void)snprintf(text, n, "The quorum server's record of this "
 		    "unit isn't understood.");

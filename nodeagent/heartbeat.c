@@ -132,7 +132,8 @@ heartbeat_decode(const uint8_t *data, size_t n, const char *unit_uuid,
 	av_rd_bytes(&r, unit, UUID_BYTES);
 	if (r.rc < 0 || memcmp(magic, "AVHB\1", 5) != 0 || b.node > 1 ||
 	    b.link >= ORDER_LINKS_MAX || state >= ROLE_N_STATES ||
-	    mode > ROLE_MODE_OUTDATED || flags > 7 || zero != 0)
+	    mode > ROLE_MODE_OUTDATED || flags > 7 || zero != 0 ||
+	    b.hello.rec.gen > ROLE_GEN_MAX)
 		return -EBADMSG;
 	if (strcmp(unit, unit_uuid) != 0)
 		return -EXDEV;
@@ -181,16 +182,30 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* Not older than what was heard of this instance; newer instances win. */
+/* When the beat of ours that this one echoes was sent; 0 = no recent one. */
+static uint64_t
+echoed_ns(const struct heartbeat *hb, const struct heartbeat_beat *b)
+{
+	if (b->echo_instance != hb->say.instance || b->echo_counter == 0 ||
+	    b->echo_counter > hb->say.counter ||
+	    hb->say.counter - b->echo_counter >= SENT_RING)
+		return 0;
+	return hb->sent_ns[b->echo_counter % SENT_RING];
+}
+
+/* Not older than what was heard of this instance; newer instances win, and one
+ * that has just heard this PM: the peer's clock may have been set back, and
+ * nothing recorded before can echo a beat of now. */
 static bool
 accept_beat(struct heartbeat *hb, struct hb_link *l,
     const struct heartbeat_beat *b)
 {
 	size_t i;
 
-	if (b->node == hb->node || b->instance < hb->peer_instance)
+	if (b->node == hb->node || (b->instance < hb->peer_instance &&
+	    echoed_ns(hb, b) + hb->timing.lease_ns <= av_clock_ns()))
 		return false;
-	if (b->instance > hb->peer_instance) {
+	if (b->instance != hb->peer_instance) {
 		hb->peer_instance = b->instance;
 		hb->peer_counter = 0;
 		hb->valid_until_ns = 0;
@@ -208,17 +223,11 @@ accept_beat(struct heartbeat *hb, struct hb_link *l,
 static void
 heard(struct heartbeat *hb, struct hb_link *l, const struct heartbeat_beat *b)
 {
-	uint64_t until;
+	uint64_t echoed = echoed_ns(hb, b);
 
 	l->heard_ns = av_clock_ns();
-	if (b->echo_instance == hb->say.instance &&
-	    b->echo_counter <= hb->say.counter && b->echo_counter != 0 &&
-	    hb->say.counter - b->echo_counter < SENT_RING) {
-		until = hb->sent_ns[b->echo_counter % SENT_RING] +
-		    hb->timing.lease_ns;
-		if (until > hb->valid_until_ns)
-			hb->valid_until_ns = until;
-	}
+	if (echoed != 0 && echoed + hb->timing.lease_ns > hb->valid_until_ns)
+		hb->valid_until_ns = echoed + hb->timing.lease_ns;
 	hb->heard(hb->arg, b);
 }
 

@@ -83,6 +83,8 @@ enum role_event_type {
 	ROLE_N_EVENTS
 };
 
+#define ROLE_GEN_MAX	(UINT64_MAX / 4)	/* read from outside; it grows by 1 or 2 */
+
 enum role_mode {		/* values are stored and sent: append only */
 	ROLE_MODE_NEW = 0,	/* never was part of a unit */
 	ROLE_MODE_TOGETHER = 1,
