@@ -24,6 +24,8 @@
 void
 order_event(struct order *o, const struct role_event *ev)
 {
+	if (o->failed)
+		return;
 	/* PEER_INFO repeats: the newest of a run is enough */
 	if (o->n_events > 0 && ev->type == ROLE_EV_PEER_INFO &&
 	    o->events[o->n_events - 1].type == ROLE_EV_PEER_INFO) {
@@ -180,6 +182,8 @@ run_one(struct order *o, struct role_event *ev)
 		    role_state_name(o->role.state),
 		    (unsigned long long)o->role.rec.gen, o->role.reason.text);
 	order_sync_role_changed(o);
+	if (ev->type == ROLE_EV_MOVED && o->role.rec.gen != ev->gen)
+		order_sync_again(o);
 	/* the owner learns of REJOINING before the arbiter is asked */
 	if (o->role.state != old || o->role.reason.code != code)
 		o->ops.changed(o->ctx);
@@ -287,6 +291,13 @@ on_deliver(void *arg, int node, const uint8_t *data, size_t n)
 	if (o->failed)
 		return;
 	rc = order_msg_feed(&o->inbox[node], data, n);
+	if (rc == -ENOMEM) {	/* the other PM takes it: not to be passed over */
+		struct av_err err = { 0 };
+
+		(void)av_err_set(&err, rc, "no memory for a message");
+		order_fatal(o, &err);
+		return;
+	}
 	/* 1st, 2nd, 4th, 8th ...: told, but not a flood of it */
 	o->n_bad += rc < 0 ? 1 : 0;
 	if (rc < 0 && (o->n_bad & (o->n_bad - 1)) == 0)

@@ -4,8 +4,8 @@
  * nodeagent/order_cmd.c - commands: waiting -> flying -> applied -> confirmed
  *
  * 'done' runs exactly once, from the loop: a command that was applied here
- * while the unit is together is done when the peer confirms it, so that what was
- * reported as done is on both PMs.
+ * while the unit is together, or by a follower, is done when the peer confirms
+ * it, so that what was reported as done lasts.
  */
 #include "nodeagent/order_impl.h"
 
@@ -203,8 +203,10 @@ missed(struct order *o, int node, uint64_t serial)
 static bool
 peer_confirms(const struct order *o)
 {
+	/* an owner's own database goes on anyway; a follower's doesn't */
 	return o->sync == SYNC_DONE && (o->role.state == ROLE_TOGETHER ||
-	    o->role.state == ROLE_REJOINING);
+	    o->role.state == ROLE_REJOINING ||
+	    o->role.state == ROLE_FOLLOWER);
 }
 
 void
@@ -260,14 +262,8 @@ order_cmd_message(struct order *o, int node, const uint8_t *data, size_t n)
 	AUTO_JSON json_t *cmd = NULL;
 	struct order_queued *q;
 
-	/* An owner's command while the hellos are on their way: the position in
-	 * its hello isn't true any more; both PMs see that here. */
-	if (o->sync == SYNC_NONE && o->have_hello[node] && view != 0 &&
-	    o->hello[node].view == view) {
-		o->have_hello[node] = false;
-		if (node == o->node)
-			order_sync_hello_due(o);
-	}
+	if (o->sync == SYNC_NONE && view != 0)
+		order_sync_overtaken(o, node, view);
 	if (view == 0 || (view != o->view && view != o->pending_view)) {
 		missed(o, node, serial);
 		return;
@@ -299,15 +295,29 @@ order_cmd_message(struct order *o, int node, const uint8_t *data, size_t n)
 }
 
 void
-order_cmd_ack(struct order *o, int node, uint64_t seq)
+order_cmd_ack(struct order *o, int node, struct av_rd *r)
 {
+	struct order_position have, peer = { .seq = av_rd_le(r, 8) };
 	struct order_cmd *c, *next;
 
-	if (node == o->node)
+	av_rd_bytes(r, peer.hash, sizeof(peer.hash));
+	if (node == o->node || r->rc < 0)
 		return;
+	o->ops.position(o->ctx, &have);
+	if (have.seq == peer.seq &&
+	    memcmp(have.hash, peer.hash, sizeof(have.hash)) != 0) {
+		struct av_err err = { 0 };
+
+		/* never silently: the next start compares and takes one of the
+		 * two; guests run on meanwhile */
+		(void)av_err_set(&err, -EBADMSG, "the two PMs' databases "
+		    "differ at sequence %llu", (unsigned long long)have.seq);
+		order_fatal(o, &err);
+		return;
+	}
 	for (c = o->cmds; c != NULL; c = next) {
 		next = c->next;
-		if (c->state == CMD_APPLIED && c->seq <= seq)
+		if (c->state == CMD_APPLIED && c->seq <= peer.seq)
 			finish(o, c);
 	}
 }

@@ -95,6 +95,8 @@ struct order {
 	unsigned		 n_bad;		/* messages not understood */
 	bool			 have_hello[2];
 	struct order_hello	 hello[2];
+	uint64_t		 overtaken[2];	/* a hello of this view isn't
+						 * true any more; 0 = none */
 	uint64_t		 nonce;
 	uint64_t		 view;
 	uint64_t		 pending_view;
@@ -126,6 +128,10 @@ void order_sync_message(struct order *o, int node, struct order_inbox *in);
 void order_sync_dispose(struct order *o);
 void order_sync_drop_view(struct order *o);
 void order_sync_unit_created(struct order *o);
+/* A command of 'view' came from 'node' while no databases are compared. */
+void order_sync_overtaken(struct order *o, int node, uint64_t view);
+/* The role passed over 'together' as delivered: both compare anew. */
+void order_sync_again(struct order *o);
 /* Pure: which of two databases is handed over: -1 equal, 0, 1. */
 int order_sync_source(const struct order_hello h[2]);
 
@@ -135,7 +141,7 @@ void order_cmd_message(struct order *o, int node, const uint8_t *data,
     size_t n);
 void order_cmd_apply(struct order *o, int node, uint64_t serial,
     const json_t *cmd);
-void order_cmd_ack(struct order *o, int node, uint64_t seq);
+void order_cmd_ack(struct order *o, int node, struct av_rd *r);
 void order_cmd_send_ack(struct order *o);
 void order_cmd_tick(struct order *o, uint64_t now_ns);
 void order_cmd_lost_database(struct order *o);

@@ -80,6 +80,8 @@ order_msg_feed(struct order_inbox *in, const uint8_t *data, size_t n)
 	zero = av_rd_le(&r, 3);
 	total = av_rd_le(&r, 4);
 	at = av_rd_le(&r, 4);
+	if (at == 0)
+		order_msg_reset(in);	/* its sender gave the one before up */
 	if (r.rc < 0 || memcmp(magic, "AVO\1", 4) != 0 || zero != 0 ||
 	    type < ORDER_MSG_HELLO || type > ORDER_MSG_FACTS ||
 	    total < limits[type].min || total > limits[type].max ||
@@ -145,7 +147,8 @@ order_hello_decode(const uint8_t *data, size_t n, struct order_hello *ret)
 	if (version != 1)
 		return -EPROTO;
 	if (av_rd_end(&r) < 0 || state >= ROLE_N_STATES ||
-	    mode > ROLE_MODE_OUTDATED || flags > 7 || zero != 0)
+	    mode > ROLE_MODE_OUTDATED || flags > 7 || zero != 0 ||
+	    h.role.rec.gen > ROLE_GEN_MAX)
 		return -EBADMSG;
 	h.role.state = (enum role_state)state;
 	h.role.rec.mode = (enum role_mode)mode;

@@ -52,6 +52,7 @@ unsync(struct order *o)
 	o->sync = SYNC_NONE;
 	o->pending_view = 0;
 	o->have_hello[0] = o->have_hello[1] = false;
+	o->overtaken[0] = o->overtaken[1] = 0;
 	drop_queued(o);
 }
 
@@ -124,6 +125,24 @@ order_sync_send_hello(struct order *o)
 	    NULL, 0) < 0 ? av_clock_ns() + RETRY_NS / 10 : 0;
 }
 
+/*
+ * An owner's command while the hellos are on their way: the position in its
+ * hello isn't true any more, be that hello delivered already or still coming
+ * (it was made before the command was applied).  Both PMs see that at this point
+ * of the order; the owner says it anew.
+ */
+void
+order_sync_overtaken(struct order *o, int node, uint64_t view)
+{
+	if (!o->have_hello[node]) {
+		o->overtaken[node] = view;
+	} else if (o->hello[node].view == view) {
+		o->have_hello[node] = false;
+		if (node == o->node)
+			order_sync_hello_due(o);
+	}
+}
+
 static void
 post_view(struct order *o)
 {
@@ -155,6 +174,18 @@ synced(struct order *o)
 	post_view(o);
 }
 
+/* Lost only together with the group: then everything begins anew. */
+static void
+send_synced(struct order *o, uint64_t view, bool ok)
+{
+	uint8_t head[9];
+	struct av_wr w = { head, sizeof(head), 0 };
+
+	av_wr_le(&w, view, 8);
+	av_wr_le(&w, ok, 1);
+	(void)order_send(o, ORDER_MSG_SYNCED, head, sizeof(head), NULL, 0);
+}
+
 static void
 send_snapshot(struct order *o)
 {
@@ -178,8 +209,7 @@ send_snapshot(struct order *o)
 	if (order_send(o, ORDER_MSG_SNAPSHOT, head, sizeof(head), db, n) < 0) {
 		log_warn("unit", "the database can't be handed over now: "
 		    "trying again");
-		unsync(o);
-		o->hello_at_ns = av_clock_ns() + RETRY_NS;
+		send_synced(o, o->view, false);	/* the receiver waits for it */
 	}
 }
 
@@ -230,10 +260,17 @@ on_hello(struct order *o, int node, const uint8_t *data, size_t n)
 	if (o->have_hello[node] &&
 	    h.role.rec.gen < o->hello[node].role.rec.gen)
 		return;
-	o->hello[node] = h;
-	o->have_hello[node] = true;
 	if (node != o->node)
 		post_peer(o, &h.role);
+	if (o->overtaken[node] != 0 && h.view == o->overtaken[node]) {
+		o->overtaken[node] = 0;
+		if (node == o->node)
+			order_sync_hello_due(o);
+		return;
+	}
+	o->overtaken[node] = 0;
+	o->hello[node] = h;
+	o->have_hello[node] = true;
 	if (!o->have_hello[0] || !o->have_hello[1])
 		return;
 	if (o->sync == SYNC_NONE)
@@ -270,8 +307,6 @@ on_snapshot(struct order *o, int node, const uint8_t *data, size_t n)
 {
 	struct av_rd r = { data, n, 0 };
 	struct av_err err = { 0 };
-	uint8_t head[9];
-	struct av_wr w = { head, sizeof(head), 0 };
 	uint64_t view = av_rd_le(&r, 8);
 	int rc;
 
@@ -282,8 +317,6 @@ on_snapshot(struct order *o, int node, const uint8_t *data, size_t n)
 	if (rc < 0)
 		log_err("unit", "the other PM's database is refused: %s",
 		    err.text);
-	av_wr_le(&w, view, 8);
-	av_wr_le(&w, rc == 0, 1);
 	if (rc == 0) {
 		order_cmd_lost_database(o);
 		o->view = view;
@@ -299,7 +332,8 @@ on_snapshot(struct order *o, int node, const uint8_t *data, size_t n)
 		drop_queued(o);
 		log_notice("unit", "took the other PM's database");
 	}
-	(void)order_send(o, ORDER_MSG_SYNCED, head, sizeof(head), NULL, 0);
+	if (!o->failed)
+		send_synced(o, view, rc == 0);
 }
 
 static void
@@ -308,6 +342,11 @@ on_synced(struct order *o, const uint8_t *data, size_t n)
 	struct av_rd r = { data, n, 0 };
 	uint64_t view = av_rd_le(&r, 8), ok = av_rd_le(&r, 1);
 
+	if (o->sync == SYNC_DONE && view == o->view && ok != 1) {
+		order_sync_drop_view(o);	/* see order_sync_again() */
+		order_sync_hello_due(o);
+		return;
+	}
 	if (o->sync != SYNC_SENDING && o->sync != SYNC_RECEIVING)
 		return;
 	if (view != o->view && view != o->pending_view)
@@ -346,10 +385,22 @@ on_together(struct order *o, const uint8_t *data, size_t n)
 	uint64_t view = av_rd_le(&r, 8);
 
 	ev.gen = av_rd_le(&r, 8);
-	if (o->sync != SYNC_DONE || view != o->view)
+	if (o->sync != SYNC_DONE || view != o->view || ev.gen > ROLE_GEN_MAX)
 		return;
 	both_are(o, ev.gen);
 	order_event(o, &ev);
+}
+
+/*
+ * The other one may have recorded 'together'; this one didn't (it froze, or
+ * heard of a newer owner before).  What both believe of each other's records
+ * isn't true then, and no hello of the older generation would correct it.
+ */
+void
+order_sync_again(struct order *o)
+{
+	if (o->sync == SYNC_DONE)
+		send_synced(o, o->view, false);
 }
 
 void
@@ -421,7 +472,7 @@ order_sync_message(struct order *o, int node, struct order_inbox *in)
 		break;
 	case ORDER_MSG_ACK:
 		if (av_rd_le(&r, 8) == o->view && o->view != 0)
-			order_cmd_ack(o, node, av_rd_le(&r, 8));
+			order_cmd_ack(o, node, &r);
 		break;
 	case ORDER_MSG_SNAPSHOT:
 		on_snapshot(o, node, in->buf, in->n);

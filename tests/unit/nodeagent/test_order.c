@@ -4,6 +4,7 @@
  * tests/unit/nodeagent/test_order.c - two agents' order.c against each other
  */
 #include "tests/test.h"
+#include "nodeagent/order_impl.h"
 #include "tests/unit/nodeagent/order_world.h"
 
 struct result { int n; int rc; bool maybe; char id[32]; };
@@ -173,6 +174,132 @@ TEST(takeover_and_return)
 	return 0;
 }
 
+/* --- what may happen between two messages --- */
+
+static int
+send_as(void *arg, const uint8_t *data, size_t n)
+{
+	return w_send(arg, data, n);
+}
+
+static bool
+say(int from, enum order_msg_type type, uint64_t a, uint64_t b,
+    const void *body, size_t n)
+{
+	uint8_t head[16];
+	struct av_wr w = { head, sizeof(head), 0 };
+
+	av_wr_le(&w, a, 8);
+	av_wr_le(&w, b, 8);
+	return order_msg_send(send_as, &W.pm[from], type, head, sizeof(head),
+	    body, n) == 0;
+}
+
+/* node0 alone with a database that node1 has too; node1 is dead. */
+static int
+alone_with_equal_databases(void)
+{
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_peer_seen(W.pm[0].order)));
+	w_kill(1);
+	CHECK(W_UNTIL(3000, w_in(0, ROLE_FROZEN) &&
+	    !order_peer_seen(W.pm[0].order)));
+	CHECK(order_takeover(W.pm[0].order, NULL) == 0);
+	CHECK(W_UNTIL(1000, w_in(0, ROLE_ALONE)));
+	CHECK(equal());
+	return 0;
+}
+
+/* An owner's command is delivered after its hello was sent and before that hello
+ * is: the hello's position is old by then. */
+TEST(hello_overtaken_by_a_command)
+{
+	static const char cmd[] = "{\"cmd_id\":\"between\",\"op\":\"t\"}";
+	struct w_msg *rest[2];
+	uint64_t view;
+	int i;
+
+	CHECK(alone_with_equal_databases() == 0);
+	view = W.pm[0].order->view;
+	CHECK(view != 0);
+	CHECK(w_start(1) == 0);
+	/* both see the new group; both hellos are on their way */
+	(void)W_UNTIL(2000, W.pm[0].inbox != NULL && W.pm[1].inbox != NULL);
+	CHECK(W.pm[0].inbox != NULL && W.pm[1].inbox != NULL);
+	CHECK(W.pm[0].inbox->next != NULL);
+	for (i = 0; i < 2; i++) {	/* put the command before them */
+		rest[i] = W.pm[i].inbox;
+		W.pm[i].inbox = NULL;
+		W.pm[i].inbox_last = &W.pm[i].inbox;
+	}
+	CHECK(say(0, ORDER_MSG_COMMAND, view, 12345, cmd, sizeof(cmd) - 1));
+	for (i = 0; i < 2; i++) {
+		struct w_msg *m = W.pm[i].inbox;
+
+		m->next = rest[i];
+		while (m->next != NULL)
+			m = m->next;
+		W.pm[i].inbox_last = &m->next;
+	}
+	CHECK(W_UNTIL(5000, w_in(1, ROLE_FOLLOWER)));
+	CHECK(strstr(W.pm[0].log, "between") != NULL);
+	CHECK(W_UNTIL(2000, equal()));
+	CHECK(W.pm[0].n_fatal == 0 && W.pm[1].n_fatal == 0);
+	w_end();
+	return 0;
+}
+
+/* A sender gave up in the middle of a message: its next one counts. */
+TEST(half_a_message_costs_no_other)
+{
+	struct order_inbox in = { 0 };
+	uint8_t big[100] = { 'A', 'V', 'O', 1, ORDER_MSG_FACTS };
+	uint8_t small[18] = { 'A', 'V', 'O', 1, ORDER_MSG_FACTS };
+
+	big[8] = 200;		/* of 200 bytes, 84 came */
+	small[8] = 2;
+	CHECK_EQ(order_msg_feed(&in, big, sizeof(big)), 0);
+	CHECK_EQ(order_msg_feed(&in, small, sizeof(small)), 1);
+	CHECK_EQ(in.n, 2);
+	order_msg_reset(&in);
+	return 0;
+}
+
+/* 'together' passed one PM by: both compare anew instead of believing it. */
+TEST(a_missed_hand_back_is_compared_anew)
+{
+	uint64_t view;
+
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_available(W.pm[0].order, NULL) == 0));
+	view = W.pm[0].order->view;
+	CHECK(say(0, ORDER_MSG_TOGETHER, view, 7, NULL, 0));
+	CHECK(W_UNTIL(3000, W.pm[0].order->view != view &&
+	    W.pm[0].order->sync == SYNC_DONE &&
+	    W.pm[1].order->sync == SYNC_DONE));
+	CHECK(both(ROLE_TOGETHER));
+	CHECK_EQ(W.pm[0].order->hello[1].role.rec.gen, 1);
+	CHECK_EQ(W.pm[1].order->hello[1].role.rec.gen, 1);
+	w_end();
+	return 0;
+}
+
+TEST(different_databases_are_never_passed_over)
+{
+	uint8_t hash[32] = { 0 };
+
+	CHECK(form_unit() == 0);
+	CHECK(W_UNTIL(2000, order_available(W.pm[0].order, NULL) == 0));
+	CHECK(say(1, ORDER_MSG_ACK, W.pm[0].order->view, W.pm[0].seq,
+	    W.pm[0].hash, 32));
+	CHECK(!W_UNTIL(50, W.pm[0].n_fatal != 0));
+	CHECK(say(1, ORDER_MSG_ACK, W.pm[0].order->view, W.pm[0].seq, hash,
+	    32));
+	CHECK(W_UNTIL(1000, W.pm[0].n_fatal == 1));
+	w_end();
+	return 0;
+}
+
 TEST(facts_reach_the_peer)
 {
 	AUTO_JSON json_t *facts = json_pack("{s:s}", "node", "node0");
@@ -236,4 +363,7 @@ TEST(hostile_messages_are_dropped)
 TESTS_MAIN(T(unit_forms_and_orders), T(refused_command_tells_why),
     T(agent_restart_changes_nothing), T(cut_freezes_both_and_mending_thaws),
     T(takeover_and_return), T(facts_reach_the_peer),
-    T(open_commands_end_when_closed), T(hostile_messages_are_dropped))
+    T(open_commands_end_when_closed), T(hostile_messages_are_dropped),
+    T(hello_overtaken_by_a_command), T(half_a_message_costs_no_other),
+    T(a_missed_hand_back_is_compared_anew),
+    T(different_databases_are_never_passed_over))
