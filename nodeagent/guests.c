@@ -221,6 +221,9 @@ dead_reconcile(struct guest *g, const struct vmm_status *st)
 	enum right_kind right = g->gs->right.kind;
 	bool may = right == RIGHT_TOGETHER || right == RIGHT_ALONE;
 
+	if (right == RIGHT_NONE || right == RIGHT_FOLLOW ||
+	    g->row.node != g->gs->conf->node)
+		guest_install_stop(g);
 	/* a VM at rest has no PM: whoever comes first says that it is gone */
 	if (may && g->in_db && g->row.phase == STORE_DELETING &&
 	    g->row.node < 0) {

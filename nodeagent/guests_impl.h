@@ -77,5 +77,7 @@ void guest_taps_delete(const struct guest *g);
 
 /* guests_install.c: the next step of filling the VM's volumes. */
 void guest_install(struct guest *g);
+/* Not this PM's to fill any more: ends a copy under way, forgets those done. */
+void guest_install_stop(struct guest *g);
 
 #endif

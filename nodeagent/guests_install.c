@@ -105,3 +105,14 @@ guest_install(struct guest *g)
 	}
 	guest_report(g, "installed", NULL);
 }
+
+void
+guest_install_stop(struct guest *g)
+{
+	if (g->copy != NULL)
+		log_notice(g->row.id, "%s: no longer filled by this PM",
+		    g->copy_volume);
+	/* its writes may be held for ever, and keep the volume primary here */
+	g->copy = imagecopy_free(g->copy);
+	g->n_copied = 0;
+}

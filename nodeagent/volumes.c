@@ -550,6 +550,8 @@ volumes_in_step(const struct volumes *vs)
 			return false;
 		if (st == NULL || st->conn != MIRROR_CONNECTED || st->alone)
 			return false;
+		if (v->op_busy)	/* it may be 'alone', on its way */
+			return false;
 	}
 	return true;
 }

@@ -503,7 +503,11 @@ next_subscriber(uint64_t seq)
 	return c;
 }
 
-/* Pushes on change, and each 500 ms so that times and progress move. */
+/* So often that the peer's age as told last, plus a ping's interval (a third
+ * of the peer's timeout), is below the agent's TIMING_MIRROR_LOST. */
+#define PUSH_MAX_NS	(300 * AV_NS_PER_MS)
+
+/* Pushes on change, and each PUSH_MAX so that times and progress move. */
 static void *
 notify_run(void *arg)
 {
@@ -516,7 +520,7 @@ notify_run(void *arg)
 
 		pthread_mutex_lock(&s->mu);
 		while (s->change_seq == seen && srv_wait_until(s,
-		    start + 500 * AV_NS_PER_MS))
+		    start + PUSH_MAX_NS))
 			;
 		seen = s->change_seq;
 		pthread_mutex_unlock(&s->mu);
