@@ -12,7 +12,7 @@
  *
  * Runs in the worker's thread; the loop's thread never touches it.
  */
-#include "nodeagent/arbiter.h"
+#include "nodeagent/arbiter_etcd.h"
 
 #include <curl/curl.h>
 #include <gnutls/gnutls.h>
@@ -44,12 +44,6 @@ struct etcd {
 	char		*body;
 	size_t		 n_body;
 	bool		 sent;		/* may have reached the server */
-};
-
-struct found {
-	bool		 have;
-	struct arbiter_record rec;
-	uint64_t	 mod_revision;
 };
 
 static char *
@@ -183,8 +177,8 @@ parse_owner(const char *s, int *ret)
 }
 
 static int
-parse_value(struct etcd *e, const char *value64, struct arbiter_record *ret,
-    char *text, size_t n)
+parse_value(const char *unit_uuid, const char *value64,
+    struct arbiter_record *ret, char *text, size_t n)
 {
 	gnutls_datum_t in = { (unsigned char *)(uintptr_t)value64,
 		(unsigned)strlen(value64) };
@@ -207,7 +201,7 @@ parse_value(struct etcd *e, const char *value64, struct arbiter_record *ret,
 		    "unit isn't understood.");
 		return -EBADMSG;
 	}
-	if (strcmp(unit, e->unit) != 0) {
+	if (strcmp(unit, unit_uuid) != 0) {
 		(void)snprintf(text, n, "The quorum server's record is of "
 		    "another unit (%.40s).", unit);
 		return -EBADMSG;
@@ -216,29 +210,23 @@ parse_value(struct etcd *e, const char *value64, struct arbiter_record *ret,
 	return 0;
 }
 
-static int
-read_record(struct etcd *e, uint64_t deadline_ns, struct found *ret,
-    char *text, size_t n)
+int
+arbiter_etcd_parse(const json_t *answer, const char *unit_uuid,
+    struct arbiter_found *ret, char *text, size_t n)
 {
-	AUTO_JSON json_t *req = json_pack("{s:s}", "key", e->key64);
-	AUTO_JSON json_t *ans = NULL;
 	const char *value, *rev;
 	json_t *kvs, *kv;
-	bool sent;
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
-	rc = post(e, "/v3/kv/range", req, deadline_ns, &ans, &sent, text, n);
-	if (rc < 0)
-		return rc;
 	/* an etcd that answers has a header; anything else isn't one */
-	if (!json_is_object(json_object_get(ans, "header"))) {
+	if (!json_is_object(json_object_get(answer, "header"))) {
 		(void)snprintf(text, n, "What answers isn't a quorum server.");
 		return -EBADMSG;
 	}
-	kvs = json_object_get(ans, "kvs");
-	if (kvs == NULL || json_array_size(kvs) == 0)
-		return kvs == NULL || json_is_array(kvs) ? 0 : -EBADMSG;
+	kvs = json_object_get(answer, "kvs");
+	if (kvs == NULL || (json_is_array(kvs) && json_array_size(kvs) == 0))
+		return 0;
 	kv = json_array_get(kvs, 0);
 	value = json_string_value(json_object_get(kv, "value"));
 	rev = json_string_value(json_object_get(kv, "mod_revision"));
@@ -248,16 +236,30 @@ read_record(struct etcd *e, uint64_t deadline_ns, struct found *ret,
 		    "unit isn't understood.");
 		return -EBADMSG;
 	}
-	rc = parse_value(e, value, &ret->rec, text, n);
+	rc = parse_value(unit_uuid, value, &ret->rec, text, n);
 	if (rc < 0)
 		return rc;
 	ret->have = true;
 	return 0;
 }
 
+static int
+read_record(struct etcd *e, uint64_t deadline_ns, struct arbiter_found *ret,
+    char *text, size_t n)
+{
+	AUTO_JSON json_t *req = json_pack("{s:s}", "key", e->key64);
+	AUTO_JSON json_t *ans = NULL;
+	bool sent;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	rc = post(e, "/v3/kv/range", req, deadline_ns, &ans, &sent, text, n);
+	return rc < 0 ? rc : arbiter_etcd_parse(ans, e->unit, ret, text, n);
+}
+
 /* 1 = changed, 0 = someone was faster, -errno; *ret_sent as post(). */
 static int
-change_record(struct etcd *e, const struct found *cur,
+change_record(struct etcd *e, const struct arbiter_found *cur,
     const struct arbiter_record *to, uint64_t deadline_ns, bool *ret_sent,
     char *text, size_t n)
 {
@@ -314,7 +316,7 @@ try_once(struct etcd *e, const struct role_move *m, uint64_t deadline_ns,
     bool *maybe, struct arbiter_answer *ret)
 {
 	struct arbiter_record to;
-	struct found cur;
+	struct arbiter_found cur;
 	bool sent;
 	int rc, v;
 

@@ -13,6 +13,13 @@ $(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(NODEAGENT_LIBS)
 $(NODEAGENT_TESTS): LDLIBS = $(NODEAGENT_LDLIBS)
 UNIT_TESTS += $(NODEAGENT_TESTS)
 
+# fuzz targets: see mirror/module.mk
+NODEAGENT_FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/nodeagent_*.c))
+$(NODEAGENT_FUZZ): $(B)/%: $(B)/%.o $(NODEAGENT_LIBS)
+	$(LINK)
+$(NODEAGENT_FUZZ): LDLIBS = $(NODEAGENT_LDLIBS)
+UNIT_TESTS += $(NODEAGENT_FUZZ)
+
 $(B)/avnoded: $(B)/nodeagent/main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
