@@ -30,7 +30,7 @@
 #define TICK_MS		10u
 #define QUEUE		4096
 
-enum msg_type { M_HELLO, M_MOVED };
+enum msg_type { M_HELLO, M_MOVED, M_AGAIN };
 struct msg { enum msg_type type; int from; uint64_t view; struct role_hello h;
 	uint64_t gen; };
 
@@ -88,8 +88,10 @@ static struct world {
 	uint64_t acked;
 	bool	synced;
 	uint64_t sync_at;
+	uint64_t mirror_down_until;	/* a mirror server starts anew */
 	const char *bad;
-	uint64_t n_faults, n_grants, n_takes, n_thaws, n_moves, n_events, n_adopts;
+	uint64_t n_faults, n_grants, n_takes, n_thaws, n_moves, n_events,
+	    n_adopts, n_agains;
 	bool	trace;
 	bool	settle;
 } W;
@@ -132,6 +134,13 @@ conn(void)
 	return W.pm[0].powered && W.pm[1].powered && !W.cut[0] && !W.cut[1];
 }
 
+/* The mirrors reach each other. */
+static bool
+mirrored(void)
+{
+	return conn() && W.now >= W.mirror_down_until;
+}
+
 static void
 send_msg(int i, struct msg *m)
 {
@@ -169,7 +178,7 @@ run_alone(int i, uint64_t gen)
 	/* a volume that is connected and in step stays so; others go alone,
 	 * drop the peer, and resync when it comes again */
 	p->step_told = false;
-	if (!conn() || !W.synced || W.pm[1 - i].solo) {
+	if (!mirrored() || !W.synced || W.pm[1 - i].solo) {
 		p->solo = true;
 		W.synced = false;
 	}
@@ -459,12 +468,12 @@ turn_corosync(int i)
 		if (!cs)
 			W.ring_broken = o->cs_seen;
 	}
-	if (conn() == p->mirror_seen)
+	if (mirrored() == p->mirror_seen)
 		p->mirror_change_at = 0;
 	else if (p->mirror_change_at == 0)
-		p->mirror_change_at = W.now + (conn() ? 200 : 600 + rnd(100));
+		p->mirror_change_at = W.now + (mirrored() ? 200 : 600 + rnd(100));
 	else if (W.now >= p->mirror_change_at)
-		p->mirror_seen = conn();
+		p->mirror_seen = mirrored();
 }
 
 static void
@@ -540,8 +549,18 @@ deliver(int i, const struct msg *m)
 {
 	struct pm *p = &W.pm[i];
 	struct role_event ev = { .type = ROLE_EV_MOVED, .gen = m->gen };
+	struct msg again = { .type = M_AGAIN };
 	int n;
 
+	if (m->type == M_AGAIN) {	/* order_sync_again() */
+		p->have[0] = p->have[1] = false;
+		event(i, ROLE_EV_VIEW_GONE);
+		again.type = M_HELLO;
+		again.h = p->role.said;
+		if (p->agent)
+			send_msg(i, &again);
+		return;
+	}
 	if (m->type == M_HELLO) {
 		if (p->have[m->from] &&
 		    m->h.rec.gen < p->hello[m->from].rec.gen)
@@ -570,6 +589,10 @@ deliver(int i, const struct msg *m)
 		copy_database(i, W.pm[0].seq > W.pm[1].seq ? 0 : 1);
 	}
 	step(i, &ev);
+	if (m->type == M_MOVED && p->agent && p->role.rec.gen != m->gen) {
+		W.n_agains++;
+		send_msg(i, &again);
+	}
 }
 
 static void
@@ -672,14 +695,14 @@ turn_guests(int i)
 	/* volumes of an owner that lose the peer are ordered alone again, but
 	 * only after the role was told that they are out of step */
 	if (p->agent && role_may_write_alone(&p->role) && !p->solo &&
-	    !p->step_told && !(conn() && W.synced)) {
+	    !p->step_told && !(mirrored() && W.synced)) {
 		p->solo = true;
 		W.synced = false;
 	}
 	runs = (p->run[0] || p->run[1]) && !p->paused;
 	if (!runs || rnd(4))
 		return;
-	if (conn() && W.synced && !o->solo) {
+	if (mirrored() && W.synced && !o->solo) {
 		p->data = o->data = ++W.acked;
 	} else if (p->solo) {
 		if (p->data != W.acked)
@@ -694,7 +717,12 @@ turn_mirror(void)
 {
 	int i;
 
-	if (!conn()) {
+	/* a hand-back is when it hurts most */
+	for (i = 0; i < 2; i++)
+		if (W.pm[i].agent && W.pm[i].role.state == ROLE_REJOINING &&
+		    !W.settle && rnd(40) == 0)
+			W.mirror_down_until = W.now + 50 + rnd(300);
+	if (!mirrored()) {
 		W.sync_at = 0;
 	} else if (!W.synced) {
 		int src = W.pm[0].solo ? 0 : W.pm[1].solo ? 1 : -1;
@@ -714,7 +742,7 @@ turn_mirror(void)
 		}
 	}
 	for (i = 0; i < 2; i++) {
-		bool in = conn() && W.synced && !W.pm[i].solo;
+		bool in = mirrored() && W.synced && !W.pm[i].solo;
 
 		/* told late: the volume knows before the agent does */
 		if (W.pm[i].agent && in != W.pm[i].step_told && rnd(4) == 0) {
@@ -779,7 +807,7 @@ fault(void)
 	bool b = rnd(2);
 
 	W.n_faults++;
-	switch (rnd(12)) {
+	switch (rnd(14)) {
 	case 0:
 		if (W.pm[i].powered)
 			power_off(i);
@@ -808,7 +836,11 @@ fault(void)
 		W.pm[0].corosync = W.pm[0].powered;
 		W.pm[1].corosync = W.pm[1].powered;
 		break;
-	case 10:
+	case 10: case 11:
+		TRACE("mirror server %d dies\n", i);
+		W.mirror_down_until = W.now + 50 + rnd(300);
+		break;
+	case 12:
 		TRACE("corosync %d killed\n", i);
 		W.pm[i].corosync = false;
 		break;
@@ -923,7 +955,7 @@ TEST(faults_by_the_thousand)
 	unsigned runs = env("SIM_RUNS", 200), n = env("SIM_FAULTS", 250), s;
 	unsigned first = env("SIM_SEED", 1);
 	uint64_t faults = 0, grants = 0, takes = 0, thaws = 0, moves = 0,
-	    events = 0, adopts = 0;
+	    events = 0, adopts = 0, agains = 0;
 
 	W.trace = env("SIM_TRACE", 0) != 0;
 	if (getenv("SIM_SEED") != NULL)
@@ -937,13 +969,14 @@ TEST(faults_by_the_thousand)
 		moves += W.n_moves;
 		events += W.n_events;
 		adopts += W.n_adopts;
+		agains += W.n_agains;
 	}
 	fprintf(stderr, "%llu faults, %llu events, %llu grants, %llu takes, "
-	    "%llu together, %llu moves, %llu adopts\n",
+	    "%llu together, %llu moves, %llu adopts, %llu agains\n",
 	    (unsigned long long)faults, (unsigned long long)events,
 	    (unsigned long long)grants, (unsigned long long)takes,
 	    (unsigned long long)thaws, (unsigned long long)moves,
-	    (unsigned long long)adopts);
+	    (unsigned long long)adopts, (unsigned long long)agains);
 	/* the world still does what it is for */
 	CHECK(runs == 1 || (grants > faults / 50 && takes > faults / 50 &&
 	    moves > faults / 50 && thaws > faults / 20 && adopts > 0));
