@@ -3,6 +3,7 @@
 # make            builds everything into build/ (build/NAME, build/lib...)
 # make check      unit tests; no root, no network
 # make live       tests that need root and namespaces
+# make check-mutants  breaks one safety rule at a time; a named test must see it
 # make SAN=address,undefined check    the same with sanitizers (own build folder)
 # make V=1        shows the commands
 #
@@ -57,11 +58,14 @@ $(B)/%.o: %.c
 check: $(PROGRAMS) $(UNIT_TESTS)
 	$(Q)B=$(B) SAN=$(SAN) tests/run-tests $(UNIT_TESTS) $(CHECK_SCRIPTS)
 
+check-mutants: $(PROGRAMS) $(UNIT_TESTS)
+	$(Q)tests/check-mutants
+
 live: $(PROGRAMS) $(UNIT_TESTS)
 	$(Q)B=$(B) tests/run-tests --live $(LIVE_SCRIPTS)
 
 clean:
 	rm -rf build build-san
 
-.PHONY: all check live clean
+.PHONY: all check check-mutants live clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
