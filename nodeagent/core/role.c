@@ -16,7 +16,7 @@
 #include "nodeagent/core/role_table.h"
 
 enum { T_START, T_JOIN, T_FROZEN, T_RETRY, T_DEAD };
-enum { Q_NONE = 0, Q_CLAIM, Q_MOVE, Q_CREATE, Q_FORCE };
+enum { Q_NONE = 0, Q_CLAIM, Q_MOVE, Q_CREATE, Q_FORCE, Q_OWN };
 
 #define MS(ns)	((unsigned long long)((ns) / 1000000u))
 #define GEN(g)	((unsigned long long)(g))
@@ -181,6 +181,15 @@ enter_follower(struct role *r, struct role_effects *out)
 	return ROLE_FOLLOWER;
 }
 
+static void
+refused(struct role *r, const struct role_event *ev)
+{
+	set_reason(r, "refused", "The quorum server says generation %llu, "
+	    "owner %s; this PM's generation %llu may not run.", GEN(ev->gen),
+	    ev->owner < 0 ? "both" : ev->owner == 0 ? "node0" : "node1",
+	    GEN(r->rec.gen));
+}
+
 /* --- cells: signs of life --- */
 
 enum role_state
@@ -222,6 +231,50 @@ role_act_lost_follower(struct role *r, const struct role_event *ev,
 	return enter_waiting(r);
 }
 
+static bool
+owns_by_record(const struct role *r)
+{
+	return r->rec.mode == ROLE_MODE_ALONE && !r->rec.pending;
+}
+
+static enum role_state
+own_alone(struct role *r, const struct role_event *ev, struct role_effects *out)
+{
+	set_reason(r, "own-record", "This PM's own record proves that it owns "
+	    "generation %llu.", GEN(r->rec.gen));
+	return enter_alone(r, r->rec.gen, ev, out);
+}
+
+/* The own record is proof, unless a person made the other PM the owner while this
+ * one was away: the quorum server would know.  No answer changes nothing. */
+static enum role_state
+check_own(struct role *r, const struct role_event *ev, struct role_effects *out)
+{
+	if (r->arbiter == ROLE_ARBITER_NONE)
+		return own_alone(r, ev, out);
+	r->own_due = true;
+	return ROLE_JOINING;
+}
+
+/* The answer to Q_OWN. */
+static enum role_state
+own_checked(struct role *r, const struct role_event *ev,
+    struct role_effects *out)
+{
+	r->own_due = false;
+	if (r->state != ROLE_JOINING || !owns_by_record(r))
+		return r->state;
+	if (ev->type == ROLE_EV_REFUSED && ev->gen > r->rec.gen) {
+		refused(r, ev);
+		return enter_stopped(r, out);
+	}
+	/* back while we asked: it tells by itself, until T_JOIN */
+	if (ev->type == ROLE_EV_NO_ANSWER && !r->lost &&
+	    r->due_ns[T_JOIN] != 0)
+		return ROLE_JOINING;
+	return own_alone(r, ev, out);
+}
+
 /* JOINING, no sign of the peer (any more). */
 enum role_state
 role_act_start(struct role *r, const struct role_event *ev,
@@ -233,11 +286,8 @@ role_act_start(struct role *r, const struct role_event *ev,
 		arm(r, T_START, r->entered_ns + r->times.start_ns);
 		return ROLE_JOINING;	/* not looked long enough yet */
 	}
-	if (r->lost && r->rec.mode == ROLE_MODE_ALONE && !r->rec.pending) {
-		set_reason(r, "own-record", "This PM's own record proves that "
-		    "it owns generation %llu.", GEN(r->rec.gen));
-		return enter_alone(r, r->rec.gen, ev, out);
-	}
+	if (r->lost && owns_by_record(r))
+		return check_own(r, ev, out);
 	if (has_claim(r) && r->guests_maybe)
 		return role_act_lost_together(r, ev, out);
 	return ROLE_JOINING;
@@ -247,11 +297,8 @@ enum role_state
 role_act_join_over(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
-	if (r->rec.mode == ROLE_MODE_ALONE && !r->rec.pending) {
-		set_reason(r, "own-record", "This PM's own record proves that "
-		    "it owns generation %llu.", GEN(r->rec.gen));
-		return enter_alone(r, r->rec.gen, ev, out);
-	}
+	if (owns_by_record(r))
+		return check_own(r, ev, out);
 	if (!r->lost) {
 		set_reason(r, "peer-not-joined", "The other PM shows signs of "
 		    "life but its agent hasn't joined.");
@@ -375,6 +422,8 @@ role_act_granted(struct role *r, const struct role_event *ev,
 		effect(out, ROLE_DO_CREATE_UNIT);
 		return r->state;
 	}
+	if (r->question == Q_OWN)
+		return own_checked(r, ev, out);
 	if (r->question != Q_CLAIM && r->question != Q_FORCE)
 		return r->state;	/* a hand-back that was overtaken */
 	if (gen <= r->rec.gen)
@@ -397,12 +446,11 @@ role_act_refused(struct role *r, const struct role_event *ev,
 		    GEN(ev->gen));
 		return r->state;
 	}
+	if (r->question == Q_OWN)
+		return own_checked(r, ev, out);
 	if (r->question != Q_CLAIM)
 		return r->state;
-	set_reason(r, "refused", "The quorum server says generation %llu, "
-	    "owner %s; this PM's generation %llu may not run.", GEN(ev->gen),
-	    ev->owner < 0 ? "both" : ev->owner == 0 ? "node0" : "node1",
-	    GEN(r->rec.gen));
+	refused(r, ev);
 	return enter_stopped(r, out);
 }
 
@@ -410,6 +458,8 @@ enum role_state
 role_act_no_answer(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
+	if (r->question == Q_OWN)
+		return own_checked(r, ev, out);
 	if (r->question == Q_FORCE) {	/* a person answers for it */
 		if (!takeover_stands(r)) {
 			r->taking = false;
@@ -443,10 +493,7 @@ enum role_state
 role_act_rejoin_refused(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
-	set_reason(r, "refused", "The quorum server says generation %llu, "
-	    "owner %s; this PM's generation %llu may not run.", GEN(ev->gen),
-	    ev->owner < 0 ? "both" : ev->owner == 0 ? "node0" : "node1",
-	    GEN(r->rec.gen));
+	refused(r, ev);
 	return enter_stopped(r, out);
 }
 
@@ -565,7 +612,9 @@ next_question(const struct role *r)
 	if (r->rec.mode == ROLE_MODE_NEW)
 		return r->both_new && r->view && r->node == 0 && !r->created ?
 		    Q_CREATE : Q_NONE;
-	if (r->state == ROLE_JOINING || !has_claim(r))
+	if (r->state == ROLE_JOINING)
+		return r->own_due ? Q_OWN : Q_NONE;
+	if (!has_claim(r))
 		return Q_NONE;
 	if (r->arbiter == ROLE_ARBITER_NONE)
 		return r->claim_free ? Q_CLAIM : Q_NONE;
@@ -598,6 +647,9 @@ fill_move(const struct role *r, int question, struct role_move *m)
 		m->from_empty = true;
 		m->to_gen = 1;
 		m->to_owner = -1;
+		break;
+	case Q_OWN:		/* changes nothing: is it so? */
+		m->to_gen = g;
 		break;
 	case Q_FORCE:
 		m->from_empty = true;

@@ -201,6 +201,7 @@ struct role {
 	bool			peer_follows;
 	bool			peer_released;
 	bool			claim_free;	/* VIEW_CLAIM: peer gave way */
+	bool			own_due;	/* JOINING: own record is to be checked */
 	bool			taking;		/* a person ordered it */
 	bool			take_due;	/* peer's guests wait to be taken */
 	uint64_t		lost_since_ns;

@@ -355,6 +355,57 @@ TEST(owner_lost_while_stopping_is_waited_for)
 	return 0;
 }
 
+/* A person made the other PM the owner while this one was off: its own record
+ * isn't the newest, and only the quorum server can say so. */
+TEST(own_record_is_checked_with_the_arbiter)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, false };
+	static const enum role_event_type fine[] = { ROLE_EV_GRANTED,
+		ROLE_EV_NO_ANSWER };
+	const struct role_move *m;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		init(0, ROLE_ARBITER_ETCD, rec, true);
+		now_ns += 700;
+		ev(ROLE_EV_T_START);
+		CHECK_EQ(R.state, ROLE_JOINING);
+		CHECK(has(ROLE_DO_ASK) != NULL);
+		m = &has(ROLE_DO_ASK)->move;
+		CHECK(m->to_gen == 5 && m->to_owner == 0 && !m->from_empty &&
+		    !m->from_lower && !m->from_both_gen && !m->from_mine_gen);
+		answer(fine[i], 5, 0, false);
+		CHECK_EQ(R.state, ROLE_ALONE);
+		CHECK_EQ(R.rec.gen, 5);
+	}
+	/* an older or equal record there: a takeover without it, from here */
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	now_ns += 700;
+	ev(ROLE_EV_T_START);
+	answer(ROLE_EV_REFUSED, 5, 1, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	now_ns += 700;
+	ev(ROLE_EV_T_START);
+	answer(ROLE_EV_REFUSED, 6, 1, false);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_OUTDATED);
+	/* the peer is back before an answer: it will tell; at last T_JOIN */
+	init(0, ROLE_ARBITER_ETCD, rec, true);
+	now_ns += 700;
+	ev(ROLE_EV_T_START);
+	ev(ROLE_EV_PEER_BACK);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_JOINING);
+	R.due_ns[1] = R.due_ns[3] = 0;
+	now_ns += 10000;
+	ev(ROLE_EV_T_JOIN);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	return 0;
+}
+
 TEST(start_without_peer_needs_proof)
 {
 	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
@@ -460,6 +511,7 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(without_arbiter_a_person_decides),
     T(takeover_goes_beyond_the_own_record),
     T(takeover_ends_when_the_peer_is_back),
-    T(owner_lost_while_stopping_is_waited_for), T(start_without_peer_needs_proof),
+    T(owner_lost_while_stopping_is_waited_for),
+    T(own_record_is_checked_with_the_arbiter), T(start_without_peer_needs_proof),
     T(agent_restart_touches_nothing_while_peer_lives),
     T(hand_back_asks_the_arbiter_first))
