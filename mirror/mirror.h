@@ -334,7 +334,8 @@ struct mirror_verify_req {
 };
 int mirror_verify(struct mirror *m, struct mirror_op *op,
     const struct mirror_verify_req *req, struct av_err *err);
-/* done(0): it is over.  -EALREADY wrong-state: none is running. */
+/* done(0): it ends after the run under way; status.verify says when.  -EALREADY
+ * wrong-state: none is running. */
 int mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 /* Clean end of the server; held requests fail.  done(0) = the process is gone. */

@@ -153,11 +153,10 @@ srv_order_verify_cancel(struct srv *s, struct av_err *err)
 	if (!going(&s->verify))
 		rc = av_err_code(err, -EALREADY, "wrong-state",
 		    "no verify is running");
+	/* Not waited for: the run under way may wait for the peer, and the next
+	 * order of this connection may be the one that ends that. */
 	s->verify.cancel = true;
 	srv_changed(s);
-	/* When it is said to be over, nothing is copied any more. */
-	while (rc == 0 && going(&s->verify))
-		pthread_cond_wait(&s->cv, &s->mu);
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }
@@ -239,6 +238,14 @@ any_out_of_step(const struct verifier *k)
 	    k->first + k->n;
 }
 
+/* A held write keeps its range until the peer is back: not waited for here. */
+static bool
+may_look(const struct verifier *k)
+{
+	return able(k->s) && k->s->link_count == k->count &&
+	    !k->s->verify.cancel && !k->s->stopping;
+}
+
 /* The range is ours alone. */
 static void
 look(struct verifier *k)
@@ -291,9 +298,9 @@ one_run(struct verifier *k)
 	r.end = (uint64_t)(k->first + k->n - 1) * MIRROR_CHUNK_BYTES +
 	    chunk_bytes(s, k->first + k->n - 1);
 	range_enter(&s->ranges, &r);
-	while (!range_active(&s->ranges, &r))
+	while (!range_active(&s->ranges, &r) && may_look(k))
 		pthread_cond_wait(&s->cv, &s->mu);
-	if (able(s) && s->link_count == k->count && !any_out_of_step(k))
+	if (may_look(k) && !any_out_of_step(k))
 		look(k);
 	range_leave(&s->ranges, &r);
 	pthread_cond_broadcast(&s->cv);
@@ -333,7 +340,10 @@ turn(struct verifier *k)
 		    "this copy isn't the primary any more");
 	} else if (v->next >= s->leg->n_chunks) {
 		end(s, MIRROR_VERIFY_DONE, "", "");
-	} else if (!able(s) || !s->peer_digests) {
+	} else if (able(s) && !s->peer_digests) {
+		end(s, MIRROR_VERIFY_FAILED, "peer-version",
+		    "the peer's version can't verify");
+	} else if (!able(s)) {
 		if (v->state == MIRROR_VERIFY_RUNNING) {
 			v->state = MIRROR_VERIFY_WAITING;
 			srv_changed(s);

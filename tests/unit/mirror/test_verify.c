@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -229,6 +230,7 @@ TEST(it_waits_for_the_peer_and_ends_on_order)
 	CHECK(pair_wait(p, has_begun) == 0);
 	CHECK(state(p)->done_bytes >= done);	/* not from the start again */
 	CHECK_EQ(cancel(p, 0), 0);
+	CHECK(pair_wait(p, is_over) == 0);
 	CHECK(state(p)->state == MIRROR_VERIFY_CANCELLED);
 	CHECK(state(p)->done_bytes < PAIR_SIZE);
 	/* a change of sides ends it as well */
@@ -244,6 +246,55 @@ TEST(it_waits_for_the_peer_and_ends_on_order)
 	CHECK(pair_kill_wait_down(p, 0) == 0);
 	CHECK(pair_restart(p, 0) == 0);
 	CHECK(state(p)->state == MIRROR_VERIFY_NONE);
+	pair_free(p);
+	return 0;
+}
+
+static bool
+write_held(struct pair *p)
+{
+	return pair_st(p, 0)->held_requests > 0;
+}
+
+/* The peer hangs under writers and a verify with repair: orders are obeyed, the
+ * guest goes on, and the verify ends once the peer is back. */
+TEST(a_lost_peer_holds_nobody_up)
+{
+	struct pair *p = pair_new_connected();
+	struct guest g[2];
+	int i;
+
+	CHECK(p != NULL);
+	for (i = 0; i < 2; i++) {
+		g[i] = (struct guest){ .overlap = true };
+		CHECK(guest_start(&g[i], p, 0, 0, 4096) == 0);
+		g[i].seed += (uint64_t)i * 99991;
+	}
+	CHECK(guest_wait_acked(&g[0], 20) == 0);
+	CHECK_EQ(verify(p, 0, true, 8192), 0);	/* 2 s */
+	CHECK(pair_wait(p, has_begun) == 0);
+	pair_signal(p, 1, SIGSTOP);
+	CHECK(pair_wait(p, write_held) == 0);
+	CHECK(pair_wait(p, is_waiting) == 0);
+	CHECK_EQ(pair_alone(p, 0, 2), 0);
+	CHECK(guest_wait_acked(&g[0], 20) == 0);
+	pair_signal(p, 1, SIGCONT);
+	CHECK(pair_wait(p, is_over) == 0);
+	CHECK(state(p)->state == MIRROR_VERIFY_DONE);
+	CHECK_EQ(state(p)->n_found, 0);
+	CHECK_EQ(verify(p, 0, true, 1024), 0);	/* 16 s */
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
+	CHECK(pair_wait(p, write_held) == 0);
+	CHECK_EQ(cancel(p, 0), 0);		/* with writes held */
+	CHECK(pair_wait(p, is_over) == 0);
+	CHECK(state(p)->state == MIRROR_VERIFY_CANCELLED);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
+	for (i = 0; i < 2; i++) {
+		CHECK(guest_wait_acked(&g[i], 20) == 0);
+		guest_stop(&g[i]);
+		CHECK(!g[i].failed);
+		guest_dispose(&g[i]);
+	}
 	pair_free(p);
 	return 0;
 }
@@ -297,5 +348,6 @@ TESTS_MAIN(
 	T(the_secondary_is_mended_from_the_primary),
 	T(writes_under_way_are_no_findings),
 	T(it_waits_for_the_peer_and_ends_on_order),
+	T(a_lost_peer_holds_nobody_up),
 	T(a_lost_leg_is_replaced),
 )
