@@ -201,7 +201,7 @@ my_end_lost(idp s, idp p)
 
 	return IS_SET(s->bitmap) && (!IS_SET(p->bitmap) || copying(p)) &&
 	    IS_SET(p->current) &&
-	    (s->current & ~ALONE_FIELD) == (p->current & ~ALONE_FIELD) &&
+	    ((s->current ^ p->current) & ~ALONE_FIELD & ~1ull) == 0 &&
 	    times > 1 && times <= ALONE_FIELD / 2;
 }
 

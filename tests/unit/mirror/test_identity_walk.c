@@ -259,6 +259,8 @@ judge(const struct state *s, enum verdict v)
 	int src = v == VERDICT_SOURCE || v == VERDICT_SOURCE_FULL ? 0 :
 	    v == VERDICT_TARGET || v == VERDICT_TARGET_FULL ? 1 : -1;
 
+	if ((a->ack != 0 && !a->era) || (b->ack != 0 && !b->era))
+		return "acknowledged on one leg without a time alone";
 	if (src >= 0 && s->h[src].id.inconsistent)
 		return "an unfinished leg is the source";
 	if (src >= 0 && s->h[1 - src].ack != 0)
