@@ -663,9 +663,8 @@ TEST(every_reachable_pair_is_judged_right)
 {
 	const char *text = getenv("WALK_DEPTH");
 	unsigned depth = DEPTH_DEFAULT, d;
-	uint64_t wanted;
+	uint64_t wanted, n_steps = 0;
 	struct state s = { 0 };
-	uint64_t n_steps = 0;
 	uint32_t at = 0, end;
 	int bad = 0;
 
