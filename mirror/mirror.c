@@ -219,3 +219,22 @@ mirror_digest(struct mirror *m, struct mirror_op *op, uint64_t offset,
 
 	return order(m, op, &o, err);
 }
+
+int
+mirror_verify(struct mirror *m, struct mirror_op *op,
+    const struct mirror_verify_req *req, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_VERIFY,
+		.repair = req->repair, .rate_kib_s = req->rate_kib_s };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_VERIFY_CANCEL };
+
+	return order(m, op, &o, err);
+}

@@ -112,6 +112,35 @@ enum mirror_disk {
 	MIRROR_DISK_FAILED,		/* the disk returned errors */
 };
 
+/*
+ * NONE       none since the server's start
+ * RUNNING    from the volume's begin to its end, once; gives way to the guest
+ * WAITING    the peer is away; goes on when it is back
+ * DONE, FAILED (see code and text), CANCELLED
+ */
+enum mirror_verify_state {
+	MIRROR_VERIFY_NONE = 0,
+	MIRROR_VERIFY_RUNNING,
+	MIRROR_VERIFY_WAITING,
+	MIRROR_VERIFY_DONE,
+	MIRROR_VERIFY_FAILED,
+	MIRROR_VERIFY_CANCELLED,
+};
+#define MIRROR_VERIFY_LIST_MAX	32u
+
+/* The last verify of this server.  Differences are counted in chunks of
+ * MIRROR_CHUNK_BYTES; the first ones are listed by their offset. */
+struct mirror_verify {
+	enum mirror_verify_state state;
+	bool		repair;
+	uint64_t	total_bytes, done_bytes;
+	uint64_t	n_found, n_repaired;
+	uint64_t	list[MIRROR_VERIFY_LIST_MAX];
+	size_t		n_list;
+	char		code[32];
+	char		text[96];
+};
+
 struct mirror_status {
 	enum mirror_server	server;
 	bool			found;	/* server ran already at open */
@@ -138,6 +167,7 @@ struct mirror_status {
 	uint64_t		resync_count;	/* finished since server start */
 	uint32_t		resync_percent;
 	uint64_t		resync_eta_s;	/* 0 = not known */
+	struct mirror_verify	verify;
 	uint64_t		peer_seen_ms;	/* ago; UINT64_MAX = never */
 	bool			sparse;	/* leg isn't preallocated */
 	char			error_code[32];	/* "" = fine; why held/split/.. */
@@ -151,8 +181,9 @@ struct mirror_leg_spec {
 	const char	*unit_uuid;	/* 32 hex digits or with dashes */
 	const char	*volume_uuid;
 	uint64_t	 size_bytes;
-	/* Same on both PMs, random, not 0: both legs start zeroed and in step,
-	 * so no first resync is needed. */
+	/* Same on both PMs, random: both legs start zeroed and in step, so no
+	 * first resync is needed.  0: this leg replaces one that was lost; it is
+	 * unfinished until the peer's has been copied whole. */
 	uint64_t	 initial_current;
 	uint64_t	 gen;		/* unit generation now */
 };
@@ -291,6 +322,22 @@ int mirror_connect(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 int mirror_set_rate(struct mirror *m, struct mirror_op *op,
     uint64_t resync_rate_kib_s, struct av_err *err);
+/* Compares both legs by SHA-256 of each chunk, online and in the background:
+ * done(0) = it has begun, status.verify tells the rest.  Primary with a
+ * connected peer only; -EALREADY wrong-state when one is running,
+ * -EOPNOTSUPP peer-version when the peer is older.  With repair what differs is
+ * copied from this leg.  A change of role ends it; a server that starts again
+ * knows of none.  rate_kib_s 0 = unlimited. */
+struct mirror_verify_req {
+	bool		repair;
+	uint64_t	rate_kib_s;
+};
+int mirror_verify(struct mirror *m, struct mirror_op *op,
+    const struct mirror_verify_req *req, struct av_err *err);
+/* done(0): it ends after the run under way; status.verify says when.  -EALREADY
+ * wrong-state: none is running. */
+int mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
 /* Clean end of the server; held requests fail.  done(0) = the process is gone. */
 int mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err);
 /* crc32c of each 1 MiB block (the last may be shorter) of this leg's data in
@@ -303,6 +350,7 @@ const char *mirror_role_name(enum mirror_role role);
 const char *mirror_conn_name(enum mirror_conn conn);
 const char *mirror_disk_name(enum mirror_disk disk);
 const char *mirror_server_name(enum mirror_server server);
+const char *mirror_verify_name(enum mirror_verify_state state);
 
 /*
  * A driver; mirror.c alone looks into it.  Orders go through one function so
@@ -318,12 +366,15 @@ enum mirror_verb {
 	MIRROR_V_RATE,
 	MIRROR_V_STOP,
 	MIRROR_V_DIGEST,
+	MIRROR_V_VERIFY,
+	MIRROR_V_VERIFY_CANCEL,
 	MIRROR_N_VERBS
 };
 
 struct mirror_order {
 	enum mirror_verb	verb;
 	bool			alone;
+	bool			repair;
 	uint64_t		gen;
 	uint32_t		lease_ms;
 	uint64_t		rate_kib_s;
@@ -361,6 +412,8 @@ struct mirror {
  * process that have the same volume_uuid; kills the server of one. */
 void mirror_sim_cut(const char *volume_uuid, bool cut);
 void mirror_sim_kill(struct mirror *m);
+/* The next verify finds so many chunks that differ. */
+void mirror_sim_damage(struct mirror *m, uint64_t n_chunks);
 void mirror_sim_reset(void);	/* forgets all sim legs */
 
 /* 0, or -EINVAL naming the driver with a hole or a double name. */

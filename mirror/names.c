@@ -62,3 +62,18 @@ mirror_server_name(enum mirror_server server)
 
 	return NAME_OF(names, server);
 }
+
+const char *
+mirror_verify_name(enum mirror_verify_state state)
+{
+	static const char *const names[] = {
+		[MIRROR_VERIFY_NONE] = "none",
+		[MIRROR_VERIFY_RUNNING] = "running",
+		[MIRROR_VERIFY_WAITING] = "waiting",
+		[MIRROR_VERIFY_DONE] = "done",
+		[MIRROR_VERIFY_FAILED] = "failed",
+		[MIRROR_VERIFY_CANCELLED] = "cancelled",
+	};
+
+	return NAME_OF(names, state);
+}

@@ -412,11 +412,13 @@ order_json(const struct mirror_order *o, uint64_t seq)
 		[MIRROR_V_RATE] = "rate",
 		[MIRROR_V_STOP] = "stop",
 		[MIRROR_V_DIGEST] = "digest",
+		[MIRROR_V_VERIFY] = "verify",
+		[MIRROR_V_VERIFY_CANCEL] = "verify-cancel",
 	};
 
-	return json_pack("{s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I}",
+	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I}",
 	    "seq", (json_int_t)seq, "cmd", words[o->verb],
-	    "alone", (int)o->alone, "gen", (json_int_t)o->gen,
+	    "alone", (int)o->alone, "repair", (int)o->repair, "gen", (json_int_t)o->gen,
 	    "lease_ms", (json_int_t)o->lease_ms,
 	    "kib_s", (json_int_t)o->rate_kib_s,
 	    "offset", (json_int_t)o->offset,

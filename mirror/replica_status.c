@@ -81,6 +81,32 @@ get_conn(const json_t *j)
 	return MIRROR_DISCONNECTED;
 }
 
+static void
+get_verify(const json_t *j, struct mirror_verify *v)
+{
+	const json_t *list = json_object_get(j, "list");
+	size_t i;
+	int st;
+
+	memset(v, 0, sizeof(*v));
+	for (st = MIRROR_VERIFY_NONE; st <= MIRROR_VERIFY_CANCELLED; st++)
+		if (is_word(j, "state", mirror_verify_name(
+		    (enum mirror_verify_state)st)))
+			v->state = (enum mirror_verify_state)st;
+	v->repair = get_bool(j, "repair");
+	v->total_bytes = get_u64(j, "total_bytes");
+	v->done_bytes = get_u64(j, "done_bytes");
+	v->n_found = get_u64(j, "found");
+	v->n_repaired = get_u64(j, "repaired");
+	for (i = 0; i < json_array_size(list) && i < MIRROR_VERIFY_LIST_MAX;
+	    i++)
+		v->list[i] = (uint64_t)json_integer_value(
+		    json_array_get(list, i));
+	v->n_list = i;
+	get_text(j, "code", v->code, sizeof(v->code));
+	get_text(j, "text", v->text, sizeof(v->text));
+}
+
 void
 replica_status_parse(const json_t *j, struct mirror_status *st)
 {
@@ -113,6 +139,7 @@ replica_status_parse(const json_t *j, struct mirror_status *st)
 	st->resync_count = get_u64(j, "resync_count");
 	st->resync_percent = (uint32_t)get_u64(j, "resync_percent");
 	st->resync_eta_s = get_u64(j, "resync_eta_s");
+	get_verify(json_object_get(j, "verify"), &st->verify);
 	st->peer_seen_ms = seen == INT64_MAX ? UINT64_MAX : seen;
 	get_text(j, "error_code", st->error_code, sizeof(st->error_code));
 	get_text(j, "error_text", st->error_text, sizeof(st->error_text));

@@ -36,6 +36,7 @@ struct sim {
 	void		*arg;
 	struct mirror_op *ops;
 	bool		dirty;
+	uint64_t	damaged;	/* what the next verify finds */
 	struct sim	*next;
 };
 
@@ -73,9 +74,12 @@ sim_leg_create(const struct mirror_leg_spec *spec, struct av_err *err)
 	(void)snprintf(l->info.volume_uuid, sizeof(l->info.volume_uuid), "%s",
 	    spec->volume_uuid);
 	l->info.size_bytes = spec->size_bytes;
-	l->info.gi.current = identity_clean_random(spec->initial_current);
+	l->info.gi.current = spec->initial_current == 0 ?
+	    IDENTITY_JUST_CREATED :
+	    identity_clean_random(spec->initial_current);
 	l->info.gen = spec->gen;
-	l->info.disk = MIRROR_DISK_UPTODATE;
+	l->info.disk = spec->initial_current == 0 ?
+	    MIRROR_DISK_INCONSISTENT : MIRROR_DISK_UPTODATE;
 	l->next = legs;
 	legs = l;
 	return 0;
@@ -273,6 +277,47 @@ sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
 	return 0;
 }
 
+/* Begun; the next turn of the loop ends it. */
+static int
+sim_verify(struct sim *s, bool repair, struct av_err *err)
+{
+	struct mirror_verify *v = &s->st.verify;
+
+	if (s->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "the primary verifies");
+	if (v->state == MIRROR_VERIFY_RUNNING)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "a verify is running already");
+	if (s->st.conn != MIRROR_CONNECTED)
+		return av_err_code(err, -ENOTCONN, "wrong-state",
+		    "the peer isn't connected");
+	*v = (struct mirror_verify){ .state = MIRROR_VERIFY_RUNNING,
+		.repair = repair, .total_bytes = s->st.size_bytes };
+	return 0;
+}
+
+static void
+sim_verify_turn(struct sim *s)
+{
+	struct mirror_verify *v = &s->st.verify;
+
+	if (v->state != MIRROR_VERIFY_RUNNING ||
+	    s->st.conn != MIRROR_CONNECTED)
+		return;
+	v->state = MIRROR_VERIFY_DONE;
+	v->done_bytes = v->total_bytes;
+	v->n_found = s->damaged;
+	while (v->n_list < v->n_found && v->n_list < MIRROR_VERIFY_LIST_MAX) {
+		v->list[v->n_list] = v->n_list * MIRROR_CHUNK_BYTES;
+		v->n_list++;
+	}
+	if (v->repair) {
+		v->n_repaired = v->n_found;
+		s->damaged = 0;
+	}
+}
+
 static int
 sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 {
@@ -308,6 +353,14 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		s->st.role = MIRROR_SECONDARY;
 		lose(s);
 		return 0;
+	case MIRROR_V_VERIFY:
+		return sim_verify(s, o->repair, err);
+	case MIRROR_V_VERIFY_CANCEL:
+		if (s->st.verify.state != MIRROR_VERIFY_RUNNING)
+			return av_err_code(err, -EALREADY, "wrong-state",
+			    "no verify is running");
+		s->st.verify.state = MIRROR_VERIFY_CANCELLED;
+		return 0;
 	case MIRROR_V_RATE:
 	case MIRROR_V_DIGEST:
 	default:
@@ -325,6 +378,7 @@ on_turn(sd_event_source *es, void *arg)
 	if (s->st.server == MIRROR_SERVER_STARTING)
 		s->st.server = MIRROR_SERVER_UP;
 	settle_all();
+	sim_verify_turn(s);
 	s->st.disk = s->leg->info.disk;
 	s->st.gi = s->leg->info.gi;
 	s->st.gen = s->leg->info.gen;
@@ -449,6 +503,12 @@ mirror_sim_kill(struct mirror *m)
 	s->st.role = MIRROR_SECONDARY;
 	s->st.alone = false;
 	lose(s);
+}
+
+void
+mirror_sim_damage(struct mirror *m, uint64_t n_chunks)
+{
+	container_of(m, struct sim, m)->damaged = n_chunks;
 }
 
 void

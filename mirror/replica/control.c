@@ -7,8 +7,8 @@
  * "rc", "code", "text"} and, for "status" and "hello", "status".  After
  * "subscribe" every change comes as {"event":"status","status":{...}}.
  * Commands: hello, status, subscribe, primary {alone, gen}, alone {gen},
- * secondary, outdate, connect, disconnect, rate {kib_s}, digest {offset,
- * length}, stop.  Orders of one connection run one after the other; digest has
+ * secondary, outdate, connect, disconnect, rate {kib_s}, verify {repair, kib_s},
+ * verify-cancel, digest {offset, length}, stop.  Orders of one connection run one after the other; digest has
  * its own thread.
  */
 #include <errno.h>
@@ -140,8 +140,10 @@ status_json(const struct srv *s)
 	    "peer_seen_ms", (json_int_t)seen,
 	    "error_code", s->why.code, "error_text", s->why.text);
 
-	if (j != NULL)
+	if (j != NULL) {
 		status_resync(s, j);
+		json_object_set_new(j, "verify", verify_status(s));
+	}
 	return j;
 }
 
@@ -345,6 +347,25 @@ do_rate(const json_t *msg, struct av_err *err)
 }
 
 static int
+do_verify(const json_t *msg, struct av_err *err)
+{
+	json_int_t v = json_integer_value(json_object_get(msg, "kib_s"));
+
+	if (v < 0)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "a rate isn't negative");
+	return srv_order_verify(srv,
+	    json_is_true(json_object_get(msg, "repair")), (uint64_t)v, err);
+}
+
+static int
+do_verify_cancel(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	return srv_order_verify_cancel(srv, err);
+}
+
+static int
 do_stop(const json_t *msg, struct av_err *err)
 {
 	(void)msg;
@@ -362,6 +383,8 @@ static const struct {
 	{ "connect", do_connect },
 	{ "disconnect", do_disconnect },
 	{ "rate", do_rate },
+	{ "verify", do_verify },
+	{ "verify-cancel", do_verify_cancel },
 	{ "stop", do_stop },
 };
 

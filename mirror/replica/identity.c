@@ -8,6 +8,11 @@
 #include "base/str.h"
 
 #define SAME(a, b)	(((a) & ~1ull) == ((b) & ~1ull))
+#define ALONE_FIELD	0xfffeull	/* counts in IDENTITY_ALONE_STEP */
+/* ... and what was made of it by adding IDENTITY_NEW_BASE or _ALONE_STEP */
+#define NAME(a)		((a) & (IDENTITY_NEW_BASE - 0x10000))
+#define SAME_NAME(a, b)	\
+	(SAME(a, b) || (NAME(a) != 0 && NAME(a) == NAME(b)))
 #define IS_SET(a)	(((a) & ~1ull) != 0)
 
 typedef const struct identity *idp;
@@ -16,6 +21,12 @@ static bool
 fresh(idp a)
 {
 	return SAME(a->current, IDENTITY_JUST_CREATED) || !IS_SET(a->current);
+}
+
+static bool
+copying(idp a)
+{
+	return IS_SET(a->bitmap) && (a->bitmap & IDENTITY_COPYING);
 }
 
 static bool
@@ -65,6 +76,41 @@ static bool
 equal_two_bases(idp s, idp p)
 {
 	return equal(s, p) && IS_SET(s->bitmap) && IS_SET(p->bitmap);
+}
+
+/* Whoever has a base has it from a resync that may have come to its end: nobody
+ * went on alone since. */
+static bool
+equal_end_missed(idp s, idp p)
+{
+	return equal(s, p) && (copying(s) || copying(p)) &&
+	    (copying(s) || !IS_SET(s->bitmap)) &&
+	    (copying(p) || !IS_SET(p->bitmap));
+}
+
+static bool
+end_missed_self_primary(idp s, idp p)
+{
+	return equal_end_missed(s, p) && s->primary && !p->primary;
+}
+
+static bool
+end_missed_peer_primary(idp s, idp p)
+{
+	return end_missed_self_primary(p, s);
+}
+
+static bool
+end_missed_both_win(idp s, idp p)
+{
+	return equal_end_missed(s, p) && copying(s) && copying(p) &&
+	    s->tie_break && !p->tie_break;
+}
+
+static bool
+end_missed_both_lose(idp s, idp p)
+{
+	return end_missed_both_win(p, s);
 }
 
 static bool
@@ -146,6 +192,25 @@ my_start_lost(idp s, idp p)
 	return peer_start_lost(p, s);
 }
 
+/* I went on alone, once or more, from a resync that the peer finished unknown to
+ * me. */
+static bool
+my_end_lost(idp s, idp p)
+{
+	uint64_t times = (s->current - p->current) & ALONE_FIELD;
+
+	return IS_SET(s->bitmap) && (!IS_SET(p->bitmap) || copying(p)) &&
+	    IS_SET(p->current) &&
+	    ((s->current ^ p->current) & ~ALONE_FIELD & ~1ull) == 0 &&
+	    times > 1 && times <= ALONE_FIELD / 2;
+}
+
+static bool
+peer_end_lost(idp s, idp p)
+{
+	return my_end_lost(p, s);
+}
+
 static bool
 my_past_is_peer(idp s, idp p)
 {
@@ -153,10 +218,16 @@ my_past_is_peer(idp s, idp p)
 }
 
 static bool
+peer_is_later(idp s, idp p)
+{
+	return peer_base_is_mine(s, p) || peer_past_is_mine(s, p) ||
+	    peer_end_lost(s, p);
+}
+
+static bool
 each_the_others_past(idp s, idp p)
 {
-	return (peer_base_is_mine(s, p) || peer_past_is_mine(s, p)) &&
-	    (my_base_is_peer(s, p) || my_past_is_peer(s, p));
+	return peer_is_later(s, p) && peer_is_later(p, s);
 }
 
 static bool
@@ -168,13 +239,14 @@ same_base(idp s, idp p)
 static bool
 any_history(idp s, idp p)
 {
-	const uint64_t a[] = { s->bitmap, s->h0, s->h1 };
-	const uint64_t b[] = { p->bitmap, p->h0, p->h1 };
+	const uint64_t a[] = { s->bitmap, s->h0, s->h1, s->current };
+	const uint64_t b[] = { p->bitmap, p->h0, p->h1, p->current };
 	size_t i, k;
 
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		for (k = 0; k < ARRAY_SIZE(b); k++)
-			if (IS_SET(a[i]) && SAME(a[i], b[k]))
+			if (IS_SET(a[i]) && IS_SET(b[k]) &&
+			    SAME_NAME(a[i], b[k]))
 				return true;
 	return false;
 }
@@ -189,6 +261,10 @@ static const struct {
 	{ 15, both_fresh,		VERDICT_UNRELATED },
 	{ 20, self_fresh,		VERDICT_TARGET_FULL },
 	{ 30, peer_fresh,		VERDICT_SOURCE_FULL },
+	{ 33, end_missed_self_primary,	VERDICT_SOURCE },
+	{ 33, end_missed_peer_primary,	VERDICT_TARGET },
+	{ 33, end_missed_both_win,	VERDICT_SOURCE },
+	{ 33, end_missed_both_lose,	VERDICT_TARGET },
 	{ 34, equal_self_base,		VERDICT_SOURCE },
 	{ 35, equal_peer_base,		VERDICT_TARGET },
 	{ 42, equal_two_bases,		VERDICT_SPLIT },
@@ -204,9 +280,11 @@ static const struct {
 	{ 45, each_the_others_past,	VERDICT_SPLIT },
 	{ 50, peer_base_is_mine,	VERDICT_TARGET },
 	{ 51, peer_start_lost,		VERDICT_TARGET },
+	{ 52, peer_end_lost,		VERDICT_TARGET },
 	{ 60, peer_past_is_mine,	VERDICT_TARGET_FULL },
 	{ 70, my_base_is_peer,		VERDICT_SOURCE },
 	{ 71, my_start_lost,		VERDICT_SOURCE },
+	{ 72, my_end_lost,		VERDICT_SOURCE },
 	{ 80, my_past_is_peer,		VERDICT_SOURCE_FULL },
 	{ 90, same_base,		VERDICT_SPLIT },
 	{ 100, any_history,		VERDICT_SPLIT },
@@ -300,12 +378,20 @@ push_history(struct identity *id)
 	if (!IS_SET(id->bitmap))
 		return;
 	id->h1 = id->h0;
-	id->h0 = id->bitmap;
+	id->h0 = id->bitmap & ~IDENTITY_COPYING;
 }
 
 bool
 identity_go_alone(struct identity *id, uint64_t random)
 {
+	if (id->bitmap & IDENTITY_COPYING) {
+		/* The peer may have finished: it has what CURRENT names, and
+		 * from now on it lacks something. */
+		id->bitmap &= ~IDENTITY_COPYING;
+		id->current = (id->current & ~ALONE_FIELD) |
+		    ((id->current + IDENTITY_ALONE_STEP) & ALONE_FIELD);
+		return true;
+	}
 	if (IS_SET(id->bitmap))
 		return false;
 	id->bitmap = id->current;
@@ -316,13 +402,14 @@ identity_go_alone(struct identity *id, uint64_t random)
 void
 identity_source_start(struct identity *id, uint64_t random)
 {
-	uint64_t base = id->bitmap;
+	uint64_t base = id->bitmap & ~IDENTITY_COPYING;
 
 	push_history(id);
 	if (IS_SET(base) && !SAME(base, IDENTITY_JUST_CREATED))
 		id->bitmap = base + IDENTITY_NEW_BASE;
 	else
 		id->bitmap = identity_clean_random(random);
+	id->bitmap |= IDENTITY_COPYING;
 }
 
 void
@@ -343,7 +430,7 @@ identity_source_finish(struct identity *id)
 void
 identity_target_start(struct identity *id, const struct identity *source)
 {
-	id->current = source->bitmap;
+	id->current = source->bitmap & ~IDENTITY_COPYING;
 	id->bitmap = 0;
 }
 

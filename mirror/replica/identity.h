@@ -7,7 +7,13 @@
  * BITMAP the data the peer last had (set bits say what differs from it; 0 = no
  * such base), H0 and H1 older ones.  Rules and their numbers are DRBD 8.4's
  * two-node table (drbd_receiver.c, drbd_uuid_compare()).  Differs in:
- *   - bit 0 ("was primary") is never set by us, but masked all the same;
+ *   - bit 0 ("was primary") of CURRENT is never set by us; of BITMAP it says
+ *     something else: IDENTITY_COPYING.  Masked in comparisons;
+ *   - rules 33, 52, 72: the peer finished a resync and the source doesn't know
+ *     (crash, lost reply).  Until the source writes alone both have the same,
+ *     so whoever is primary goes on (33); when it does, bits 1-15 of its CURRENT
+ *     count it (52, 72).  DRBD keeps CURRENT then: a peer that goes on, too, would
+ *     overwrite the source (rule 50) instead of being told of a split;
  *   - rule 42: CURRENT equal and both have a BITMAP -> split, not "equal";
  *   - rule 45: each knows the other as its past -> split (DRBD's answer depends
  *     there on who asks);
@@ -35,6 +41,10 @@ struct identity {
 
 #define IDENTITY_JUST_CREATED	4ull
 #define IDENTITY_NEW_BASE	(1ull << 48)
+#define IDENTITY_ALONE_STEP	2ull
+/* In the source's BITMAP from the resync's start until it ends or until 'alone':
+ * the peer may get to CURRENT without my knowing. */
+#define IDENTITY_COPYING	1ull
 
 enum verdict {			/* append only: sent to the peer */
 	VERDICT_NONE = 0,	/* same data, but for bits set */
@@ -55,7 +65,8 @@ const char  *verdict_name(enum verdict v);
 
 /* Transitions; 'random' is non-zero. */
 uint64_t identity_clean_random(uint64_t random);	/* usable as CURRENT */
-/* Runs alone: BITMAP := CURRENT, CURRENT := random; nothing if BITMAP is set. */
+/* Runs alone: BITMAP := CURRENT, CURRENT := random.  With BITMAP set: nothing, or
+ * CURRENT += IDENTITY_ALONE_STEP if that was a resync under way.  False = nothing changed. */
 bool identity_go_alone(struct identity *id, uint64_t random);
 void identity_source_start(struct identity *id, uint64_t random);
 /* Rule 71: the start was never seen by the peer. */

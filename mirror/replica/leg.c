@@ -172,9 +172,12 @@ spec_check(const struct mirror_leg_spec *spec, struct meta_sb *sb,
 {
 	*sb = (struct meta_sb){
 		.size_bytes = spec->size_bytes,
-		.current = identity_clean_random(spec->initial_current),
+		.current = spec->initial_current == 0 ?
+		    IDENTITY_JUST_CREATED :
+		    identity_clean_random(spec->initial_current),
 		.gen = spec->gen,
-		.flags = META_CONSISTENT | META_UPTODATE,
+		.flags = spec->initial_current == 0 ? 0 :
+		    META_CONSISTENT | META_UPTODATE,
 	};
 	if (spec->size_bytes < MIRROR_SIZE_MIN_BYTES ||
 	    spec->size_bytes > MIRROR_SIZE_MAX_BYTES ||

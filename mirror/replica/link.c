@@ -34,7 +34,8 @@
 #include "mirror/replica/server.h"
 #include "mirror/replica/tls.h"
 
-#define BACKOFF_NS	(200 * AV_NS_PER_MS)
+#define BACKOFF_MIN_NS	(5 * AV_NS_PER_MS)	/* doubled each time */
+#define BACKOFF_MAX_NS	(200 * AV_NS_PER_MS)
 
 struct link {
 	struct srv	*s;
@@ -365,6 +366,10 @@ nbd_setup(struct link *l, int tcp_fd)
 		if (av_clock_ns() > due)
 			return -ETIMEDOUT;
 	}
+	pthread_mutex_lock(&s->mu);
+	s->peer_digests = (uint64_t)nbd_get_size(l->h) >=
+	    peer_export_bytes(s) + verify_window_bytes(s);
+	pthread_mutex_unlock(&s->mu);
 	return (uint64_t)nbd_get_size(l->h) >= peer_export_bytes(s) ? 0 :
 	    -EPROTO;
 }
@@ -532,7 +537,7 @@ link_thread(void *arg)
 	struct srv *s = arg;
 	static struct link link;
 	struct link *l = &link;
-	uint64_t due;
+	uint64_t backoff_ns = BACKOFF_MIN_NS, due, role = 0, up_ns;
 
 	l->s = s;
 	l->jobs.next = l->jobs.prev = &l->jobs;
@@ -545,14 +550,22 @@ link_thread(void *arg)
 			pthread_cond_wait(&s->cv, &s->mu);
 			continue;
 		}
+		if (s->role_count != role)
+			backoff_ns = BACKOFF_MIN_NS;	/* a guest waits */
+		role = s->role_count;
 		pthread_mutex_unlock(&s->mu);
 		if (connect_any(l) == 0) {
+			up_ns = av_clock_ns();
 			if (shake_hands(l) == 0)
 				run_up(l);
+			if (av_clock_ns() - up_ns > AV_NS_PER_S)
+				backoff_ns = BACKOFF_MIN_NS;
 			teardown(l);
 		}
 		pthread_mutex_lock(&s->mu);
-		due = av_clock_ns() + BACKOFF_NS;
+		due = av_clock_ns() + backoff_ns;
+		backoff_ns = 2 * backoff_ns < BACKOFF_MAX_NS ?
+		    2 * backoff_ns : BACKOFF_MAX_NS;
 		while (wanted(s) && srv_wait_until(s, due))
 			;
 	}

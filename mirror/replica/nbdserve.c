@@ -155,7 +155,7 @@ static uint64_t
 export_size(const struct conn *c)
 {
 	return c->front ? c->s->leg->sb.size_bytes :
-	    peer_export_bytes(c->s);
+	    peer_export_bytes(c->s) + verify_window_bytes(c->s);
 }
 
 static int

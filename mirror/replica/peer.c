@@ -28,10 +28,7 @@ struct peer_conn {
 uint64_t
 peer_export_bytes(const struct srv *s)
 {
-	uint64_t window = s->leg->n_pages * META_PAGE_BIT_BYTES;
-
-	return srv_mailbox_offset(s) + PROTO_BITMAP_AT +
-	    (window + 4095) / 4096 * 4096;
+	return srv_mailbox_offset(s) + verify_window_at(s);
 }
 
 struct peer_conn *
@@ -274,6 +271,27 @@ peer_window_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	return rc;
 }
 
+/* Not counted as a write under way: a revoked session may still read. */
+static int
+peer_digests_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
+    uint32_t n, uint64_t at)
+{
+	bool ours;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	ours = s->session == pc && s->session_started;
+	pthread_mutex_unlock(&s->mu);
+	if (!ours)
+		return ESHUTDOWN;
+	rc = verify_window_read(s, buf, n, at);
+	pthread_mutex_lock(&s->mu);
+	if (s->session == pc)
+		s->peer_seen_ns = av_clock_ns();
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
 int
 peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
     uint64_t offset)
@@ -282,6 +300,9 @@ peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
 
 	if (offset < mailbox)
 		return EPERM;	/* the peer never reads data */
+	if (offset - mailbox >= verify_window_at(s))
+		return peer_digests_read(s, pc, buf, n,
+		    offset - mailbox - verify_window_at(s));
 	return peer_window_read(s, pc, buf, n, offset - mailbox);
 }
 

@@ -6,6 +6,10 @@
  * The export 'peer' is the volume, rounded up to 4096, then a window:
  *   +0		mailbox: write one message, read the reply (PROTO_BYTES each)
  *   +4096	the peer's bitmap, raw bits as in meta.h, without page headers
+ *   after that, rounded up to 4096 (since the first version that verifies; older
+ *   exports end here, which says that the peer can't): a SHA-256 of each chunk,
+ *   32 bytes each, made when it is read; zeros = the chunk can't be read.  At
+ *   most PROTO_DIGESTS_MAX at once; only in a session that was started.
  *
  *   primary	secondary
  *   HELLO	-> verdict; a session is armed unless refused
@@ -33,6 +37,8 @@
 #define PROTO_VERSION		1u
 #define PROTO_MAILBOX_AT	0u
 #define PROTO_BITMAP_AT		4096u
+#define PROTO_DIGEST_BYTES	32u
+#define PROTO_DIGESTS_MAX	64u
 
 enum proto_type {		/* append only */
 	PROTO_HELLO = 1,

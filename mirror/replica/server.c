@@ -210,7 +210,7 @@ int
 srv_start_threads(struct srv *s)
 {
 	static void *(*const runs[])(void *) = {
-		link_thread, intent_cleaner, resync_thread,
+		link_thread, intent_cleaner, resync_thread, verify_thread,
 	};
 	size_t i;
 

@@ -6,7 +6,8 @@
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
  *	   records), front.c (the guest's requests), intent.c (bitmap), link.c
  *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
- *	   peer.c (the peer's requests), control.c (the agent's socket).
+ *	   verify.c (a thread), peer.c (the peer's requests), control.c (the
+ *	   agent's socket).
  * Locks:  order_mu before mu.
  *	   order_mu: one role change, handshake or durable record at a time; may
  *		be held over disk and (bounded) network waits.  Who holds it may
@@ -17,6 +18,7 @@
 #ifndef AV_MIRROR_SERVER_H
 #define AV_MIRROR_SERVER_H
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,6 +55,17 @@ struct srv_params {
 
 struct peer_conn;
 struct tls_keys;
+
+struct srv_verify {			/* verify.c */
+	enum mirror_verify_state state;
+	bool		repair, cancel;
+	uint64_t	rate_kib_s;	/* 0 = unlimited */
+	uint64_t	role_count, started_ns;
+	uint64_t	next;		/* chunk */
+	uint64_t	found, repaired; /* chunks */
+	uint64_t	list[MIRROR_VERIFY_LIST_MAX];
+	char		code[32], text[96];
+};
 
 struct srv {
 	struct srv_params p;
@@ -96,12 +109,15 @@ struct srv {
 	uint64_t	link_count;	/* names a connection; 0 = none is up */
 	uint64_t	link_last_count;
 	bool		link_drop;	/* order: close it now */
+	bool		peer_digests;	/* the peer has that window */
 
 	/* resync, as source */
 	bool		resync_on;
 	uint64_t	resync_total, resync_copied;	/* chunks */
 	uint64_t	resync_started_ns, resync_finished_n;
 	uint64_t	resync_rate_kib_s;
+
+	struct srv_verify verify;
 
 	/* session of the peer's primary, as secondary; peer.c */
 	struct peer_conn *session;
@@ -194,6 +210,18 @@ int  handshake(struct srv *s, handshake_run_fn run, void *arg,
 /* resync.c */
 void *resync_thread(void *arg);
 
+/* verify.c.  Orders: wrong-role, wrong-state, peer-version. */
+void *verify_thread(void *arg);
+int  srv_order_verify(struct srv *s, bool repair, uint64_t rate_kib_s,
+    struct av_err *err);
+int  srv_order_verify_cancel(struct srv *s, struct av_err *err);
+json_t *verify_status(const struct srv *s);	/* mu held */
+/* The peer's side: where the window is, counted from the mailbox; 0 or a
+ * positive errno. */
+uint64_t verify_window_at(const struct srv *s);
+uint64_t verify_window_bytes(const struct srv *s);
+int  verify_window_read(struct srv *s, uint8_t *ret, uint32_t n, uint64_t at);
+
 /* peer.c */
 struct peer_conn *peer_open(struct srv *s);
 void peer_close(struct srv *s, struct peer_conn *pc);
@@ -202,7 +230,7 @@ int  peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
 int  peer_write(struct srv *s, struct peer_conn *pc, const void *buf,
     uint32_t n, uint64_t offset, bool fua);
 int  peer_flush(struct srv *s, struct peer_conn *pc);
-uint64_t peer_export_bytes(const struct srv *s);
+uint64_t peer_export_bytes(const struct srv *s);	/* without digests */
 /* mu held; returns when no write of the old session is on its way to the disk. */
 void peer_revoke(struct srv *s);
 

@@ -41,6 +41,17 @@ static const struct {
 	{ ID(16, 20, 0, 0), ID(20, 16, 0, 0), 45, VERDICT_SPLIT },
 	{ ID(16, 0, 0, 0), ID(20, 16, 0, 0), 50, VERDICT_TARGET },
 	{ ID(16, 0, 0, 0), ID(20, 16 + NEW, 16, 0), 51, VERDICT_TARGET },
+	/* a resync's end that the source doesn't know of: before and after it
+	 * went on alone */
+	{ ID(16, 9, 0, 0), ID(16, 0, 8, 0, .primary = true), 33,
+	  VERDICT_TARGET },
+	{ ID(16, 9, 0, 0), ID(16, 21, 0, 0, .primary = true), 33,
+	  VERDICT_TARGET },
+	{ ID(16, 9, 0, 0, .tie_break = true), ID(16, 21, 0, 0), 33,
+	  VERDICT_SOURCE },
+	{ ID(16, 0, 8, 0), ID(18, 8, 0, 0), 52, VERDICT_TARGET },
+	{ ID(18, 8, 0, 0), ID(16, 0, 8, 0), 72, VERDICT_SOURCE },
+	{ ID(18, 8, 0, 0), ID(24, 16, 8, 0), 100, VERDICT_SPLIT },
 	{ ID(16, 0, 0, 0), ID(20, 0, 8, 16), 60, VERDICT_TARGET_FULL },
 	{ ID(20, 16, 0, 0), ID(16, 0, 0, 0), 70, VERDICT_SOURCE },
 	{ ID(20, 16 + NEW, 16, 0), ID(16, 0, 0, 0), 71, VERDICT_SOURCE },
@@ -188,7 +199,7 @@ TEST(start_without_base)
 	int rule;
 
 	identity_source_start(&a, 0x301);
-	CHECK_EQ(a.bitmap, 0x300);
+	CHECK_EQ(a.bitmap, 0x300 | IDENTITY_COPYING);
 	CHECK(identity_decide(&a, &b, &rule) == VERDICT_SOURCE);
 	identity_target_start(&b, &a);
 	CHECK(identity_decide(&a, &b, &rule) == VERDICT_SOURCE);

@@ -376,6 +376,7 @@ TEST(strangers_are_refused)
 	CHECK(nbd_zero(h, 65536, 0, 0) < 0);
 	CHECK(nbd_pread(h, buf, sizeof(buf), 0, 0) < 0);
 	CHECK(nbd_pread(h, buf, sizeof(buf), PAIR_SIZE + 4096, 0) < 0);
+	CHECK(nbd_pread(h, buf, 32, PAIR_SIZE + 8192, 0) < 0);
 	CHECK(nbd_pwrite(h, buf, sizeof(buf), PAIR_SIZE, 0) < 0);
 	nbd_close(h);
 	/* the peer's export isn't for local clients, nor front on a secondary */

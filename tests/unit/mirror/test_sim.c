@@ -45,6 +45,9 @@ TEST(sim_pair)
 {
 	static const char vol[] = "0123456789abcdef0123456789abcdef";
 	struct mirror_op op = { .done = done }, op2 = { .done = done };
+	struct mirror_op op3 = { .done = done };
+	struct mirror_verify_req vreq = { .repair = true };
+	const struct mirror_verify *v;
 	struct mirror_primary_req req = { 0 };
 	struct mirror *m[2];
 	struct av_err err = { 0 };
@@ -84,6 +87,17 @@ TEST(sim_pair)
 	CHECK(mirror_status_peek(m[1])->conn == MIRROR_CONNECTED);
 	CHECK_EQ(mirror_status_peek(m[0])->resync_count, 1);
 	CHECK_EQ(last_rc, 0);
+	CHECK_EQ(mirror_verify(m[1], &op3, &vreq, &err), -EPERM);
+	mirror_sim_damage(m[0], 40);
+	CHECK_EQ(mirror_verify(m[0], &op3, &vreq, &err), 0);
+	v = &mirror_status_peek(m[0])->verify;
+	CHECK(v->state == MIRROR_VERIFY_RUNNING);
+	turn(loop);
+	CHECK_EQ(n_done, 3);
+	CHECK(v->state == MIRROR_VERIFY_DONE);
+	CHECK_EQ(v->n_repaired, 40);
+	CHECK_EQ(v->n_list, MIRROR_VERIFY_LIST_MAX);
+	CHECK_EQ(mirror_verify_cancel(m[0], &op3, &err), -EALREADY);
 	m[0] = mirror_close(m[0]);
 	m[1] = mirror_close(m[1]);
 	mirror_sim_reset();
