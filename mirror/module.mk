@@ -22,6 +22,12 @@ $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 # in one step (above), as a running server may be loading the old one
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
 
+# DRBD's handler; installed as /usr/lib/avpair/av-fence-peer
+$(B)/av-fence-peer: $(B)/mirror/fence/av_fence_peer.o $(BASE_LIBS)
+	$(LINK)
+$(B)/av-fence-peer: LDLIBS = $(BASE_LDLIBS)
+PROGRAMS += $(B)/av-fence-peer
+
 # fuzz targets replay fixed and mutated inputs in 'make check'; with clang and
 # -DAV_FUZZ they build for libFuzzer
 MIRROR_FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/mirror_*.c))
