@@ -77,6 +77,13 @@ wants_network(const struct drbd *d, const struct drbd_job *job)
 }
 
 static bool
+has_no_connection(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return !d->ev.now.connection;
+}
+
+static bool
 is_there(const struct drbd *d, const struct drbd_job *job)
 {
 	(void)job;
@@ -350,7 +357,8 @@ static const struct drbd_step plan_outdate[] = {
 static const struct drbd_step plan_connect[] = {
 	CALL(want_network),
 	RUN_IF(wants_network, CONNECT),
-	WAIT_WHILE(wants_network),
+	/* it may stand alone again at once: a split */
+	WAIT_WHILE(has_no_connection),
 	END
 };
 
