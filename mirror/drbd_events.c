@@ -245,6 +245,7 @@ static enum drbd_line
 apply_object(struct drbd_model *m, const struct object *o, struct span verb,
     const char *at, const char *end)
 {
+	struct drbd_model was = *m;
 	bool *exists = (bool *)(void *)((char *)m + o->exists);
 	struct span t;
 
@@ -263,8 +264,10 @@ apply_object(struct drbd_model *m, const struct object *o, struct span verb,
 		const char *colon = memchr(t.at, ':', t.n);
 		struct span k, v;
 
-		if (colon == NULL)
-			return DRBD_LINE_LOST;	/* cut short */
+		if (colon == NULL) {	/* cut short: none of it counts */
+			*m = was;
+			return DRBD_LINE_LOST;
+		}
 		k = (struct span){ t.at, (size_t)(colon - t.at) };
 		v = (struct span){ colon + 1, t.n - k.n - 1 };
 		o->key(m, k, v);
@@ -364,8 +367,8 @@ drbd_stream_begin(struct drbd_stream *s, const char *name)
 	memmove(s->name, name, n);
 	s->name[n] = '\0';
 	memset(&s->next, 0, sizeof(s->next));
-	/* a handler that waits and a seen split aren't in the first picture */
-	s->next.helpers = s->now.helpers;
+	/* a split that was seen isn't in the first picture; a handler that waits
+	 * isn't either, but its answer may have been missed */
 	s->next.split_brain = s->now.split_brain;
 	s->whole = s->lost = s->overlong = false;
 	s->n = 0;

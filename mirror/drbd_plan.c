@@ -204,6 +204,7 @@ forget_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)job;
 	d->want_primary = false;
+	(void)drbd_fence_answer(d->fence, "refused");
 	if (!d->rec.alone)
 		return 0;
 	d->rec.alone = false;
