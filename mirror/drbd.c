@@ -39,6 +39,24 @@ wake(struct drbd *d)
 	(void)sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
 }
 
+static int
+on_grace(sd_event_source *es, uint64_t usec, void *arg)
+{
+	(void)es;
+	(void)usec;
+	wake(arg);
+	return 0;
+}
+
+void
+drbd_wake_at(struct drbd *d, uint64_t at_ns)
+{
+	d->grace = sd_event_source_disable_unref(d->grace);
+	/* without it the order's deadline ends the wait */
+	(void)sd_event_add_time(d->loop, &d->grace, CLOCK_MONOTONIC,
+	    at_ns / AV_NS_PER_US, 1000, on_grace, d);
+}
+
 static void
 tell(struct drbd *d)
 {
@@ -156,6 +174,7 @@ let_go(struct drbd *d)
 	d->fence = drbd_fence_close(d->fence);
 	d->again = sd_event_source_disable_unref(d->again);
 	d->poll = sd_event_source_disable_unref(d->poll);
+	d->grace = sd_event_source_disable_unref(d->grace);
 }
 
 static void

@@ -159,7 +159,6 @@ struct drbd_model {
 	uint64_t	out_of_step_kib;
 	uint64_t	upper_pending;
 	bool		split_brain;	/* its handler was called since connecting */
-	unsigned	helpers;	/* fence-peer called, no response yet */
 };
 
 enum drbd_line {
@@ -245,7 +244,8 @@ struct drbd_job {
 	struct mirror_order	 o;
 	const struct drbd_step	*at;	/* next step */
 	uint64_t		 deadline_ns;
-	bool			 answered;
+	uint64_t		 grace_ns;	/* a handler was answered: until
+						 * then DRBD thaws by itself */
 	struct drbd_job		*next;
 };
 
@@ -274,6 +274,7 @@ struct drbd {
 	sd_event_source	*wake;		/* deferred: events, steps */
 	sd_event_source	*again;		/* restart of the stream */
 	sd_event_source	*poll;		/* statistics while resyncing */
+	sd_event_source	*grace;		/* job->grace_ns */
 	unsigned	restarts;	/* of the stream, in a row */
 	bool		up_tried;
 	bool		want_primary;	/* ordered; promoted when connected */
@@ -310,6 +311,8 @@ void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 /* Model, record and identity -> d->st.  true = a resync has just ended. */
 bool drbd_status_map(struct drbd *d);
 bool drbd_is_connected(const struct drbd *d);
+/* Wakes the driver at 'at_ns'. */
+void drbd_wake_at(struct drbd *d, uint64_t at_ns);
 bool drbd_start_digest(struct drbd *d, const struct drbd_job *job,
     struct av_err *err);
 

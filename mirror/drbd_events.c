@@ -276,19 +276,11 @@ apply_object(struct drbd_model *m, const struct object *o, struct span verb,
 }
 
 static enum drbd_line
-apply_helper(struct drbd_model *m, struct span verb, const char *at,
-    const char *end)
+apply_helper(struct drbd_model *m, const char *at, const char *end)
 {
 	struct span t;
 
 	while (next_token(&at, end, &t)) {
-		if (span_is(t, "helper:fence-peer")) {
-			if (span_is(verb, "call"))
-				m->helpers++;
-			else if (m->helpers > 0)
-				m->helpers--;
-			return DRBD_LINE_CHANGED;
-		}
 		if (span_is(t, "helper:split-brain") ||
 		    span_is(t, "helper:initial-split-brain")) {
 			m->split_brain = true;
@@ -348,7 +340,7 @@ drbd_model_line(struct drbd_model *m, const char *name, const char *line,
 	if (!is_ours(name, at, end))
 		return DRBD_LINE_NOTHING;
 	if (span_is(what, "helper"))
-		return apply_helper(m, verb, at, end);
+		return apply_helper(m, at, end);
 	for (i = 0; i < ARRAY_SIZE(objects); i++)
 		if (span_is(what, objects[i].name))
 			return apply_object(m, &objects[i], verb, at, end);
@@ -367,8 +359,7 @@ drbd_stream_begin(struct drbd_stream *s, const char *name)
 	memmove(s->name, name, n);
 	s->name[n] = '\0';
 	memset(&s->next, 0, sizeof(s->next));
-	/* a split that was seen isn't in the first picture; a handler that waits
-	 * isn't either, but its answer may have been missed */
+	/* a split that was seen isn't in the first picture */
 	s->next.split_brain = s->now.split_brain;
 	s->whole = s->lost = s->overlong = false;
 	s->n = 0;

@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "mirror/drbd.h"
+
+#define HELPER_NS	(2 * AV_NS_PER_S)
 
 /* --- what is so now --- */
 
@@ -55,11 +58,12 @@ is_held_primary(const struct drbd *d, const struct drbd_job *job)
 	return is_primary(d, job) && is_suspended(d, job);
 }
 
-/* A handler was answered and DRBD hasn't taken note yet. */
+/* A handler was answered: DRBD thaws by itself, a little after the handler's end.
+ * If it doesn't (the handler was killed), resume-io does. */
 static bool
 is_helper_due(const struct drbd *d, const struct drbd_job *job)
 {
-	return job->answered && d->ev.now.helpers > 0 && is_suspended(d, job);
+	return is_suspended(d, job) && av_clock_ns() < job->grace_ns;
 }
 
 static bool
@@ -185,8 +189,10 @@ static int
 answer_handler(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)err;
-	if (drbd_fence_answer(d->fence, "outdated") > 0)
-		job->answered = true;
+	if (drbd_fence_answer(d->fence, "outdated") > 0) {
+		job->grace_ns = av_clock_ns() + HELPER_NS;
+		drbd_wake_at(d, job->grace_ns + AV_NS_PER_MS);
+	}
 	return 0;
 }
 

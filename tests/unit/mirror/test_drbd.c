@@ -143,6 +143,7 @@ rig_up(struct rig *r)
 	OVER(r, mirror_primary(r->m[0], &op, &req, NULL));
 	CHECK_EQ(done_rc, 0);
 	WAIT(r, st(r, 0)->conn == MIRROR_CONNECTED);
+	WAIT(r, st(r, 1)->conn == MIRROR_CONNECTED);
 	return 0;
 }
 

@@ -35,8 +35,6 @@ describe(const struct drbd_stream *s, FILE *f)
 		    m->peer_disk, m->out_of_step_kib);
 	if (m->split_brain)
 		fprintf(f, " split");
-	if (m->helpers > 0)
-		fprintf(f, " helpers=%u", m->helpers);
 	fprintf(f, "\n");
 }
 
