@@ -117,7 +117,9 @@ world_free(struct world *w)
 		w->m[i] = mirror_close(w->m[i]);
 	mirror_sim_reset();
 	sd_event_unref(w->loop);
-	(void)drbd_pair_run(argv);
+	/* a handler's end may still be writing there */
+	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
+		;
 	free(w);
 }
 

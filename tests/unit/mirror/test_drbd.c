@@ -25,7 +25,7 @@
 #define REAL_META	"/usr/sbin/drbdmeta"
 
 struct rig {
-	char		dir[64], node[2][96], run[2][96], psk[96];
+	char		dir[64], node[2][96], run[2][112], psk[96];
 	struct mirror_drbd_conf drbd[2];
 	struct mirror_conf conf[2];
 	struct mirror_leg_spec spec[2];
@@ -84,7 +84,9 @@ rig_free(struct rig *r)
 	for (i = 0; i < 2; i++)
 		r->m[i] = mirror_close(r->m[i]);
 	sd_event_unref(r->loop);
-	(void)drbd_pair_run(argv);
+	/* a handler's end may still be writing there */
+	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
+		;
 	free(r);
 }
 
