@@ -27,14 +27,11 @@
 
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
 #define CMD_LIMIT_NS	(120 * AV_NS_PER_S)
-#define RESTART_US	(100 * 1000)
-#define RESTARTS_MAX	100u	/* 10 s without a picture: DOWN */
-#define POLL_US		(2 * 1000 * 1000)
 
 static int on_wake(sd_event_source *es, void *arg);
 
-static void
-wake(struct drbd *d)
+void
+drbd_wake(struct drbd *d)
 {
 	(void)sd_event_source_set_enabled(d->wake, SD_EVENT_ONESHOT);
 }
@@ -44,7 +41,7 @@ on_grace(sd_event_source *es, uint64_t usec, void *arg)
 {
 	(void)es;
 	(void)usec;
-	wake(arg);
+	drbd_wake(arg);
 	return 0;
 }
 
@@ -126,7 +123,7 @@ job_end(struct drbd *d, struct drbd_job *job, int rc,
 		op->done(op, rc, err);	/* 'op' may be gone now */
 	}
 	free(digests);
-	wake(d);
+	drbd_wake(d);
 }
 
 static struct drbd_job *
@@ -146,7 +143,7 @@ job_add(struct drbd *d, struct mirror_op *op, const struct mirror_order *o,
 	for (at = &d->jobs; *at != NULL; at = &(*at)->next)
 		;
 	*at = job;
-	wake(d);
+	drbd_wake(d);
 	return job;
 }
 
@@ -177,8 +174,8 @@ let_go(struct drbd *d)
 	d->grace = sd_event_source_disable_unref(d->grace);
 }
 
-static void
-go_down(struct drbd *d, const char *code, const char *text)
+void
+drbd_go_down(struct drbd *d, const char *code, const char *text)
 {
 	struct drbd_job *job = d->jobs;
 	bool stopped = d->stopping && job != NULL &&
@@ -230,7 +227,7 @@ own_job_failed(struct drbd *d, const struct drbd_step *plan,
     const struct av_err *err)
 {
 	if (plan == drbd_plan_up) {
-		go_down(d, err->code[0] != '\0' ? err->code : "server-down",
+		drbd_go_down(d, err->code[0] != '\0' ? err->code : "server-down",
 		    err->text);
 		return;
 	}
@@ -252,7 +249,7 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 
 	AV_ASSERT(cmd == d->cmd);
 	d->cmd = NULL;
-	wake(d);
+	drbd_wake(d);
 	if (job == NULL)
 		return;
 	words = job->at->words;
@@ -318,7 +315,7 @@ job_step(struct drbd *d, struct drbd_job *job)
 		return true;
 	}
 	if (job->o.verb == MIRROR_N_VERBS && s == drbd_plan_up) {
-		go_down(d, err.code, err.text);
+		drbd_go_down(d, err.code, err.text);
 		return false;
 	}
 	job_end(d, job, rc, &err);
@@ -356,175 +353,6 @@ on_deadline(sd_event_source *es, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* --- queries: identity, statistics --- */
-
-static void
-on_gi(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
-{
-	struct drbd *d = arg;
-
-	(void)cmd;
-	d->query = NULL;
-	if (res->rc == 0 && res->exit_code == 0)
-		(void)drbd_gi_parse(res->out, &d->gi);	/* else as it was */
-	wake(d);
-}
-
-static void
-on_snap_piece(const char *data, size_t n, void *arg)
-{
-	struct drbd *d = arg;
-
-	(void)drbd_stream_feed(&d->snap, data, n);
-}
-
-/* Numbers alone are taken: states come by the stream, in their order. */
-static void
-on_snap(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
-{
-	struct drbd *d = arg;
-	struct drbd_model *m = &d->ev.now;
-
-	(void)cmd;
-	(void)res;
-	d->query = NULL;
-	if (d->snap.whole && d->snap.now.resource && m->resource) {
-		m->out_of_step_kib = d->snap.now.out_of_step_kib;
-		m->read_kib = d->snap.now.read_kib;
-		m->written_kib = d->snap.now.written_kib;
-		m->upper_pending = d->snap.now.upper_pending;
-	}
-	wake(d);
-}
-
-static void
-query_start(struct drbd *d)
-{
-	struct drbd_argv a;
-	struct av_err err = { 0 };
-	int rc;
-
-	if (d->query != NULL || (!d->gi_due && !d->snap_due) ||
-	    d->st.server != MIRROR_SERVER_UP)
-		return;
-	drbd_argv_init(&a);
-	drbd_argv_add(&a, "drbdsetup");
-	if (d->gi_due) {
-		drbd_argv_add(&a, "get-gi");
-		drbd_argv_add(&a, "%u", d->rec.minor);
-		rc = drbd_cmd_start(d->loop, d->rec.tools_path, &a,
-		    av_clock_ns() + OP_DEFAULT_NS, NULL, on_gi, d, &d->query,
-		    &err);
-		d->gi_due = false;
-	} else {
-		drbd_argv_add(&a, "events2");
-		drbd_argv_add(&a, "--now");
-		drbd_argv_add(&a, "--statistics");
-		drbd_argv_add(&a, "%s", d->c.res);
-		drbd_stream_begin(&d->snap, d->c.res);
-		rc = drbd_cmd_start(d->loop, d->rec.tools_path, &a,
-		    av_clock_ns() + OP_DEFAULT_NS, on_snap_piece, on_snap, d,
-		    &d->query, &err);
-		d->snap_due = false;
-	}
-	(void)rc;	/* the next change asks again */
-}
-
-static int
-on_poll(sd_event_source *es, uint64_t usec, void *arg)
-{
-	struct drbd *d = arg;
-
-	(void)es;
-	(void)usec;
-	d->poll = sd_event_source_disable_unref(d->poll);
-	d->snap_due = true;
-	wake(d);
-	return 0;
-}
-
-/* 'events2' of 8.4 doesn't tell progress by itself. */
-static void
-poll_resync(struct drbd *d)
-{
-	bool sync = d->st.conn == MIRROR_RESYNC_SOURCE ||
-	    d->st.conn == MIRROR_RESYNC_TARGET;
-
-	if (sync && d->poll == NULL)
-		(void)sd_event_add_time_relative(d->loop, &d->poll,
-		    CLOCK_MONOTONIC, POLL_US, 0, on_poll, d);
-	else if (!sync)
-		d->poll = sd_event_source_disable_unref(d->poll);
-}
-
-/* --- the stream: start -> pieces -> whole -> changes -> end -> start --- */
-
-static void
-on_events_piece(const char *data, size_t n, void *arg)
-{
-	struct drbd *d = arg;
-
-	if (drbd_stream_feed(&d->ev, data, n))
-		wake(d);
-}
-
-static void
-on_events_end(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
-{
-	struct drbd *d = arg;
-
-	(void)cmd;
-	d->events = NULL;
-	(void)snprintf(d->events_text, sizeof(d->events_text), "%s",
-	    res->text);
-	wake(d);
-}
-
-static int
-events_start(struct drbd *d, struct av_err *err)
-{
-	struct drbd_argv a;
-
-	drbd_argv_init(&a);
-	drbd_argv_add(&a, "drbdsetup");
-	drbd_argv_add(&a, "events2");
-	drbd_argv_add(&a, "--timestamps");
-	drbd_argv_add(&a, "--statistics");
-	drbd_argv_add(&a, "%s", d->c.res);
-	drbd_stream_begin(&d->ev, d->c.res);
-	return drbd_cmd_start(d->loop, d->rec.tools_path, &a, 0,
-	    on_events_piece, on_events_end, d, &d->events, err);
-}
-
-static int
-on_again(sd_event_source *es, uint64_t usec, void *arg)
-{
-	struct drbd *d = arg;
-	struct av_err err = { 0 };
-
-	(void)es;
-	(void)usec;
-	d->again = sd_event_source_disable_unref(d->again);
-	if (d->events == NULL && events_start(d, &err) < 0)
-		go_down(d, err.code, err.text);
-	return 0;
-}
-
-static void
-events_again(struct drbd *d)
-{
-	d->events = drbd_cmd_free(d->events, true);
-	d->ev.lost = false;
-	if (d->again != NULL)
-		return;
-	if (++d->restarts > RESTARTS_MAX || sd_event_add_time_relative(
-	    d->loop, &d->again, CLOCK_MONOTONIC, RESTART_US, 0, on_again,
-	    d) < 0)
-		go_down(d, "server-down", d->events_text[0] != '\0' ?
-		    d->events_text : "'drbdsetup events2' can't be kept "
-		    "running");
-}
-
 /* --- one turn --- */
 
 /* What isn't there is brought up; once a start. */
@@ -535,7 +363,7 @@ bring_up(struct drbd *d)
 		return;
 	d->up_tried = true;
 	if (job_add(d, NULL, NULL, drbd_plan_up) == NULL)
-		go_down(d, "server-down", "no memory");
+		drbd_go_down(d, "server-down", "no memory");
 }
 
 static void
@@ -566,7 +394,7 @@ look_at_server(struct drbd *d)
 			bring_up(d);
 	} else if (d->st.server == MIRROR_SERVER_UP && d->ev.whole &&
 	    !m->resource) {
-		go_down(d, d->stopping ? "stopped" : "server-down",
+		drbd_go_down(d, d->stopping ? "stopped" : "server-down",
 		    d->stopping ? "stopped by order" :
 		    "DRBD's resource has gone");
 	}
@@ -614,14 +442,14 @@ turn(struct drbd *d)
 		if (drbd_status_map(d) || d->st.conn != before ||
 		    d->st.role != role)
 			d->gi_due = true;
-		poll_resync(d);
+		drbd_poll_resync(d);
 		tell(d);
 	}
 	jobs_run(d);
-	query_start(d);
+	drbd_query_start(d);
 	if (d->st.server != MIRROR_SERVER_DOWN && (d->ev.lost ||
 	    d->events == NULL))
-		events_again(d);
+		drbd_events_again(d);
 }
 
 static void
@@ -639,9 +467,9 @@ begin(struct drbd *d)
 	if (rc == 0)
 		rc = drbd_conf_write(&d->c, &d->rec, &err);
 	if (rc == 0)
-		rc = events_start(d, &err);
+		rc = drbd_events_start(d, &err);
 	if (rc < 0)
-		go_down(d, err.code[0] != '\0' ? err.code : "server-down",
+		drbd_go_down(d, err.code[0] != '\0' ? err.code : "server-down",
 		    err.text);
 }
 
@@ -655,7 +483,7 @@ asked(void *arg)
 	if (d->go_alone || (d->rec.alone &&
 	    d->ev.now.role == DRBD_ROLE_PRIMARY))
 		(void)drbd_fence_answer(d->fence, "outdated");
-	wake(d);
+	drbd_wake(d);
 }
 
 static int
@@ -673,7 +501,7 @@ on_wake(sd_event_source *es, void *arg)
 			return 0;
 		if (drbd_fence_open(d->loop, d->c.fence_path, d->c.res, asked,
 		    d, &d->fence, &err) < 0)
-			go_down(d, "server-down", err.text);
+			drbd_go_down(d, "server-down", err.text);
 		return 0;
 	}
 	turn(d);
@@ -691,7 +519,7 @@ on_digests(int rc, uint32_t *digests, size_t n, void *arg)
 	free(d->digests);
 	d->digests = digests;
 	d->n_digests = n;
-	wake(d);
+	drbd_wake(d);
 }
 
 bool
@@ -811,7 +639,7 @@ drbd_start(struct mirror *m, struct av_err *err)
 	d->st.error_code[0] = d->st.error_text[0] = '\0';
 	d->st.wants_connect = true;
 	d->restarts = 0;
-	wake(d);
+	drbd_wake(d);
 	return 0;
 }
 

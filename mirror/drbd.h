@@ -4,6 +4,7 @@
  * mirror/drbd.h - inside of the drbd driver; others use mirror.h
  *
  *   drbd.c         the driver: its life, its orders' queue
+ *   drbd_feed.c    keeps events2 running; identity, statistics
  *   drbd_status.c  what the module says -> struct mirror_status
  *   drbd_plan.c    an order -> commands, waits
  *   drbd_events.c  lines of 'drbdsetup events2' -> struct drbd_model (pure)
@@ -311,6 +312,13 @@ void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 /* Model, record and identity -> d->st.  true = a resync has just ended. */
 bool drbd_status_map(struct drbd *d);
 bool drbd_is_connected(const struct drbd *d);
+/* The next turn of the loop looks at everything. */
+void drbd_wake(struct drbd *d);
+void drbd_go_down(struct drbd *d, const char *code, const char *text);
+int  drbd_events_start(struct drbd *d, struct av_err *err);
+void drbd_events_again(struct drbd *d);	/* ended, or 'lost' */
+void drbd_query_start(struct drbd *d);	/* what is due, if none is out */
+void drbd_poll_resync(struct drbd *d);
 /* Wakes the driver at 'at_ns'. */
 void drbd_wake_at(struct drbd *d, uint64_t at_ns);
 bool drbd_start_digest(struct drbd *d, const struct drbd_job *job,
