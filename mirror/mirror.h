@@ -38,6 +38,8 @@
  *		  wrong-state      the order doesn't fit the state
  *		  disk-error       the leg's disk refused to record a change
  *		  bad-request      an argument is out of range
+ *		  no-encryption    drbd: the link would be in clear text
+ *		  tool-missing, tool-failed   drbd: drbd-utils or LVM's tools
  *		A lost answer to an order is AV_MAYBE: read the status.
  */
 #ifndef AV_MIRROR_H
@@ -174,7 +176,23 @@ struct mirror_status {
 	char			error_text[256];
 };
 
-/* A leg on this PM: DIR/vol-ID.data and DIR/vol-ID.meta. */
+/*
+ * What driver "drbd" needs besides (docs/design-mirror.md, "The drbd driver").
+ * The leg keeps it, so deleting and reading need DIR and ID alone.
+ */
+struct mirror_drbd_conf {
+	const char	*vg;		/* LVM volume group; the leg is VG/av-ID */
+	unsigned	 minor;		/* /dev/drbdMINOR; same on both PMs */
+	/* DRBD 8.4 has no TLS: what is written crosses the cable in clear text.
+	 * Without this the driver refuses (no-encryption). */
+	bool		 unencrypted_ok;
+	const char	*handler_path;	/* NULL = /usr/lib/avpair/av-fence-peer */
+	const char	*tools_path;	/* NULL = /usr/sbin:/usr/bin:/sbin:/bin */
+	const char	*dev_dir;	/* NULL = /dev */
+};
+
+/* A leg on this PM: DIR/vol-ID.data and DIR/vol-ID.meta; drbd: logical volume
+ * VG/av-ID, and in DIR av-ID.res (resource file) and av-ID.leg (record). */
 struct mirror_leg_spec {
 	const char	*dir;		/* exists; e.g. .../storage/GROUP */
 	const char	*id;		/* "o3" */
@@ -186,6 +204,7 @@ struct mirror_leg_spec {
 	 * unfinished until the peer's has been copied whole. */
 	uint64_t	 initial_current;
 	uint64_t	 gen;		/* unit generation now */
+	const struct mirror_drbd_conf *drbd;	/* driver drbd alone */
 };
 
 /* What a leg's metadata says, read without a server (agent start, rejoin). */
@@ -224,6 +243,8 @@ struct mirror_conf {
 	const char	*log_path;	/* server's stdio, appended */
 	uint32_t	 peer_timeout_ms;	/* 0 = 1500 */
 	uint64_t	 resync_rate_kib_s;	/* 0 = unlimited */
+	const struct mirror_drbd_conf *drbd;	/* driver drbd alone; NULL = as
+						 * recorded with the leg */
 };
 
 struct mirror;
@@ -276,7 +297,7 @@ int mirror_leg_read(const char *driver, const char *dir, const char *id,
 /* --- server --- */
 
 /* Finds or starts the volume's server.  Returns at once; 'changed' tells when
- * server is UP or DOWN.  'conf' is copied.  driver: "replica" or "sim". */
+ * server is UP or DOWN.  'conf' is copied.  driver: "replica", "drbd", "sim". */
 int mirror_open(const char *driver, const struct mirror_conf *conf,
     sd_event *loop, mirror_changed_fn changed, void *arg,
     struct mirror **ret_m, struct av_err *err);
@@ -401,6 +422,7 @@ struct mirror_ops {
 };
 
 extern const struct mirror_ops mirror_replica_ops;
+extern const struct mirror_ops mirror_drbd_ops;
 extern const struct mirror_ops mirror_sim_ops;
 
 /* Drivers embed this first. */

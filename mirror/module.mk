@@ -22,6 +22,12 @@ $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 # in one step (above), as a running server may be loading the old one
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
 
+# DRBD's handler; installed as /usr/lib/avpair/av-fence-peer
+$(B)/av-fence-peer: $(B)/mirror/fence/av_fence_peer.o $(BASE_LIBS)
+	$(LINK)
+$(B)/av-fence-peer: LDLIBS = $(BASE_LDLIBS)
+PROGRAMS += $(B)/av-fence-peer
+
 # fuzz targets replay fixed and mutated inputs in 'make check'; with clang and
 # -DAV_FUZZ they build for libFuzzer
 MIRROR_FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/mirror_*.c))
@@ -32,6 +38,7 @@ UNIT_TESTS += $(MIRROR_FUZZ)
 
 MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
 $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
+	$(B)/tests/unit/mirror/drbd_pair.o \
 	$(B)/mirror/replica/tls.o $(MIRROR_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls

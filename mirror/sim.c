@@ -5,7 +5,8 @@
  *
  * For tests of the owner: orders, roles, identities and connection states behave
  * as those of the replica; there is no data and a resync takes one turn of the
- * loop.  Legs are named by (dir, id) and live until mirror_sim_reset().
+ * loop.  Legs are named by (dir, id) and live until mirror_sim_reset(); so does
+ * a server that runs when its owner lets go of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,13 @@ struct sim_leg {
 	struct sim_leg		*next;
 };
 
+struct sim_answer {		/* to an order, told in the next turn */
+	struct mirror_op	*op;
+	int			rc;
+	struct av_err		err;
+	struct sim_answer	*next;
+};
+
 struct sim {
 	struct mirror	m;
 	struct sim_leg	*leg;
@@ -34,9 +42,9 @@ struct sim {
 	sd_event_source	*turn;		/* finishes ops, tells changes */
 	mirror_changed_fn changed;
 	void		*arg;
-	struct mirror_op *ops;
-	bool		dirty;
 	uint64_t	damaged;	/* what the next verify finds */
+	struct sim_answer *answers;
+	char		dir[MIRROR_PATH_MAX], id[MIRROR_ID_MAX];
 	struct sim	*next;
 };
 
@@ -95,7 +103,7 @@ sim_leg_delete(const char *dir, const char *id, struct av_err *err)
 		return av_err_code(err, -ENOENT, "leg-missing",
 		    "'%s' doesn't exist", id);
 	for (s = sims; s != NULL; s = s->next)
-		if (s->leg == l)
+		if (s->leg == l && s->st.server == MIRROR_SERVER_UP)
 			return av_err_code(err, -EBUSY, "volume-in-use",
 			    "'%s' is in use", id);
 	for (at = &legs; *at != l; at = &(*at)->next)
@@ -123,8 +131,8 @@ sim_leg_read(const char *dir, const char *id, struct mirror_leg_info *ret,
 static void
 touch(struct sim *s)
 {
-	s->dirty = true;
-	(void)sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
+	if (s->turn != NULL)	/* NULL: it runs without an owner */
+		(void)sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
 }
 
 static struct sim *
@@ -330,6 +338,9 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		if (!primary)
 			return av_err_code(err, -EPERM, "wrong-role",
 			    "only a primary can go on alone");
+		if (s->st.alone && s->leg->info.gen == o->gen)
+			return av_err_code(err, -EALREADY, "wrong-state",
+			    "it is alone at this generation already");
 		sim_go_alone(s, o->gen);
 		return 0;
 	case MIRROR_V_SECONDARY:
@@ -368,51 +379,113 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 	}
 }
 
+static void
+answer_next(struct sim *s)
+{
+	struct sim_answer *a = s->answers;
+
+	s->answers = a->next;
+	a->op->done(a->op, a->rc, &a->err);	/* 'op' may be gone now */
+	free(a);
+}
+
+static void
+start_server(struct sim *s)
+{
+	s->leg = leg_find(s->dir, s->id);
+	if (s->leg != NULL) {
+		s->st.server = MIRROR_SERVER_UP;
+		s->st.size_bytes = s->leg->info.size_bytes;
+		return;
+	}
+	s->st.server = MIRROR_SERVER_DOWN;
+	(void)snprintf(s->st.error_code, sizeof(s->st.error_code),
+	    "leg-missing");
+	(void)snprintf(s->st.error_text, sizeof(s->st.error_text),
+	    "'%s' doesn't exist", s->id);
+}
+
 static int
 on_turn(sd_event_source *es, void *arg)
 {
 	struct sim *s = arg;
-	struct av_err err = { 0 };
 
 	(void)es;
 	if (s->st.server == MIRROR_SERVER_STARTING)
-		s->st.server = MIRROR_SERVER_UP;
+		start_server(s);
 	settle_all();
 	sim_verify_turn(s);
-	s->st.disk = s->leg->info.disk;
-	s->st.gi = s->leg->info.gi;
-	s->st.gen = s->leg->info.gen;
-	s->st.peer_outdated = s->leg->info.peer_outdated;
-	s->st.crashed_primary = s->leg->info.crashed_primary;
-	s->dirty = false;
+	if (s->leg != NULL) {
+		s->st.disk = s->leg->info.disk;
+		s->st.gi = s->leg->info.gi;
+		s->st.gen = s->leg->info.gen;
+		s->st.peer_outdated = s->leg->info.peer_outdated;
+		s->st.crashed_primary = s->leg->info.crashed_primary;
+	}
 	if (s->changed != NULL)
 		s->changed(&s->m, s->arg);
-	while (s->ops != NULL) {
-		struct mirror_op *op = s->ops;
-
-		s->ops = op->next;
-		op->done(op, 0, &err);
-	}
+	while (s->answers != NULL)
+		answer_next(s);
 	return 0;
 }
 
+/* Refusals too are told by done(), as by the other drivers. */
 static int
 sim_order(struct mirror *m, struct mirror_op *op,
     const struct mirror_order *o, struct av_err *err)
 {
 	struct sim *s = container_of(m, struct sim, m);
-	int rc;
+	struct sim_answer *a, **at;
 
 	if (s->st.server != MIRROR_SERVER_UP)
 		return av_err_code(err, -ENOTCONN, "server-down",
 		    "the mirror server isn't running");
-	rc = sim_run(s, o, err);
-	if (rc < 0)
-		return rc;
-	op->next = s->ops;
-	s->ops = op;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	a->op = op;
+	a->rc = sim_run(s, o, &a->err);
+	for (at = &s->answers; *at != NULL; at = &(*at)->next)
+		;
+	*at = a;
 	touch(s);
 	return 0;
+}
+
+static void
+sim_free(struct sim *s)
+{
+	struct sim **at;
+
+	for (at = &sims; *at != s; at = &(*at)->next)
+		;
+	*at = s->next;
+	sd_event_source_disable_unref(s->turn);
+	free(s);
+}
+
+/* A server whose owner has let go of it, or a new one. */
+static struct sim *
+find_or_new(const struct mirror_conf *conf)
+{
+	struct sim *s;
+
+	for (s = sims; s != NULL; s = s->next)
+		if (s->turn == NULL && strcmp(s->dir, conf->dir) == 0 &&
+		    strcmp(s->id, conf->id) == 0) {
+			s->st.found = true;
+			return s;
+		}
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->st.wants_connect = true;
+	s->st.peer_seen_ms = UINT64_MAX;
+	(void)snprintf(s->dir, sizeof(s->dir), "%s", conf->dir);
+	(void)snprintf(s->id, sizeof(s->id), "%s", conf->id);
+	s->next = sims;
+	sims = s;
+	return s;
 }
 
 static int
@@ -420,30 +493,21 @@ sim_open(const struct mirror_conf *conf, sd_event *loop,
     mirror_changed_fn changed, void *arg, struct mirror **ret_m,
     struct av_err *err)
 {
-	struct sim_leg *l = leg_find(conf->dir, conf->id);
-	struct sim *s;
+	struct sim *s = find_or_new(conf);
 
-	if (l == NULL)
-		return av_err_code(err, -ENOENT, "leg-missing",
-		    "'%s' doesn't exist", conf->id);
-	s = calloc(1, sizeof(*s));
-	if (s == NULL || sd_event_add_defer(loop, &s->turn, on_turn, s) < 0) {
-		free(s);
+	if (s == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	if (sd_event_add_defer(loop, &s->turn, on_turn, s) < 0) {
+		sim_free(s);
 		return av_err_set(err, -ENOMEM, "no memory");
 	}
-	s->leg = l;
 	s->loop = loop;
 	s->changed = changed;
 	s->arg = arg;
-	s->st.wants_connect = true;
-	s->st.size_bytes = l->info.size_bytes;
-	s->st.peer_seen_ms = UINT64_MAX;
 	(void)snprintf(s->volume_uuid, sizeof(s->volume_uuid), "%s",
 	    conf->volume_uuid);
 	(void)snprintf(s->front, sizeof(s->front), "%s/front.sock",
 	    conf->run_dir);
-	s->next = sims;
-	sims = s;
 	*ret_m = &s->m;
 	return 0;
 }
@@ -451,21 +515,19 @@ sim_open(const struct mirror_conf *conf, sd_event *loop,
 static void
 sim_close(struct mirror *m)
 {
-	struct sim *s = container_of(m, struct sim, m), **at;
-	struct av_err err = { 0 };
+	struct sim *s = container_of(m, struct sim, m);
 
-	while (s->ops != NULL) {
-		struct mirror_op *op = s->ops;
+	while (s->answers != NULL) {
+		struct sim_answer *a = s->answers;
 
-		s->ops = op->next;
-		op->done(op, av_err_maybe(&err, -ECANCELED, "cancelled"),
-		    &err);
+		memset(&a->err, 0, sizeof(a->err));
+		a->rc = av_err_maybe(&a->err, -ECANCELED, "cancelled");
+		answer_next(s);
 	}
-	for (at = &sims; *at != s; at = &(*at)->next)
-		;
-	*at = s->next;
-	sd_event_source_disable_unref(s->turn);
-	free(s);
+	s->turn = sd_event_source_disable_unref(s->turn);
+	s->changed = NULL;
+	if (s->st.server != MIRROR_SERVER_UP)
+		sim_free(s);
 }
 
 static int
@@ -477,6 +539,9 @@ sim_start(struct mirror *m, struct av_err *err)
 		return av_err_code(err, -EALREADY, "wrong-state",
 		    "the mirror server isn't down");
 	s->st.server = MIRROR_SERVER_STARTING;
+	s->st.found = false;
+	s->st.wants_connect = true;
+	s->st.error_code[0] = s->st.error_text[0] = '\0';
 	touch(s);
 	return 0;
 }
@@ -514,6 +579,15 @@ mirror_sim_damage(struct mirror *m, uint64_t n_chunks)
 void
 mirror_sim_reset(void)
 {
+	struct sim *s, *next;
+
+	for (s = sims; s != NULL; s = next) {
+		next = s->next;
+		s->leg = NULL;
+		s->st.server = MIRROR_SERVER_DOWN;
+		if (s->turn == NULL)	/* nobody's */
+			sim_free(s);
+	}
 	while (legs != NULL) {
 		struct sim_leg *l = legs;
 

@@ -27,8 +27,8 @@
 static const char psk[] = "avpair:"
     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
 
-static uint16_t
-free_port(void)
+uint16_t
+pair_free_port(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -122,8 +122,8 @@ pair_open(struct pair *p, int node)
 
 /* A plugin built with sanitizers needs their library in nbdkit from the start;
  * it is the one that this program has loaded itself. */
-static void
-preload_sanitizer(void)
+void
+pair_preload_sanitizer(void)
 {
 	AUTO_FILE FILE *f = fopen("/proc/self/maps", "re");
 	char line[512], *at;
@@ -147,7 +147,7 @@ pair_new(void)
 	struct av_err err = { 0 };
 	int i;
 
-	preload_sanitizer();
+	pair_preload_sanitizer();
 	if (p == NULL || sd_event_new(&p->loop) < 0)
 		return NULL;
 	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/avpair-mirror-XXXXXX");
@@ -157,7 +157,7 @@ pair_new(void)
 		struct mirror_conf c;
 		struct mirror_leg_spec spec;
 
-		p->port[i] = free_port();
+		p->port[i] = pair_free_port();
 		c = pair_conf(p, i, bufs);
 		spec = (struct mirror_leg_spec){ .dir = c.dir, .id = c.id,
 			.unit_uuid = UNIT, .volume_uuid = VOLUME,

@@ -29,6 +29,9 @@ struct pair {
 	uint64_t	digest_bytes;	/* what pair_equal() looks at; 0 = all */
 };
 
+uint16_t pair_free_port(void);
+/* Before a server is started from a program built with sanitizers. */
+void pair_preload_sanitizer(void);
 /* NULL on failure, with words on stderr. */
 struct pair *pair_new(void);
 void pair_free(struct pair *p);

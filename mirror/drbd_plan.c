@@ -1,0 +1,460 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * mirror/drbd_plan.c - an order as commands, calls and waits
+ *
+ * Every command's argv is written here and nowhere else; tests compare them with
+ * tests/golden/drbd/.  Always 'disconnect --force': a polite one asks the peer
+ * to agree that one side is old, and makes a secondary outdate itself.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "mirror/drbd.h"
+
+#define HELPER_NS	(2 * AV_NS_PER_S)
+
+/* --- what is so now --- */
+
+static bool
+is_primary(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.role == DRBD_ROLE_PRIMARY;
+}
+
+static bool
+is_not_primary(const struct drbd *d, const struct drbd_job *job)
+{
+	return !is_primary(d, job);
+}
+
+static bool
+is_connected(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.cstate == DRBD_C_CONNECTED;
+}
+
+static bool
+can_promote(const struct drbd *d, const struct drbd_job *job)
+{
+	return drbd_is_connected(d) && !is_primary(d, job);
+}
+
+static bool
+is_suspended(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.suspended != 0;
+}
+
+static bool
+is_held_primary(const struct drbd *d, const struct drbd_job *job)
+{
+	return is_primary(d, job) && is_suspended(d, job);
+}
+
+/* A handler was answered: DRBD thaws by itself, a little after the handler's end.
+ * If it doesn't (the handler was killed), resume-io does. */
+static bool
+is_helper_due(const struct drbd *d, const struct drbd_job *job)
+{
+	return is_suspended(d, job) && av_clock_ns() < job->grace_ns;
+}
+
+static bool
+is_networked(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.connection &&
+	    d->ev.now.cstate != DRBD_C_STANDALONE;
+}
+
+static bool
+wants_network(const struct drbd *d, const struct drbd_job *job)
+{
+	return d->st.wants_connect && !is_networked(d, job);
+}
+
+static bool
+has_no_connection(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return !d->ev.now.connection;
+}
+
+static bool
+is_there(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.resource;
+}
+
+static bool
+is_not_there(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return !d->ev.now.resource || !d->ev.now.device;
+}
+
+static bool
+is_gi_due(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->gi_due || d->query != NULL;
+}
+
+static bool
+is_uptodate(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.disk == DRBD_D_UPTODATE ||
+	    d->ev.now.disk == DRBD_D_CONSISTENT;
+}
+
+static bool
+is_digest_due(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->digest != NULL && d->digest_rc > 0;
+}
+
+/* --- calls --- */
+
+static int
+may_be_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	if (d->st.role == MIRROR_PRIMARY)
+		return av_err_code(err, -EALREADY, "wrong-role",
+		    "it is primary already");
+	if (!is_uptodate(d, job))
+		return av_err_code(err, -EPERM, "not-up-to-date",
+		    "this copy is %s", mirror_disk_name(d->st.disk));
+	return 0;
+}
+
+static int
+may_go_alone(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	if (d->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "only a primary can go on alone");
+	if (d->st.alone && d->rec.gen == job->o.gen)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "it is alone at this generation already");
+	return 0;
+}
+
+static int
+may_outdate(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	return d->st.role == MIRROR_PRIMARY ? av_err_code(err, -EPERM,
+	    "wrong-role", "a primary can't be outdated") : 0;
+}
+
+static int
+want_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->want_primary = true;
+	d->st.wants_connect = true;
+	return 0;
+}
+
+/* Durable before a write can complete on one leg; from here on the handler is
+ * answered at once. */
+static int
+record_alone(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	struct drbd_record rec = d->rec;
+	int rc;
+
+	rec.gen = job->o.gen;
+	rec.alone = rec.peer_outdated = true;
+	rc = drbd_record_write(d->c.dir, d->c.id, &rec, err);
+	if (rc < 0)
+		return rc;
+	d->rec = rec;
+	d->go_alone = true;
+	return 0;
+}
+
+static int
+answer_handler(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	if (drbd_fence_answer(d->fence, "outdated") > 0) {
+		job->grace_ns = av_clock_ns() + HELPER_NS;
+		drbd_wake_at(d, job->grace_ns + AV_NS_PER_MS);
+	}
+	return 0;
+}
+
+static int
+refresh_gi(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->gi_due = true;
+	return 0;
+}
+
+static int
+forget_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	d->want_primary = false;
+	(void)drbd_fence_answer(d->fence, "refused");
+	if (!d->rec.alone)
+		return 0;
+	d->rec.alone = false;
+	return drbd_record_write(d->c.dir, d->c.id, &d->rec, err);
+}
+
+static int
+want_network(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	d->st.wants_connect = job->o.verb == MIRROR_V_CONNECT;
+	return 0;
+}
+
+static int
+set_rate(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	d->c.resync_rate_kib_s = job->o.rate_kib_s;
+	return 0;
+}
+
+static int
+start_stop(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->stopping = true;
+	return 0;
+}
+
+static int
+start_digest(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	return drbd_start_digest(d, job, err) ? 0 : err->rc;
+}
+
+static int
+digest_result(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	return d->digest_rc < 0 ? av_err_code(err, d->digest_rc,
+	    "disk-error", "the leg can't be read: %s",
+	    strerror(-d->digest_rc)) : 0;
+}
+
+/* --- plans --- */
+
+#define CALL(fn)	{ .kind = DRBD_STEP_CALL, .call = (fn) }
+#define RUN(w)		{ .kind = DRBD_STEP_RUN, .words = (w) }
+#define RUN_IF(fn, w)	{ .kind = DRBD_STEP_RUN, .need = (fn), .words = (w) }
+#define WAIT_WHILE(fn)	{ .kind = DRBD_STEP_WAIT, .need = (fn) }
+#define END		{ .kind = DRBD_STEP_END }
+
+#define CONNECT		"drbdadm -c %c connect %r"
+#define DISCONNECT	"drbdadm -c %c disconnect --force %r"
+#define PROMOTE		"drbdadm -c %c primary %r"
+#define RESUME		"drbdsetup resume-io %m"
+
+const struct drbd_step drbd_plan_up[] = {
+	RUN("drbdadm -c %c up %r"),
+	WAIT_WHILE(is_not_there),
+	CALL(refresh_gi),
+	END
+};
+
+const struct drbd_step drbd_plan_promote[] = {
+	RUN_IF(can_promote, PROMOTE),
+	WAIT_WHILE(can_promote),
+	CALL(refresh_gi),
+	END
+};
+
+static const struct drbd_step plan_primary[] = {
+	CALL(may_be_primary),
+	CALL(want_primary),
+	RUN_IF(wants_network, CONNECT),
+	RUN_IF(can_promote, PROMOTE),
+	WAIT_WHILE(can_promote),
+	CALL(refresh_gi),
+	WAIT_WHILE(is_gi_due),
+	END
+};
+
+/* The tail of both ways to run alone. */
+#define GO_ALONE \
+	RUN_IF(is_not_primary, PROMOTE), \
+	WAIT_WHILE(is_not_primary), \
+	CALL(answer_handler), \
+	WAIT_WHILE(is_helper_due), \
+	RUN_IF(is_suspended, RESUME), \
+	WAIT_WHILE(is_suspended), \
+	RUN_IF(wants_network, CONNECT), \
+	CALL(refresh_gi), \
+	WAIT_WHILE(is_gi_due), \
+	END
+
+static const struct drbd_step plan_primary_alone[] = {
+	CALL(may_be_primary),
+	CALL(record_alone),
+	RUN_IF(is_connected, DISCONNECT),
+	WAIT_WHILE(is_connected),
+	GO_ALONE
+};
+
+static const struct drbd_step plan_alone[] = {
+	CALL(may_go_alone),
+	CALL(record_alone),
+	RUN_IF(is_connected, DISCONNECT),
+	WAIT_WHILE(is_connected),
+	GO_ALONE
+};
+
+/* Held writes must fail, and must not complete on this leg first: without a
+ * disk and without a peer there is nothing that they could complete on. */
+#define STEP_DOWN \
+	CALL(forget_primary), \
+	RUN_IF(is_held_primary, "drbdsetup detach %m --force"), \
+	RUN_IF(is_held_primary, RESUME), \
+	RUN_IF(is_primary, "drbdadm -c %c secondary %r"), \
+	WAIT_WHILE(is_primary)
+
+static bool
+is_diskless(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.disk == DRBD_D_DISKLESS;
+}
+
+static const struct drbd_step plan_secondary[] = {
+	STEP_DOWN,
+	RUN_IF(is_diskless, "drbdadm -c %c attach %r"),
+	WAIT_WHILE(is_diskless),
+	CALL(refresh_gi),
+	WAIT_WHILE(is_gi_due),
+	END
+};
+
+static const struct drbd_step plan_outdate[] = {
+	CALL(may_outdate),
+	RUN_IF(is_networked, DISCONNECT),
+	WAIT_WHILE(is_networked),
+	RUN("drbdadm -c %c outdate %r"),
+	WAIT_WHILE(is_uptodate),
+	RUN_IF(wants_network, CONNECT),
+	CALL(refresh_gi),
+	WAIT_WHILE(is_gi_due),
+	END
+};
+
+static const struct drbd_step plan_connect[] = {
+	CALL(want_network),
+	RUN_IF(wants_network, CONNECT),
+	/* it may stand alone again at once: a split */
+	WAIT_WHILE(has_no_connection),
+	END
+};
+
+static const struct drbd_step plan_disconnect[] = {
+	CALL(want_network),
+	RUN_IF(is_networked, DISCONNECT),
+	WAIT_WHILE(is_networked),
+	END
+};
+
+static const struct drbd_step plan_rate[] = {
+	CALL(set_rate),
+	RUN("drbdsetup disk-options %m --c-max-rate=%kk --resync-rate=%kk"),
+	END
+};
+
+static const struct drbd_step plan_stop[] = {
+	STEP_DOWN,
+	CALL(start_stop),
+	RUN("drbdadm -c %c down %r"),
+	WAIT_WHILE(is_there),
+	END
+};
+
+static const struct drbd_step plan_digest[] = {
+	CALL(start_digest),
+	WAIT_WHILE(is_digest_due),
+	CALL(digest_result),
+	END
+};
+
+const struct drbd_step *
+drbd_plan(enum mirror_verb verb, bool alone)
+{
+	static const struct drbd_step *const plans[MIRROR_N_VERBS] = {
+		[MIRROR_V_PRIMARY] = plan_primary,
+		[MIRROR_V_ALONE] = plan_alone,
+		[MIRROR_V_SECONDARY] = plan_secondary,
+		[MIRROR_V_OUTDATE] = plan_outdate,
+		[MIRROR_V_CONNECT] = plan_connect,
+		[MIRROR_V_DISCONNECT] = plan_disconnect,
+		[MIRROR_V_RATE] = plan_rate,
+		[MIRROR_V_STOP] = plan_stop,
+		[MIRROR_V_DIGEST] = plan_digest,
+	};
+
+	if ((unsigned)verb >= MIRROR_N_VERBS)
+		return NULL;
+	if (verb == MIRROR_V_PRIMARY && alone)
+		return plan_primary_alone;
+	return plans[verb];
+}
+
+/* Splits at spaces, then fills in: a value never becomes two words. */
+void
+drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
+    const struct drbd_step *step, struct drbd_argv *ret)
+{
+	const char *at = step->words;
+
+	drbd_argv_init(ret);
+	while (*at != '\0') {
+		char word[DRBD_ARG_BYTES];
+		size_t n = 0, len = strcspn(at, " "), i;
+
+		for (i = 0; i < len && n < sizeof(word); i++) {
+			int r;
+			size_t room = sizeof(word) - n;
+
+			if (at[i] != '%') {
+				word[n++] = at[i];
+				continue;
+			}
+			i++;
+			r = at[i] == 'c' ? snprintf(word + n, room, "%s",
+			    d->c.res_path) :
+			    at[i] == 'r' ? snprintf(word + n, room, "%s",
+			    d->c.res) :
+			    at[i] == 'm' ? snprintf(word + n, room, "%u",
+			    d->rec.minor) :
+			    snprintf(word + n, room, "%" PRIu64,
+			    drbd_rate_kib_s(job->o.rate_kib_s));
+			n += (size_t)r;
+		}
+		if (n >= sizeof(word))
+			ret->bad = true;
+		else
+			drbd_argv_add(ret, "%.*s", (int)n, word);
+		at += len;
+		at += *at == ' ';
+	}
+}

@@ -1,0 +1,636 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/mirror/test_conform.c - one suite for replica, drbd and sim
+ *
+ * The cases use mirror.h alone; 'struct driver' says how a pair of legs is made.
+ * drbd runs against tests/unit/mirror/fake-drbd/fake.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "tests/test.h"
+#include "tests/unit/mirror/drbd_pair.h"
+#include "tests/unit/mirror/pair.h"
+
+#define UNIT	"00112233445566778899aabbccddeeff"
+#define VOLUME	"0123456789abcdef0123456789abcdef"
+#define SIZE	(4ull << 20)
+
+struct world {
+	const char	*driver;
+	char		dir[64];
+	char		names[2][6][128];
+	sd_event	*loop;
+	struct mirror	*m[2];
+	struct mirror_conf conf[2];
+	struct mirror_leg_spec spec[2];
+	struct mirror_drbd_conf drbd[2];
+	unsigned	n_changed;
+	bool		in_call;
+};
+
+static const char *driver;	/* of the run */
+
+/* --- a world of two PMs --- */
+
+static void
+changed(struct mirror *m, void *arg)
+{
+	struct world *w = arg;
+
+	(void)m;
+	if (w->in_call)
+		abort();	/* 'never from inside a call' */
+	w->n_changed++;
+}
+
+static void
+name_it(struct world *w, int i, uint16_t port, uint16_t peer_port)
+{
+	char (*b)[128] = w->names[i];
+	const char *build = getenv("B") != NULL ? getenv("B") : "build";
+
+	(void)snprintf(b[0], 128, "%s/node%d", w->dir, i);
+	(void)snprintf(b[1], 128, "%s/node%d/run", w->dir, i);
+	(void)snprintf(b[2], 128, "%s/psk", w->dir);
+	(void)snprintf(b[3], 128, "%s/node%d/log", w->dir, i);
+	(void)snprintf(b[4], 128, "%s/nbdkit-avreplica-plugin.so", build);
+	w->conf[i] = (struct mirror_conf){ .id = "o3", .dir = b[0],
+		.unit_uuid = UNIT, .volume_uuid = VOLUME,
+		.node = (unsigned)i, .run_dir = b[1],
+		.listen_addr = "127.0.0.1", .port = port,
+		.peer_addrs = { "127.0.0.1" }, .n_peer_addrs = 1,
+		.peer_port = peer_port, .psk_file = b[2], .log_path = b[3],
+		.plugin_path = b[4] };
+	w->spec[i] = (struct mirror_leg_spec){ .dir = b[0], .id = "o3",
+		.unit_uuid = UNIT, .volume_uuid = VOLUME, .size_bytes = SIZE,
+		.initial_current = 0x1234560, .gen = 1 };
+}
+
+static struct world *
+world_new(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	static const char psk[] = "avpair:00010203040506070809"
+	    "0a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
+	uint16_t port[2];
+	int i;
+
+	pair_preload_sanitizer();
+	if (w == NULL || sd_event_new(&w->loop) < 0)
+		return NULL;
+	w->driver = driver;
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/avpair-conform-XXXXXX");
+	if (mkdtemp(w->dir) == NULL)
+		return NULL;
+	port[0] = pair_free_port();
+	port[1] = pair_free_port();
+	for (i = 0; i < 2; i++) {
+		name_it(w, i, port[i], port[1 - i]);
+		if (mkdir(w->names[i][0], 0700) < 0 ||
+		    av_file_write(w->conf[i].psk_file, psk, strlen(psk),
+		    0600, NULL) < 0)
+			return NULL;
+		if (strcmp(driver, "drbd") != 0)
+			continue;
+		if (drbd_pair_tools(w->dir, i, &w->drbd[i]) < 0)
+			return NULL;
+		w->conf[i].drbd = w->spec[i].drbd = &w->drbd[i];
+	}
+	return w;
+}
+
+static void
+world_free(struct world *w)
+{
+	char cmd[2][16] = { "rm", "-rf" };
+	char *argv[] = { cmd[0], cmd[1], w->dir, NULL };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		w->m[i] = mirror_close(w->m[i]);
+	mirror_sim_reset();
+	sd_event_unref(w->loop);
+	/* a handler's end may still be writing there */
+	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
+		;
+	free(w);
+}
+
+/* --- waiting --- */
+
+#define WAIT(w, cond) do { \
+	uint64_t due_ = av_clock_ns() + 15 * AV_NS_PER_S; \
+	while (!(cond)) { \
+		if (av_clock_ns() > due_) { \
+			fprintf(stderr, "%s: waited in vain: ", driver); \
+			say_state(w); \
+			CHECK(cond); \
+		} \
+		(void)sd_event_run((w)->loop, 20000); \
+	} } while (0)
+
+static const struct mirror_status *
+st(const struct world *w, int i)
+{
+	return mirror_status_peek(w->m[i]);
+}
+
+static void
+say_state(const struct world *w)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (w->m[i] != NULL)
+			fprintf(stderr, "[%d] %s %s %s disk %s: %s %s; ", i,
+			    mirror_server_name(st(w, i)->server),
+			    mirror_role_name(st(w, i)->role),
+			    mirror_conn_name(st(w, i)->conn),
+			    mirror_disk_name(st(w, i)->disk),
+			    st(w, i)->error_code, st(w, i)->error_text);
+	fprintf(stderr, "\n");
+}
+
+struct order {
+	struct mirror_op op;
+	struct world	*w;
+	unsigned	n_done;
+	int		rc;
+	char		code[32];
+	enum av_outcome	outcome;
+	size_t		n;
+};
+
+static void
+done(struct mirror_op *op, int rc, const struct av_err *err)
+{
+	struct order *o = (struct order *)(void *)op;
+
+	if (o->w->in_call)
+		abort();
+	o->n_done++;
+	o->rc = rc;
+	o->n = op->n_digests;
+	o->outcome = err->outcome;
+	(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
+}
+
+enum verb { PRIMARY, PRIMARY_ALONE, ALONE, SECONDARY, OUTDATE, CONNECT,
+	DISCONNECT, RATE, STOP, DIGEST };
+
+static int
+call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
+    struct av_err *err)
+{
+	struct mirror_primary_req req = { .alone = v == PRIMARY_ALONE,
+		.gen = gen };
+	struct mirror *m = w->m[i];
+
+	switch (v) {
+	case PRIMARY:
+	case PRIMARY_ALONE: return mirror_primary(m, &o->op, &req, err);
+	case ALONE:	return mirror_alone(m, &o->op, gen, err);
+	case SECONDARY:	return mirror_secondary(m, &o->op, err);
+	case OUTDATE:	return mirror_outdate(m, &o->op, err);
+	case CONNECT:	return mirror_connect(m, &o->op, err);
+	case DISCONNECT: return mirror_disconnect(m, &o->op, err);
+	case RATE:	return mirror_set_rate(m, &o->op, 1000, err);
+	case STOP:	return mirror_stop(m, &o->op, err);
+	case DIGEST:
+	default:	return mirror_digest(m, &o->op, 0, 0, err);
+	}
+}
+
+/* Refusals come by done(), except server-down. */
+static int
+start_order(struct world *w, int i, struct order *o, enum verb v,
+    uint64_t gen)
+{
+	struct av_err err = { 0 };
+	uint64_t deadline = o->op.deadline_ns;
+	int rc;
+
+	memset(o, 0, sizeof(*o));
+	o->w = w;
+	o->op.done = done;
+	o->op.deadline_ns = deadline;
+	w->in_call = true;
+	rc = call(w, i, o, v, gen, &err);
+	w->in_call = false;
+	if (rc < 0)
+		(void)snprintf(o->code, sizeof(o->code), "%s", err.code);
+	return rc;
+}
+
+#define ORDER_RC(w, i, o, verb, gen, want) do { \
+	CHECK_EQ(start_order(w, i, o, verb, gen), 0); \
+	WAIT(w, (o)->n_done > 0); \
+	CHECK_EQ((o)->n_done, 1); \
+	if ((o)->rc != (want)) \
+		fprintf(stderr, "%s: code '%s'\n", driver, (o)->code); \
+	CHECK_EQ((o)->rc, want); \
+	} while (0)
+#define ORDER(w, i, o, verb, gen)	ORDER_RC(w, i, o, verb, gen, 0)
+
+static int
+open_one(struct world *w, int i)
+{
+	struct av_err err = { 0 };
+	int rc;
+
+	w->in_call = true;
+	rc = mirror_open(driver, &w->conf[i], w->loop, changed, w, &w->m[i],
+	    &err);
+	w->in_call = false;
+	if (rc < 0)
+		fprintf(stderr, "%s: open: %s\n", driver, err.text);
+	CHECK_EQ(rc, 0);
+	WAIT(w, st(w, i)->server != MIRROR_SERVER_STARTING);
+	return 0;
+}
+
+static int
+legs(struct world *w)
+{
+	struct av_err err = { 0 };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (mirror_leg_create(driver, &w->spec[i], &err) < 0)
+			fprintf(stderr, "%s: leg: %s\n", driver, err.text);
+		CHECK_EQ(err.rc, 0);
+	}
+	return 0;
+}
+
+/* Stops what runs, so that nothing is left behind. */
+static int
+end(struct world *w)
+{
+	struct order o = { 0 };
+	int i;
+
+	for (i = 1; i >= 0; i--)
+		if (w->m[i] != NULL && st(w, i)->server == MIRROR_SERVER_UP) {
+			ORDER(w, i, &o, STOP, 0);
+			CHECK(st(w, i)->server == MIRROR_SERVER_DOWN);
+		}
+	world_free(w);
+	return 0;
+}
+
+#define BEGIN(w) \
+	struct world *w = world_new(); \
+	CHECK(w != NULL); \
+	CHECK_EQ(legs(w), 0)
+#define BEGIN_UP(w) \
+	BEGIN(w); \
+	CHECK_EQ(open_one(w, 0), 0); \
+	CHECK_EQ(open_one(w, 1), 0); \
+	CHECK(st(w, 0)->server == MIRROR_SERVER_UP); \
+	CHECK(st(w, 1)->server == MIRROR_SERVER_UP)
+#define BEGIN_CONNECTED(w, o) \
+	struct order o = { 0 }; \
+	BEGIN_UP(w); \
+	ORDER(w, 0, &o, PRIMARY, 0); \
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED && \
+	    st(w, 1)->conn == MIRROR_CONNECTED)
+
+/* --- cases --- */
+
+static int
+case_leg(void)
+{
+	struct world *w = world_new();
+	struct mirror_leg_info info;
+	struct av_err err = { 0 };
+
+	CHECK(w != NULL);
+	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, "o3", &info, &err),
+	    -ENOENT);
+	CHECK_STR(err.code, "leg-missing");
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, "o3", &err),
+	    -ENOENT);
+	CHECK_STR(err.code, "leg-missing");
+	CHECK_EQ(legs(w), 0);
+	CHECK_EQ(mirror_leg_create(driver, &w->spec[0], &err), -EEXIST);
+	CHECK_STR(err.code, "leg-exists");
+	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, "o3", &info, &err),
+	    0);
+	CHECK_EQ(info.size_bytes, SIZE);
+	CHECK_EQ(info.gi.current, 0x1234560);
+	CHECK_EQ(info.gi.bitmap, 0);
+	CHECK_EQ(info.gen, 1);
+	CHECK(info.disk == MIRROR_DISK_UPTODATE && !info.crashed_primary &&
+	    !info.peer_outdated);
+	CHECK_STR(info.volume_uuid, VOLUME);
+	CHECK_EQ(open_one(w, 0), 0);
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, "o3", &err),
+	    -EBUSY);
+	CHECK_STR(err.code, "volume-in-use");
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[1].dir, "o3", &err), 0);
+	CHECK_EQ(mirror_leg_read(driver, w->conf[1].dir, "o3", &info, &err),
+	    -ENOENT);
+	return end(w);
+}
+
+static int
+case_open_without_leg(void)
+{
+	struct world *w = world_new();
+
+	CHECK(w != NULL);
+	CHECK_EQ(open_one(w, 0), 0);
+	CHECK(st(w, 0)->server == MIRROR_SERVER_DOWN);
+	CHECK_STR(st(w, 0)->error_code, "leg-missing");
+	return end(w);
+}
+
+static int
+case_fresh_and_reattach(void)
+{
+	struct order o = { 0 };
+
+	BEGIN_UP(w);
+	CHECK(!st(w, 0)->found);
+	CHECK(st(w, 0)->role == MIRROR_SECONDARY);
+	CHECK(st(w, 0)->conn == MIRROR_DISCONNECTED);
+	CHECK(st(w, 0)->disk == MIRROR_DISK_UPTODATE);
+	CHECK(!st(w, 0)->alone);
+	CHECK(mirror_front_path(w->m[0])[0] == '/');
+	CHECK_EQ(mirror_start(w->m[0], NULL), -EALREADY);
+	ORDER(w, 0, &o, PRIMARY_ALONE, 5);
+	w->m[0] = mirror_close(w->m[0]);
+	CHECK_EQ(open_one(w, 0), 0);
+	CHECK(st(w, 0)->server == MIRROR_SERVER_UP && st(w, 0)->found);
+	CHECK(st(w, 0)->role == MIRROR_PRIMARY);
+	CHECK_EQ(st(w, 0)->gen, 5);
+	return end(w);
+}
+
+static int
+case_connect(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	CHECK(st(w, 0)->role == MIRROR_PRIMARY && !st(w, 0)->alone);
+	CHECK(st(w, 1)->role == MIRROR_SECONDARY);
+	CHECK(st(w, 0)->peer_disk == MIRROR_DISK_UPTODATE);
+	CHECK_EQ(st(w, 0)->resync_count, 0);	/* in step from the start */
+	CHECK(st(w, 0)->gi.current != 0);
+	CHECK(w->n_changed > 0);
+	ORDER_RC(w, 0, &o, PRIMARY, 0, -EALREADY);
+	ORDER_RC(w, 0, &o, OUTDATE, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-role");
+	ORDER_RC(w, 1, &o, ALONE, 9, -EPERM);
+	CHECK_STR(o.code, "wrong-role");
+	return end(w);
+}
+
+static int
+case_waits_for_peer(void)
+{
+	struct order o = { 0 };
+
+	BEGIN(w);
+	CHECK_EQ(open_one(w, 0), 0);
+	ORDER(w, 0, &o, PRIMARY, 0);
+	CHECK(st(w, 0)->role == MIRROR_PRIMARY);
+	CHECK(st(w, 0)->conn == MIRROR_CONNECTING);
+	CHECK_EQ(open_one(w, 1), 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	WAIT(w, st(w, 1)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
+static int
+case_held_alone_rejoin(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	CHECK(!st(w, 0)->alone && st(w, 0)->role == MIRROR_PRIMARY);
+	WAIT(w, st(w, 1)->conn == MIRROR_DISCONNECTED);
+	ORDER(w, 0, &o, ALONE, 7);
+	CHECK(st(w, 0)->alone && st(w, 0)->peer_outdated);
+	CHECK(st(w, 0)->conn == MIRROR_DISCONNECTED);
+	CHECK_EQ(st(w, 0)->gen, 7);
+	CHECK(st(w, 0)->gi.bitmap != 0);
+	ORDER_RC(w, 0, &o, ALONE, 7, -EALREADY);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 1, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED &&
+	    st(w, 1)->conn == MIRROR_CONNECTED);
+	WAIT(w, !st(w, 0)->alone && !st(w, 0)->peer_outdated);
+	WAIT(w, st(w, 0)->gi.bitmap == 0 && st(w, 1)->gi.current ==
+	    st(w, 0)->gi.current);
+	CHECK(st(w, 1)->disk == MIRROR_DISK_UPTODATE);
+	return end(w);
+}
+
+static int
+case_held_peer_back(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	ORDER(w, 1, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	CHECK(!st(w, 0)->alone && !st(w, 0)->peer_outdated);
+	CHECK_EQ(st(w, 0)->gen, 1);
+	return end(w);
+}
+
+static int
+case_disconnect_holds(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 0, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	CHECK(!st(w, 0)->wants_connect);
+	ORDER(w, 0, &o, ALONE, 3);
+	CHECK(st(w, 0)->alone && st(w, 0)->conn == MIRROR_DISCONNECTED);
+	ORDER(w, 0, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
+static int
+case_outdate(void)
+{
+	struct order o = { 0 };
+
+	BEGIN_UP(w);
+	/* DRBD's secondaries talk to each other: being in step again would
+	 * take the mark away at once */
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	ORDER(w, 1, &o, OUTDATE, 0);
+	CHECK(st(w, 1)->disk == MIRROR_DISK_OUTDATED);
+	ORDER_RC(w, 1, &o, PRIMARY, 0, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	CHECK(st(w, 1)->role == MIRROR_SECONDARY);
+	ORDER_RC(w, 1, &o, PRIMARY_ALONE, 4, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	CHECK_EQ(st(w, 1)->gen, 1);	/* nothing was recorded */
+	return end(w);
+}
+
+static int
+case_change_of_sides(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 0, &o, SECONDARY, 0);
+	CHECK(st(w, 0)->role == MIRROR_SECONDARY);
+	ORDER(w, 1, &o, PRIMARY, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED &&
+	    st(w, 1)->conn == MIRROR_CONNECTED);
+	CHECK(st(w, 1)->role == MIRROR_PRIMARY);
+	CHECK(st(w, 1)->gi.current == st(w, 0)->gi.current);
+	return end(w);
+}
+
+static int
+case_takeover_then_split(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	ORDER(w, 0, &o, ALONE, 2);
+	/* the owner would never: both run alone */
+	ORDER(w, 1, &o, PRIMARY_ALONE, 3);
+	CHECK(st(w, 1)->alone && st(w, 1)->role == MIRROR_PRIMARY);
+	ORDER(w, 1, &o, SECONDARY, 0);
+	ORDER(w, 1, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_SPLIT);
+	CHECK(st(w, 0)->error_code[0] != '\0');
+	CHECK(st(w, 0)->role == MIRROR_PRIMARY);
+	CHECK(st(w, 0)->gi.current != st(w, 1)->gi.current);
+	return end(w);
+}
+
+static int
+case_stop_and_start(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	CHECK_EQ(start_order(w, 1, &o, STOP, 0), 0);
+	WAIT(w, o.n_done > 0);
+	CHECK_EQ(o.rc, 0);
+	CHECK(st(w, 1)->server == MIRROR_SERVER_DOWN);
+	CHECK_EQ(start_order(w, 1, &o, PRIMARY, 0), -ENOTCONN);
+	CHECK_STR(o.code, "server-down");
+	CHECK_EQ(o.n_done, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	CHECK_EQ(mirror_start(w->m[1], NULL), 0);
+	WAIT(w, st(w, 1)->server == MIRROR_SERVER_UP);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
+static int
+case_rate_and_digest(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 0, &o, RATE, 0);
+	ORDER(w, 0, &o, DIGEST, 0);
+	/* sim has no data */
+	CHECK_EQ(o.n, strcmp(driver, "sim") == 0 ? 0 : SIZE >> 20);
+	ORDER(w, 1, &o, DIGEST, 0);
+	return end(w);
+}
+
+static int
+case_close_ends_orders(void)
+{
+	struct order o = { 0 }, o2 = { 0 };
+
+	BEGIN_UP(w);
+	CHECK_EQ(start_order(w, 0, &o, PRIMARY, 0), 0);
+	CHECK_EQ(start_order(w, 0, &o2, SECONDARY, 0), 0);
+	w->m[0] = mirror_close(w->m[0]);
+	CHECK_EQ(o.n_done, 1);
+	CHECK_EQ(o2.n_done, 1);
+	CHECK_EQ(o.rc, -ECANCELED);
+	CHECK(o.outcome == AV_MAYBE);
+	CHECK_EQ(open_one(w, 0), 0);
+	return end(w);
+}
+
+static int
+case_deadline(void)
+{
+	struct order o = { 0 };
+
+	BEGIN_UP(w);
+	o.op.deadline_ns = 1;		/* long past */
+	CHECK_EQ(start_order(w, 0, &o, SECONDARY, 0), 0);
+	WAIT(w, o.n_done > 0);
+	/* done in time or not: told once, and a late one is 'maybe' */
+	CHECK(o.rc == 0 || (o.rc == -ETIMEDOUT && o.outcome == AV_MAYBE));
+	o.op.deadline_ns = 0;
+	ORDER(w, 0, &o, SECONDARY, 0);
+	return end(w);
+}
+
+/* --- every case with every driver --- */
+
+static const struct {
+	const char	*name;
+	int		(*run)(void);
+} cases[] = {
+	{ "leg", case_leg },
+	{ "open_without_leg", case_open_without_leg },
+	{ "fresh_and_reattach", case_fresh_and_reattach },
+	{ "connect", case_connect },
+	{ "waits_for_peer", case_waits_for_peer },
+	{ "held_alone_rejoin", case_held_alone_rejoin },
+	{ "held_peer_back", case_held_peer_back },
+	{ "disconnect_holds", case_disconnect_holds },
+	{ "outdate", case_outdate },
+	{ "change_of_sides", case_change_of_sides },
+	{ "takeover_then_split", case_takeover_then_split },
+	{ "stop_and_start", case_stop_and_start },
+	{ "rate_and_digest", case_rate_and_digest },
+	{ "close_ends_orders", case_close_ends_orders },
+	{ "deadline", case_deadline },
+};
+
+int
+main(int argc, char **argv)
+{
+	static const char *const drivers[] = { "sim", "drbd", "replica" };
+	char name[80];
+	size_t i, k;
+	int failed = 0;
+
+	for (k = 0; k < ARRAY_SIZE(drivers); k++) {
+		driver = drivers[k];
+		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			int ok;
+
+			(void)snprintf(name, sizeof(name), "%s_%s", driver,
+			    cases[i].name);
+			if (argc > 1 && strcmp(argv[1], driver) != 0 &&
+			    strcmp(argv[1], name) != 0)
+				continue;
+			ok = cases[i].run() == 0;
+			failed += !ok;
+			printf("%s %s\n", ok ? "ok" : "not ok", name);
+			(void)fflush(stdout);
+		}
+	}
+	return failed == 0 ? 0 : 1;
+}
