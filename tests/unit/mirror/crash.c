@@ -1,0 +1,116 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/mirror/crash.c - power cuts of a mirrored pair, replayed
+ *
+ *   CRASH_CASES=1000000	how many replayed cases (default 60000)
+ *   CRASH_SEED=7		first seed (default 1); a run a seed
+ *   CRASH_VERBOSE=1		what the servers say
+ */
+#include <time.h>
+
+#include "base/str.h"
+#include "tests/test.h"
+#include "tests/unit/mirror/crash_run.h"
+
+#define PER_CUT		8u
+
+static uint64_t
+setting(const char *name, uint64_t def)
+{
+	const char *v = getenv(name);
+	uint64_t n;
+
+	return v != NULL && av_parse_u64(v, &n) == 0 ? n : def;
+}
+
+static double
+seconds(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static int
+run_ok(uint64_t seed, unsigned length, bool cuts)
+{
+	if (run_do(seed, length, cuts) == 0)
+		return 0;
+	fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed,
+	    run.failed);
+	return -1;
+}
+
+/* Cuts while both servers run: the survivor goes on with what it has in memory. */
+TEST(pairs_live_through_power_cuts)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), n = setting("CRASH_RUNS",
+	    150), i, cuts = 0, acks = 0, ops = 0;
+	double start = seconds();
+
+	for (i = 0; i < n; i++) {
+		int rc = run_ok(seed + i, 30, true);
+
+		cuts += run.n_cuts;
+		acks += run.n_acks;
+		ops += sim_ops.n;
+		run_end();
+		CHECK_EQ(rc, 0);
+	}
+	CHECK(cuts > n && acks > 100 * n);
+	fprintf(stderr, "seeds %llu..%llu: %llu cuts, %llu writes, %llu "
+	    "operations, %.1f s\n", (unsigned long long)seed,
+	    (unsigned long long)(seed + n - 1), (unsigned long long)cuts,
+	    (unsigned long long)acks, (unsigned long long)ops,
+	    seconds() - start);
+	return 0;
+}
+
+TEST(every_moment_is_a_power_cut)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), i;
+	uint64_t cases = setting("CRASH_CASES", 60000);
+	struct replay_count count = { 0 };
+	double start = seconds(), took;
+	char why[512] = "";
+
+	for (i = 0; count.cases < cases; i++) {
+		int rc = run_ok(seed + i, 6, i % 2 == 1);
+
+		run_end();
+		CHECK_EQ(rc, 0);
+		rc = replay_log(PER_CUT, cases, &count, why, sizeof(why));
+		if (rc < 0)
+			fprintf(stderr, "%s\n", why);
+		CHECK_EQ(rc, 0);
+	}
+	took = seconds() - start;
+	fprintf(stderr, "seeds %llu..%llu: %llu cases in %.1f s, %.0f a "
+	    "second; %llu resynced, %llu in step, %llu after running alone, "
+	    "%llu unfinished, %llu the other newer\n",
+	    (unsigned long long)seed, (unsigned long long)(seed + i - 1),
+	    (unsigned long long)count.cases, took,
+	    (double)count.cases / took, (unsigned long long)count.resynced,
+	    (unsigned long long)count.in_step,
+	    (unsigned long long)count.alone,
+	    (unsigned long long)count.refused,
+	    (unsigned long long)count.peer_newer);
+	/* the test still tests */
+	CHECK(count.resynced > 0 && count.in_step > 0 && count.alone > 0 &&
+	    count.refused > 0 && count.peer_newer > 0);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		T(pairs_live_through_power_cuts),
+		T(every_moment_is_a_power_cut),
+	};
+
+	sim.verbose = setting("CRASH_VERBOSE", 0) != 0;
+	return tests_run(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+}
