@@ -155,7 +155,7 @@ finish(struct srv *s, uint64_t count)
 	go = going(s, count) && bits_next(s->oos, s->leg->n_chunks, 0) ==
 	    s->leg->n_chunks;
 	pthread_mutex_unlock(&s->mu);
-	if (go && fdatasync(s->leg->data_fd) == 0) {
+	if (go && srv_data_sync(s) == 0) {
 		if (finish_at_peer(s, count, &err)) {
 			finish_here(s, count);
 		} else {

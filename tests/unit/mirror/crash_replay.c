@@ -19,7 +19,7 @@ struct case_ctx {
 	struct sim_disk	*at[2];		/* at the moment of the cut */
 	struct sim_image image[2];	/* after it */
 	const struct model_view *view;
-	int		granted;
+	struct grant	granted;
 	struct replay_count *count;
 	char		*why;
 	size_t		n_why;
@@ -143,11 +143,13 @@ one_cut(struct case_ctx *c, int x)
 {
 	int y = 1 - x;
 
-	if (c->granted != x) {
+	if (c->granted.node != x) {
 		if (boot(c, y) < 0)
 			return -1;
 		if (srv_disk(sim.srv[y]) == MIRROR_DISK_UPTODATE)
-			return alone_then_join(c, y, FLOOR_ACKED);
+			return alone_then_join(c, y,
+			    c->granted.weak & 1u << y ? FLOOR_FLUSHED :
+			    FLOOR_ACKED);
 		if (promote(c, y, true) == 0)
 			return wrong(c, "an unfinished leg was promoted");
 		c->count->refused++;
@@ -156,7 +158,8 @@ one_cut(struct case_ctx *c, int x)
 	}
 	if (boot(c, x) < 0)
 		return -1;
-	return alone_then_join(c, x, FLOOR_STEP);
+	return alone_then_join(c, x, c->granted.node == x &&
+	    !c->granted.firm ? FLOOR_FLUSHED : FLOOR_STEP);
 }
 
 static int
@@ -165,8 +168,8 @@ both_cut(struct case_ctx *c)
 	int p = (int)sim_below(2), turn, rc;
 
 	if (sim_chance(30)) {
-		if (c->granted >= 0)
-			p = c->granted;
+		if (c->granted.node >= 0)
+			p = c->granted.node;
 		if (boot(c, p) < 0)
 			return -1;
 		if (srv_disk(sim.srv[p]) == MIRROR_DISK_UPTODATE)

@@ -50,25 +50,27 @@ fail(const char *fmt, ...)
 }
 
 static void
-grant(int node)
+grant(int node, unsigned weak, bool firm)
 {
-	if (run.granted == node)
+	if (run.granted == node && run.weak == weak && run.firm == firm)
 		return;
 	run.granted = node;
+	run.weak = weak;
+	run.firm = firm;
 	AV_ASSERT(run.n_grants < GRANTS_MAX);
-	run.grant[run.n_grants++] =
-	    (struct grant){ .tick = sim.tick++, .node = node };
+	run.grant[run.n_grants++] = (struct grant){ .tick = sim.tick++,
+		.node = node, .weak = weak, .firm = firm };
 }
 
-int
+struct grant
 run_granted_at(uint64_t tick)
 {
+	struct grant g = { .node = -1 };
 	size_t i;
-	int node = -1;
 
 	for (i = 0; i < run.n_grants && run.grant[i].tick <= tick; i++)
-		node = run.grant[i].node;
-	return node;
+		g = run.grant[i];
+	return g;
 }
 
 /* --- guests --- */
@@ -104,7 +106,8 @@ guest_write(struct srv *s, uint64_t role)
 	r->ack = sim.tick++;
 	if (fua)
 		r->flush = r->ack;
-	if (s->primary_conn == MIRROR_CONNECTED)
+	/* in step only counts once the agents know it */
+	if (s->primary_conn == MIRROR_CONNECTED && run.granted < 0)
 		r->step = r->ack;
 	run.n_acks++;
 	return true;
@@ -246,6 +249,7 @@ cut(int node, bool power)
 	sim_kill_node(node);
 	sim_disk_close_all(node);
 	if (power) {
+		grant(run.granted, run.weak | 1u << node, run.firm);
 		sim_disk_cut(sim_disk[node],
 		    (enum sim_tear)sim_below(TEAR_KINDS), &im);
 		sim_disk_set(node, &im);
@@ -263,7 +267,7 @@ note_step(void)
 	    s->io_mode != IO_BOTH)
 		return;
 	model_in_step();
-	grant(-1);
+	grant(-1, 0, false);
 }
 
 static void
@@ -350,9 +354,13 @@ go_alone(int node)
 	if (run.granted == 1 - node || s == NULL ||
 	    s->primary_conn == MIRROR_SPLIT)
 		return;
-	grant(node);
-	if (order(node, ORDER_ALONE) < 0 && !s->disk_failed)
-		fail("node %d may not go on alone", node);
+	grant(node, run.weak, run.firm && run.granted == node);
+	if (order(node, ORDER_ALONE) < 0) {
+		if (!s->disk_failed)
+			fail("node %d may not go on alone", node);
+		return;
+	}
+	grant(node, run.weak, true);
 	run.n_alone++;
 }
 
@@ -416,6 +424,8 @@ primary_dies(void)
 		can = false;	/* its owner insists on the one that lost power */
 		model_cut(true);
 	}
+	else if (power && (run.weak & 1u << y))
+		model_cut(true);	/* the second one that lost power */
 	cut(x, power);
 	run.primary = -1;
 	nap();
@@ -423,12 +433,13 @@ primary_dies(void)
 		return_of(x);
 		return;
 	}
-	grant(y);
+	grant(y, run.weak, run.firm && run.granted == y);
 	run.primary = y;
 	if (order(y, ORDER_PRIMARY_ALONE) < 0) {
 		fail("node %d isn't promotable", y);
 		return;
 	}
+	grant(y, run.weak, true);
 	run.n_alone++;
 	serve_from(y);
 	nap();
@@ -448,6 +459,8 @@ both_die(void)
 	boot(0);
 	boot(1);
 	run.primary = run.granted >= 0 ? run.granted : (int)sim_below(2);
+	if (run.weak & 1u << run.primary)
+		model_cut(true);
 	if (run.failed[0] == '\0' && order(run.primary, ORDER_PRIMARY) < 0) {
 		run.primary = 1 - run.primary;
 		if (order(run.primary, ORDER_PRIMARY) < 0)

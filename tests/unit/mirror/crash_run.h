@@ -63,13 +63,17 @@ int	    model_check(const struct model_view *v, enum floor f,
     const struct sim_image *im);
 uint32_t    model_value(uint32_t id, size_t sector);
 
-/* Who was allowed to run alone from when on. */
-struct grant { uint64_t tick; int node; };	/* -1 = nobody */
+/* From when on: who may run alone (-1 = nobody); who lost power since both were
+ * in step (bit a node): as far as memory goes the other one's data is all; firm:
+ * the granted one has recorded it, and flushed before. */
+struct grant { uint64_t tick; int node; unsigned weak; bool firm; };
 #define GRANTS_MAX 512
 struct run {
 	uint64_t	seed;
 	int		primary;	/* -1 = nobody */
 	int		granted;
+	unsigned	weak;
+	bool		firm;
 	uint64_t	gen;
 	struct grant	grant[GRANTS_MAX];
 	size_t		n_grants;
@@ -86,7 +90,7 @@ extern struct run run;
 int	run_do(uint64_t seed, unsigned length, bool cuts);
 void	run_end(void);
 int	run_open(int node);		/* a server starts on sim_disk[node] */
-int	run_granted_at(uint64_t tick);
+struct grant run_granted_at(uint64_t tick);
 
 struct replay_count {
 	uint64_t	cases, refused, peer_newer, resynced, in_step, alone;
