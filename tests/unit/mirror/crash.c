@@ -3,7 +3,7 @@
  *
  * tests/unit/mirror/crash.c - power cuts of a mirrored pair, replayed
  *
- *   CRASH_CASES=1000000	how many replayed cases (default 60000)
+ *   CRASH_CASES=1000000	how many replayed cases (default 300000)
  *   CRASH_SEED=7		first seed (default 1); a run a seed
  *   CRASH_VERBOSE=1		what the servers say
  */
@@ -14,6 +14,13 @@
 #include "tests/unit/mirror/crash_run.h"
 
 #define PER_CUT		8u
+#ifdef __SANITIZE_ADDRESS__
+#define CASES		60000u
+#define RUNS		60u
+#else
+#define CASES		300000u
+#define RUNS		200u
+#endif
 
 static uint64_t
 setting(const char *name, uint64_t def)
@@ -47,7 +54,7 @@ run_ok(uint64_t seed, unsigned length, bool cuts)
 TEST(pairs_live_through_power_cuts)
 {
 	uint64_t seed = setting("CRASH_SEED", 1), n = setting("CRASH_RUNS",
-	    150), i, cuts = 0, acks = 0, ops = 0;
+	    RUNS), i, cuts = 0, acks = 0, ops = 0;
 	double start = seconds();
 
 	for (i = 0; i < n; i++) {
@@ -71,7 +78,7 @@ TEST(pairs_live_through_power_cuts)
 TEST(every_moment_is_a_power_cut)
 {
 	uint64_t seed = setting("CRASH_SEED", 1), i;
-	uint64_t cases = setting("CRASH_CASES", 60000);
+	uint64_t cases = setting("CRASH_CASES", CASES);
 	struct replay_count count = { 0 };
 	double start = seconds(), took;
 	char why[512] = "";

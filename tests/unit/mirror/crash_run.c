@@ -132,7 +132,9 @@ guest_run(void *arg)
 				run.n_flushes++;
 			}
 		}
-		if (sim_chance(70))
+		if (sim_chance(4))
+			sim_sleep(8 * AV_NS_PER_S);	/* the cleaner's turn */
+		else if (sim_chance(70))
 			sim_sleep(sim_below(400) * AV_NS_PER_MS);
 	}
 	if (opened)
