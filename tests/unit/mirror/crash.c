@@ -96,14 +96,15 @@ TEST(every_moment_is_a_power_cut)
 	took = seconds() - start;
 	fprintf(stderr, "seeds %llu..%llu: %llu cases in %.1f s, %.0f a "
 	    "second; %llu resynced, %llu in step, %llu after running alone, "
-	    "%llu unfinished, %llu the other newer\n",
+	    "%llu unfinished, %llu the other newer, %llu cut twice\n",
 	    (unsigned long long)seed, (unsigned long long)(seed + i - 1),
 	    (unsigned long long)count.cases, took,
 	    (double)count.cases / took, (unsigned long long)count.resynced,
 	    (unsigned long long)count.in_step,
 	    (unsigned long long)count.alone,
 	    (unsigned long long)count.refused,
-	    (unsigned long long)count.peer_newer);
+	    (unsigned long long)count.peer_newer,
+	    (unsigned long long)count.twice);
 	/* the test still tests */
 	CHECK(count.resynced > 0 && count.in_step > 0 && count.alone > 0 &&
 	    count.refused > 0 && count.peer_newer > 0);

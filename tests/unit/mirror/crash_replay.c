@@ -19,7 +19,7 @@ struct case_ctx {
 	struct sim_disk	*at[2];		/* at the moment of the cut */
 	struct sim_image image[2];	/* after it */
 	const struct model_view *view;
-	struct grant	granted;
+	struct grant	granted, granted_next;
 	struct replay_count *count;
 	char		*why;
 	size_t		n_why;
@@ -38,7 +38,8 @@ static int
 boot(struct case_ctx *c, int node)
 {
 	sim.node = node;
-	sim_disk[node]->cached = c->image[node];
+	sim_disk[node]->cached = sim_disk[node]->durable = c->image[node];
+	sim_disk[node]->n_pending[0] = sim_disk[node]->n_pending[1] = 0;
 	return run_open(node) < 0 ? wrong(c, "a leg can't be opened") : 0;
 }
 
@@ -132,6 +133,7 @@ alone_then_join(struct case_ctx *c, int p, enum floor f)
 {
 	if (promote(c, p, true) < 0)
 		return wrong(c, "not promotable");
+	c->granted_next = (struct grant){ .node = p, .firm = true };
 	c->count->alone++;
 	if (look(c, p, f, "alone") < 0 || boot(c, 1 - p) < 0)
 		return -1;
@@ -193,6 +195,48 @@ both_cut(struct case_ctx *c)
 	return wrong(c, "neither leg may be the source");
 }
 
+static void
+all_down(void)
+{
+	int node;
+
+	for (node = 0; node < 2; node++) {
+		sim_kill_node(node);
+		sim_disk_close_all(node);
+	}
+}
+
+/* Power goes again while the pair is being brought up. */
+static int
+twice(struct case_ctx *c)
+{
+	static struct sim_disk d[2];
+	uint32_t n = (uint32_t)sim_ops.n, last, i;
+	size_t n_bytes = sim_ops.n_bytes;
+	int node, rc;
+
+	for (node = 0; node < 2; node++) {
+		d[node].cached = d[node].durable = c->image[node];
+		d[node].n_pending[0] = d[node].n_pending[1] = 0;
+	}
+	c->granted_next = c->granted;
+	sim_ops.on = true;
+	rc = both_cut(c);
+	sim_ops.on = false;
+	all_down();
+	last = n + sim_below((uint32_t)sim_ops.n - n + 1);
+	for (i = n; i < last; i++)
+		sim_disk_step(&d[sim_ops.op[i].node], &sim_ops.op[i], i);
+	for (node = 0; node < 2; node++)
+		sim_disk_cut(&d[node], TEAR_RANDOM, &c->image[node]);
+	sim_ops.n = n;
+	sim_ops.n_bytes = n_bytes;
+	c->granted = c->granted_next;
+	c->err = (struct av_err){ 0 };
+	c->count->twice++;
+	return rc < 0 ? rc : both_cut(c);
+}
+
 static int
 one_case(struct case_ctx *c, int kind, enum sim_tear tear)
 {
@@ -205,11 +249,11 @@ one_case(struct case_ctx *c, int kind, enum sim_tear tear)
 			c->image[node] = c->at[node]->cached;
 	}
 	c->err = (struct av_err){ 0 };
-	rc = kind == 2 ? both_cut(c) : one_cut(c, kind);
-	for (node = 0; node < 2; node++) {
-		sim_kill_node(node);
-		sim_disk_close_all(node);
-	}
+	if (kind < 2)
+		rc = one_cut(c, kind);
+	else
+		rc = sim_chance(50) ? both_cut(c) : twice(c);
+	all_down();
 	c->count->cases++;
 	return rc;
 }
@@ -224,6 +268,7 @@ moment(struct case_ctx *c, uint32_t k, unsigned per_cut)
 		for (i = 0; i < per_cut; i++) {
 			char text[200];
 
+			c->granted = run_granted_at(c->view->tick);
 			sim_seed(run.seed * 1000003 + k * 131u +
 			    (uint64_t)kind * 7919 + i * 3001u);
 			if (one_case(c, kind, (enum sim_tear)(i %
@@ -262,7 +307,6 @@ replay_log(unsigned per_cut, uint64_t stop_at, struct replay_count *count,
 		    op[1].kind == OP_RESET)
 			continue;	/* one moment, several entries */
 		model_view(t, &view);
-		c.granted = run_granted_at(t);
 		if (moment(&c, k, per_cut) < 0)
 			return -1;
 	}

@@ -93,7 +93,7 @@ int	run_open(int node);		/* a server starts on sim_disk[node] */
 struct grant run_granted_at(uint64_t tick);
 
 struct replay_count {
-	uint64_t	cases, refused, peer_newer, resynced, in_step, alone;
+	uint64_t	cases, refused, peer_newer, resynced, in_step, alone, twice;
 };
 /* Replays 'per_cut' cases a kind of cut at each moment of the log. */
 int	replay_log(unsigned per_cut, uint64_t stop_at,

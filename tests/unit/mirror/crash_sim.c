@@ -401,10 +401,11 @@ sim_calloc(size_t a, size_t b)
 void
 sim_free(void *p)
 {
-	struct block *b = (struct block *)p - 1;
+	struct block *b;
 
 	if (p == NULL)
 		return;
+	b = (struct block *)p - 1;
 	b->next->prev = b->prev;
 	b->prev->next = b->next;
 	free(b);
