@@ -7,15 +7,17 @@
  *   CRASH_SEED=7		first seed (default 1); a run a seed
  *   CRASH_VERBOSE=1		what the servers say
  */
+#include <errno.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "mirror/replica/server.h"
 #include "tests/test.h"
 #include "tests/unit/mirror/crash_run.h"
 
 #define PER_CUT		8u
 #ifdef __SANITIZE_ADDRESS__
-#define CASES		60000u
+#define CASES		20000u
 #define RUNS		60u
 #else
 #define CASES		300000u
@@ -111,12 +113,96 @@ TEST(every_moment_is_a_power_cut)
 	return 0;
 }
 
+/* --- faults --- */
+
+struct fault_sum {
+	uint64_t	runs, fired;
+	struct replay_count count;
+};
+
+/* The fault is gone, the data isn't, and the status told. */
+static int
+fault_outcome(struct fault_sum *sum)
+{
+	struct srv *s = sim.srv[sim_fault.node];
+	char why[512] = "";
+	bool told = s != NULL && s->disk_failed;
+	int rc;
+
+	run_end();
+	sim_fault.armed = false;
+	CHECK_EQ(run.failed[0], '\0');
+	/* zeroing falls back to writing zeros */
+	CHECK(told || sim_fault.fired == 0 || sim_fault.kind == FAULT_ZERO);
+	rc = replay_end(4, &sum->count, why, sizeof(why));
+	if (rc < 0)
+		fprintf(stderr, "%s\n", why);
+	CHECK_EQ(rc, 0);
+	return 0;
+}
+
+/* One kind of operation on one file of one node fails, at every place. */
+static int
+fault_loop(struct sim_fault f, uint64_t seed, struct fault_sum *sum)
+{
+	long n;
+
+	for (n = 0; ; n++) {
+		int rc;
+
+		f.countdown = n;
+		sim_fault = f;
+		(void)run_do(seed, 4, false);
+		rc = fault_outcome(sum);
+		if (rc != 0) {
+			fprintf(stderr, "seed %llu: node %d file %d kind %d "
+			    "error %d %s n %ld: %s\n",
+			    (unsigned long long)seed, f.node, f.file, f.kind,
+			    f.error, f.persist ? "persistent" : "once", n,
+			    run.failed);
+			return rc;
+		}
+		sum->runs++;
+		if (sim_fault.fired == 0)
+			break;
+		sum->fired++;
+	}
+	CHECK(n >= (f.kind == FAULT_ZERO ? 1 : 8));	/* points are there */
+	return 0;
+}
+
+TEST(every_operation_fails_once_or_for_good)
+{
+	uint64_t seed = setting("CRASH_SEED", 1);
+	struct fault_sum sum = { 0 };
+	double start = seconds();
+	int i;
+
+	for (i = 0; i < 2 * 2 * FAULT_KINDS * 2; i++) {
+		struct sim_fault f = { .armed = true, .node = i & 1,
+			.file = i >> 1 & 1, .persist = i >> 2 & 1,
+			.kind = i >> 3 };
+
+		f.error = f.file == SIM_META && f.kind == FAULT_WRITE ?
+		    ENOSPC : EIO;
+		if (f.file == SIM_META && f.kind == FAULT_ZERO)
+			continue;
+		CHECK_EQ(fault_loop(f, seed, &sum), 0);
+	}
+	fprintf(stderr, "%llu runs, %llu with a fault, %llu cases after, "
+	    "%.1f s\n", (unsigned long long)sum.runs,
+	    (unsigned long long)sum.fired,
+	    (unsigned long long)sum.count.cases, seconds() - start);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		T(pairs_live_through_power_cuts),
 		T(every_moment_is_a_power_cut),
+		T(every_operation_fails_once_or_for_good),
 	};
 
 	sim.verbose = setting("CRASH_VERBOSE", 0) != 0;

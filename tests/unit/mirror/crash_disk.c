@@ -200,7 +200,6 @@ sim_disks_reset(void)
 		locked[node] = 0;
 	}
 	sim_ops.n = sim_ops.n_bytes = 0;
-	sim_fault.armed = false;
 }
 
 void
@@ -228,7 +227,7 @@ fails(int node, unsigned file, int kind)
 {
 	struct sim_fault *f = &sim_fault;
 
-	if (!f->armed || f->node != node || f->file != (int)file ||
+	if (!f->armed || !sim_ops.on || f->node != node || f->file != (int)file ||
 	    f->kind != kind)
 		return false;
 	if (f->countdown > 0) {

@@ -286,9 +286,10 @@ moment(struct case_ctx *c, uint32_t k, unsigned per_cut)
 	return 0;
 }
 
-int
-replay_log(unsigned per_cut, uint64_t stop_at, struct replay_count *count,
-    char *ret_why, size_t n)
+/* Moments from log entry 'from' on. */
+static int
+replay(uint32_t from, unsigned per_cut, uint64_t stop_at,
+    struct replay_count *count, char *ret_why, size_t n)
 {
 	static struct sim_disk at[2];
 	static struct model_view view;
@@ -306,9 +307,26 @@ replay_log(unsigned per_cut, uint64_t stop_at, struct replay_count *count,
 		if (op->kind == OP_RESET && k + 1 < sim_ops.n &&
 		    op[1].kind == OP_RESET)
 			continue;	/* one moment, several entries */
+		if (k < from)
+			continue;
 		model_view(t, &view);
 		if (moment(&c, k, per_cut) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int
+replay_log(unsigned per_cut, uint64_t stop_at, struct replay_count *count,
+    char *ret_why, size_t n)
+{
+	return replay(0, per_cut, stop_at, count, ret_why, n);
+}
+
+int
+replay_end(unsigned per_cut, struct replay_count *count, char *ret_why,
+    size_t n)
+{
+	return replay((uint32_t)sim_ops.n - 1, per_cut, NEVER, count, ret_why,
+	    n);
 }

@@ -41,8 +41,8 @@ fail(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (run.failed[0] != '\0')
-		return;
+	if (run.failed[0] != '\0' || sim_fault.fired > 0)
+		return;		/* with a broken disk much may fail */
 	va_start(ap, fmt);
 	(void)vsnprintf(run.failed, sizeof(run.failed), fmt, ap);
 	va_end(ap);
@@ -82,7 +82,7 @@ guest_write(struct srv *s, uint64_t role)
 	static unsigned turn;
 	uint8_t *buf = bufs[turn++ % 8];
 	uint32_t values[16];
-	bool zero = sim_chance(10), fua = sim_chance(12);
+	bool zero = sim_chance(10), fua = sim_chance(run.flushes / 2);
 	/* few places, so that writes meet; all chunks, and their borders */
 	size_t n = 1 + sim_below(sim_chance(20) ? 16 : 3), i;
 	size_t first = sim_below(6) * 128 + sim_below(12);
@@ -122,7 +122,7 @@ guest_run(void *arg)
 	bool opened = ok;
 
 	while (ok && !run.stop) {
-		if (sim_chance(80)) {
+		if (!sim_chance(run.flushes)) {
 			ok = guest_write(s, role);
 		} else {
 			began = sim.tick++;
@@ -281,7 +281,7 @@ check(int node, const char *when)
 	model_view(sim.tick, &v);
 	at = model_check(&v, FLOOR_ACKED, &sim_disk[node]->cached);
 	if (at >= 0)
-		fail("%s: node %d lost data, sector %d, value %u", when, node,
+		(void)snprintf(run.failed, sizeof(run.failed), "%s: node %d lost data, sector %d, value %u", when, node,
 		    at, sim_disk[node]->cached.data[at]);
 }
 
@@ -299,16 +299,23 @@ settled(struct srv *s)
 	return s->primary_conn == MIRROR_CONNECTED && s->io_mode == IO_BOTH;
 }
 
+/* After a fault it may be never. */
+static bool
+given_up(uint64_t began)
+{
+	return sim_fault.fired > 0 && sim.now_ns - began > 20 * AV_NS_PER_S;
+}
+
 /* Both run, one of them is primary: until both legs are in step. */
 static void
 settle(void)
 {
-	uint64_t due = sim.now_ns + SETTLE_NS;
+	uint64_t began = sim.now_ns, due = began + SETTLE_NS;
 	struct srv *s = sim.srv[run.primary];
 	bool served = run.n_guests > 0;
 
 	sim.link_ok = true;
-	while (run.failed[0] == '\0' && !settled(s)) {
+	while (run.failed[0] == '\0' && !settled(s) && !given_up(began)) {
 		if (s->primary_conn == MIRROR_SPLIT) {
 			if (strcmp(s->why.code, "peer-newer") != 0 || served) {
 				fail("split: %s: %s", s->why.code,
@@ -334,7 +341,7 @@ settle(void)
 		sim_sleep(20 * AV_NS_PER_MS);
 	}
 	note_step();
-	if (!served && run.failed[0] == '\0')
+	if (!served && run.failed[0] == '\0' && s->reads_ok)
 		serve_from(run.primary);
 }
 
@@ -486,7 +493,7 @@ switch_over(void)
 		if (order(run.primary, ORDER_PRIMARY) < 0)
 			fail("neither is promotable after a change of sides");
 	}
-	while (run.n_guests > 0)
+	while (run.n_guests > 0 && sim_fault.fired == 0)
 		sim_sleep(AV_NS_PER_MS);
 	settle();
 }
@@ -555,10 +562,12 @@ agents(void *arg)
 		fail("a new leg isn't promotable");
 	settle();
 	while (run.n_steps < run.length && run.failed[0] == '\0' &&
-	    !run.guest_error)
+	    sim_fault.fired == 0)
 		step();
+	if (sim_fault.fired > 0)
+		sim_sleep(10 * AV_NS_PER_S);
 	run.stop = true;
-	if (run.failed[0] != '\0' || run.guest_error)
+	if (run.failed[0] != '\0' || sim_fault.fired > 0)
 		return NULL;
 	settle();
 	due = sim.now_ns + SETTLE_NS;
@@ -594,7 +603,8 @@ int
 run_do(uint64_t seed, unsigned length, bool cuts)
 {
 	run = (struct run){ .seed = seed, .primary = -1, .granted = -1,
-		.length = length, .cuts = cuts };
+		.length = length, .cuts = cuts,
+		.flushes = seed % 3 == 0 ? 2 : 20 };
 	sim_seed(seed);
 	sim.now_ns = AV_NS_PER_S;
 	sim.tick = 1;

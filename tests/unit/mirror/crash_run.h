@@ -81,6 +81,7 @@ struct run {
 	bool		stop, guest_error, disk_error_seen;
 	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches;
 	unsigned	length;		/* steps of the agents */
+	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */
 	char		failed[200];	/* what must hold and doesn't */
 };
@@ -95,6 +96,9 @@ struct grant run_granted_at(uint64_t tick);
 struct replay_count {
 	uint64_t	cases, refused, peer_newer, resynced, in_step, alone, twice;
 };
+/* The same for the moment at the end of the log alone. */
+int	replay_end(unsigned per_cut, struct replay_count *count,
+    char *ret_why, size_t n);
 /* Replays 'per_cut' cases a kind of cut at each moment of the log. */
 int	replay_log(unsigned per_cut, uint64_t stop_at,
     struct replay_count *count, char *ret_why, size_t n);
