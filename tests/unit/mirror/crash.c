@@ -4,6 +4,8 @@
  * tests/unit/mirror/crash.c - power cuts of a mirrored pair, replayed
  *
  *   CRASH_CASES=1000000	how many replayed cases (default 300000)
+ *   CRASH_RUNS=1000	runs with cuts while they last; CRASH_FAULT_SEEDS=100 the same
+ *			with faults
  *   CRASH_SEED=7		first seed (default 1); a run a seed
  *   CRASH_VERBOSE=1		what the servers say
  */
@@ -19,9 +21,11 @@
 #ifdef __SANITIZE_ADDRESS__
 #define CASES		20000u
 #define RUNS		60u
+#define FAULT_SEEDS	1u
 #else
 #define CASES		300000u
 #define RUNS		200u
+#define FAULT_SEEDS	4u
 #endif
 
 static uint64_t
@@ -152,7 +156,7 @@ fault_loop(struct sim_fault f, uint64_t seed, struct fault_sum *sum)
 
 		f.countdown = n;
 		sim_fault = f;
-		(void)run_do(seed, 4, false);
+		(void)run_do(seed, 5, false);
 		rc = fault_outcome(sum);
 		if (rc != 0) {
 			fprintf(stderr, "seed %llu: node %d file %d kind %d "
@@ -167,32 +171,34 @@ fault_loop(struct sim_fault f, uint64_t seed, struct fault_sum *sum)
 			break;
 		sum->fired++;
 	}
-	CHECK(n >= (f.kind == FAULT_ZERO ? 1 : 8));	/* points are there */
 	return 0;
 }
 
 TEST(every_operation_fails_once_or_for_good)
 {
-	uint64_t seed = setting("CRASH_SEED", 1);
+	uint64_t seed = setting("CRASH_SEED", 1), n_seeds =
+	    setting("CRASH_FAULT_SEEDS", FAULT_SEEDS);
 	struct fault_sum sum = { 0 };
 	double start = seconds();
-	int i;
+	int i, n = 2 * 2 * FAULT_KINDS * 2 * (int)n_seeds;
 
-	for (i = 0; i < 2 * 2 * FAULT_KINDS * 2; i++) {
+	for (i = 0; i < n; i++) {
 		struct sim_fault f = { .armed = true, .node = i & 1,
 			.file = i >> 1 & 1, .persist = i >> 2 & 1,
-			.kind = i >> 3 };
+			.kind = (i >> 3) % FAULT_KINDS };
 
 		f.error = f.file == SIM_META && f.kind == FAULT_WRITE ?
 		    ENOSPC : EIO;
 		if (f.file == SIM_META && f.kind == FAULT_ZERO)
 			continue;
-		CHECK_EQ(fault_loop(f, seed, &sum), 0);
+		CHECK_EQ(fault_loop(f, seed + (uint64_t)(i >> 3) /
+		    FAULT_KINDS, &sum), 0);
 	}
 	fprintf(stderr, "%llu runs, %llu with a fault, %llu cases after, "
 	    "%.1f s\n", (unsigned long long)sum.runs,
 	    (unsigned long long)sum.fired,
 	    (unsigned long long)sum.count.cases, seconds() - start);
+	CHECK(sum.fired >= 200 * n_seeds);	/* the points are there */
 	return 0;
 }
 
