@@ -198,7 +198,7 @@ TEST(every_operation_fails_once_or_for_good)
 	    "%.1f s\n", (unsigned long long)sum.runs,
 	    (unsigned long long)sum.fired,
 	    (unsigned long long)sum.count.cases, seconds() - start);
-	CHECK(sum.fired >= 200 * n_seeds);	/* the points are there */
+	CHECK(sum.fired >= 50 * n_seeds);	/* the points are there */
 	return 0;
 }
 
