@@ -50,5 +50,5 @@ $(CRASH_SERVER_OBJS): $(B)/crash/%.o: %.c $(CRASH_REDIRECT)
 	  -include $(CRASH_REDIRECT) -c -o $@ $<
 $(B)/tests/unit/mirror/crash: $(CRASH_OBJS) $(CRASH_SERVER_OBJS) $(BASE_LIBS)
 	$(LINK)
-$(B)/tests/unit/mirror/crash: LDLIBS = $(BASE_LDLIBS)
+$(B)/tests/unit/mirror/crash: LDLIBS = $(BASE_LDLIBS) -lgnutls
 UNIT_TESTS += $(B)/tests/unit/mirror/crash
