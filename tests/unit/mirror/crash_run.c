@@ -78,9 +78,7 @@ run_granted_at(uint64_t tick)
 static bool
 guest_write(struct srv *s, uint64_t role)
 {
-	static uint8_t bufs[8][16 * SIM_SECTOR];
-	static unsigned turn;
-	uint8_t *buf = bufs[turn++ % 8];
+	uint8_t buf[16 * SIM_SECTOR];	/* a held write keeps it for long */
 	uint32_t values[16];
 	bool zero = sim_chance(10), fua = sim_chance(run.flushes / 2);
 	/* few places, so that writes meet; all chunks, and their borders */
