@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/wire.h"
@@ -93,11 +94,53 @@ crc_table_make(void)
 	}
 }
 
+#ifdef __x86_64__
+/* The processor's own instruction, some 20 times as fast. */
+__attribute__((target("sse4.2")))
+static uint32_t
+crc_by_processor(uint32_t crc, const uint8_t *p, size_t n)
+{
+	uint64_t c = crc;
+
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t v;
+
+		memcpy(&v, p, 8);
+		c = __builtin_ia32_crc32di(c, v);
+	}
+	for (; n > 0; p++, n--)
+		c = __builtin_ia32_crc32qi((uint32_t)c, *p);
+	return (uint32_t)c;
+}
+
+static bool
+crc_is_built_in(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+#else
+static uint32_t
+crc_by_processor(uint32_t crc, const uint8_t *p, size_t n)
+{
+	(void)p;
+	(void)n;
+	return crc;
+}
+
+static bool
+crc_is_built_in(void)
+{
+	return false;
+}
+#endif
+
 uint32_t
 av_crc32c(uint32_t crc, const void *data, size_t n)
 {
 	const uint8_t *p = data;
 
+	if (crc_is_built_in())
+		return ~crc_by_processor(~crc, p, n);
 	(void)pthread_once(&crc_once, crc_table_make);
 	crc = ~crc;
 	while (n-- > 0)

@@ -43,3 +43,19 @@ $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
 	$(LINK)
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
 UNIT_TESTS += $(MIRROR_TESTS)
+
+# power cuts, replayed: the server's sources once more, over simulated threads,
+# files and connections (tests/unit/mirror/crash_redirect.h)
+CRASH_SERVER_OBJS := $(patsubst %.c,$(B)/crash/%.o,$(filter-out \
+	$(patsubst %,mirror/replica/%.c,control plugin tls nbdserve),\
+	$(wildcard mirror/replica/*.c)) mirror/names.c)
+CRASH_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/mirror/crash*.c))
+CRASH_REDIRECT := tests/unit/mirror/crash_redirect.h
+$(CRASH_SERVER_OBJS): $(B)/crash/%.o: %.c $(CRASH_REDIRECT)
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP \
+	  -include $(CRASH_REDIRECT) -c -o $@ $<
+$(B)/tests/unit/mirror/crash: $(CRASH_OBJS) $(CRASH_SERVER_OBJS) $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/unit/mirror/crash: LDLIBS = $(BASE_LDLIBS) -lgnutls
+UNIT_TESTS += $(B)/tests/unit/mirror/crash

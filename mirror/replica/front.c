@@ -85,8 +85,8 @@ local_write(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
 	int rc = buf == NULL ? leg_zero(s->leg->data_fd, offset, n) :
 	    leg_pwrite_all(s->leg->data_fd, buf, n, offset);
 
-	if (rc == 0 && fua && fdatasync(s->leg->data_fd) < 0)
-		rc = -errno;
+	if (rc == 0 && fua)
+		rc = srv_data_sync(s);
 	return -rc;
 }
 
@@ -198,7 +198,7 @@ flush_once(struct srv *s)
 	if (both)
 		link_submit(s, s->link_count, &j);
 	pthread_mutex_unlock(&s->mu);
-	local = fdatasync(s->leg->data_fd) < 0 ? errno : 0;
+	local = -srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
 	if (both)
 		remote = link_wait(s, &j);

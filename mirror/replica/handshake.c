@@ -141,6 +141,12 @@ begin_resync(struct shake *k, bool full, bool undo, struct av_err *err)
 	rc = bits_durable(s, full, err);
 	if (rc < 0)
 		return rc;
+	/* Until now the peer's leg was a second copy of what is only in memory
+	 * here; from now on this is the only one. */
+	rc = srv_data_sync(s);
+	if (rc < 0)
+		return av_err_code(err, rc, "disk-error",
+		    "this PM's disk failed to flush");
 	srv_sb(s, &sb);
 	srv_sb_identity(s, &sb, &id);
 	if (undo)

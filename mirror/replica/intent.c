@@ -150,7 +150,7 @@ clean_flush_both(struct srv *s, uint64_t count)
 
 	link_submit(s, count, &j);
 	pthread_mutex_unlock(&s->mu);
-	r = fdatasync(s->leg->data_fd);
+	r = srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
 	if (r < 0) {
 		s->disk_failed = true;

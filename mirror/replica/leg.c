@@ -236,9 +236,10 @@ leg_create(const struct mirror_leg_spec *spec, struct av_err *err)
 
 static int
 meta_read_sb(int fd, const char *path, struct meta_sb *ret,
-    struct av_err *err)
+    unsigned *ret_first, struct av_err *err)
 {
 	uint8_t two[2 * META_BLOCK_BYTES];
+	struct meta_sb other;
 	int rc = leg_pread_all(fd, two, sizeof(two), 0);
 
 	if (rc == 0)
@@ -249,6 +250,9 @@ meta_read_sb(int fd, const char *path, struct meta_sb *ret,
 	if (rc < 0)
 		return av_err_code(err, -EBADMSG, "metadata-damaged",
 		    "'%s': both copies of the superblock are damaged", path);
+	/* Copy 1 is the one to spare unless only copy 0 says this. */
+	*ret_first = meta_sb_decode(two + META_BLOCK_BYTES, META_BLOCK_BYTES,
+	    &other) < 0 || other.seq != ret->seq ? 1 : 0;
 	return 0;
 }
 
@@ -290,7 +294,7 @@ meta_open(struct leg *leg, const char *path, struct av_err *err)
 	if (flock(leg->meta_fd, LOCK_EX | LOCK_NB) < 0)
 		return av_err_code(err, -EBUSY, "volume-in-use",
 		    "'%s' is in use by another process", path);
-	rc = meta_read_sb(leg->meta_fd, path, &leg->sb, err);
+	rc = meta_read_sb(leg->meta_fd, path, &leg->sb, &leg->sb_first, err);
 	return rc;
 }
 
@@ -366,18 +370,20 @@ int
 leg_write_sb(struct leg *leg)
 {
 	uint8_t block[META_BLOCK_BYTES];
-	unsigned copy;
+	unsigned turn;
 	int rc;
 
 	leg->sb.seq++;
 	meta_sb_encode(&leg->sb, block);
-	for (copy = 0; copy < 2; copy++) {
+	for (turn = 0; turn < 2; turn++) {
 		rc = leg_pwrite_all(leg->meta_fd, block, sizeof(block),
-		    copy * META_BLOCK_BYTES);
+		    leg->sb_first * META_BLOCK_BYTES);
 		if (rc < 0)
 			return rc;
 		if (fdatasync(leg->meta_fd) < 0)
 			return -errno;
+		/* This one is whole: the other may be written over. */
+		leg->sb_first = 1 - leg->sb_first;
 	}
 	return 0;
 }
@@ -412,7 +418,7 @@ leg_info(const char *dir, const char *id, struct mirror_leg_info *ret,
 		    av_err_code(err, -ENOENT, "leg-missing",
 		    "'%s' doesn't exist", meta) :
 		    leg_errno(err, -errno, meta, "open");
-	rc = meta_read_sb(leg.meta_fd, meta, &leg.sb, err);
+	rc = meta_read_sb(leg.meta_fd, meta, &leg.sb, &leg.sb_first, err);
 	if (rc == 0)
 		rc = bitmap_read(&leg);
 	if (rc == 0) {

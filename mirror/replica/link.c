@@ -535,10 +535,10 @@ void *
 link_thread(void *arg)
 {
 	struct srv *s = arg;
-	static struct link link;
-	struct link *l = &link;
+	struct link *l = calloc(1, sizeof(*l));	/* as long as the process */
 	uint64_t backoff_ns = BACKOFF_MIN_NS, due, role = 0, up_ns;
 
+	AV_ASSERT(l != NULL);
 	l->s = s;
 	l->jobs.next = l->jobs.prev = &l->jobs;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -6,7 +6,9 @@
  * .meta, little-endian, blocks of 4096 bytes:
  *   block 0 and 1	two copies of the superblock.  Every change is written
  *			to one, synced, then to the other, synced; so with one copy
- *			torn or rotten the other still says the truth.
+ *			torn or rotten the other still says the truth.  The
+ *			first is always the one that isn't needed: torn, older,
+ *			or equal to the other.
  *   block 2 ...	bitmap: 32 bytes of header (magic, crc32c, page number)
  *			and 4064 bytes of bits, a bit per 64 KiB of volume, bit 0
  *			of byte 0 first.  A page that fails its check counts as all
@@ -59,6 +61,7 @@ struct leg {
 	int		data_fd;
 	int		meta_fd;	/* holds the flock */
 	struct meta_sb	sb;
+	unsigned	sb_first;	/* the copy that may be written over */
 	uint8_t		*bits;		/* n_pages * META_PAGE_BIT_BYTES */
 	size_t		n_chunks;
 	size_t		n_pages;

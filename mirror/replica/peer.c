@@ -147,7 +147,7 @@ record_step(struct srv *s, const struct proto_msg *m, struct proto_msg *r)
 		sb.gen = m->gen;
 	}
 	srv_sb_set_identity(&sb, &id);
-	if (m->type != PROTO_SYNC_START && fdatasync(s->leg->data_fd) < 0)
+	if (m->type != PROTO_SYNC_START && srv_data_sync(s) < 0)
 		return refuse(r, EIO, "disk-error", "its disk didn't flush");
 	if (srv_record(s, &sb, &err) < 0)
 		return refuse(r, EIO, "disk-error", err.text);
@@ -352,8 +352,8 @@ peer_write(struct srv *s, struct peer_conn *pc, const void *buf, uint32_t n,
 		return rc;
 	rc = buf == NULL ? -leg_zero(fd, offset, n) :
 	    -leg_pwrite_all(fd, buf, n, offset);
-	if (rc == 0 && fua && fdatasync(fd) < 0)
-		rc = errno;
+	if (rc == 0 && fua)
+		rc = -srv_data_sync(s);
 	return session_leave(s, pc, rc);
 }
 
@@ -364,6 +364,6 @@ peer_flush(struct srv *s, struct peer_conn *pc)
 
 	if (rc != 0)
 		return rc;
-	rc = fdatasync(s->leg->data_fd) < 0 ? errno : 0;
+	rc = -srv_data_sync(s);
 	return session_leave(s, pc, rc);
 }

@@ -155,14 +155,17 @@ finish(struct srv *s, uint64_t count)
 	go = going(s, count) && bits_next(s->oos, s->leg->n_chunks, 0) ==
 	    s->leg->n_chunks;
 	pthread_mutex_unlock(&s->mu);
-	if (go && fdatasync(s->leg->data_fd) == 0) {
-		if (finish_at_peer(s, count, &err)) {
+	if (go) {
+		bool ok = srv_data_sync(s) == 0;
+
+		if (ok && finish_at_peer(s, count, &err)) {
 			finish_here(s, count);
 		} else {
 			pthread_mutex_lock(&s->mu);
 			if (s->link_count == count)
-				link_drop(s, "peer-lost",
-				    "the resync's end wasn't confirmed");
+				link_drop(s, ok ? "peer-lost" : "disk-error",
+				    ok ? "the resync's end wasn't confirmed" :
+				    "this PM's disk failed to flush");
 			pthread_mutex_unlock(&s->mu);
 		}
 	}

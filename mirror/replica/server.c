@@ -245,7 +245,7 @@ record_alone(struct srv *s, uint64_t gen, struct av_err *err)
 	struct identity id;
 
 	/* What the peer's primary wrote here may only be in memory. */
-	if (fdatasync(s->leg->data_fd) < 0)
+	if (srv_data_sync(s) < 0)
 		return av_err_code(err, -EIO, "disk-error",
 		    "this PM's disk failed to flush");
 	srv_sb(s, &sb);
@@ -382,7 +382,7 @@ part_in_step(struct srv *s, uint64_t count)
 	}
 	srv_msg_fill(s, &m);
 	pthread_mutex_unlock(&s->mu);
-	if (!ok || fdatasync(s->leg->data_fd) < 0 ||
+	if (!ok || srv_data_sync(s) < 0 ||
 	    link_talk(s, count, &m, &reply, &err) < 0)
 		return;
 	pthread_mutex_lock(&s->mu);
@@ -421,7 +421,7 @@ secondary_locked(struct srv *s, struct av_err *err)
 	pthread_mutex_unlock(&s->mu);
 	if (!was_primary)
 		return 0;
-	if (fdatasync(s->leg->data_fd) < 0)
+	if (srv_data_sync(s) < 0)
 		return av_err_code(err, -EIO, "disk-error",
 		    "this PM's disk failed to flush");
 	srv_sb(s, &sb);

@@ -4,7 +4,7 @@
  * mirror/replica/server.h - state of one mirror server (inside nbdkit)
  *
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
- *	   records), front.c (the guest's requests), intent.c (bitmap), link.c
+ *	   records), disk.c, front.c (the guest's requests), intent.c (bitmap), link.c
  *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
  *	   verify.c (a thread), peer.c (the peer's requests), control.c (the
  *	   agent's socket).
@@ -103,6 +103,7 @@ struct srv {
 	uint64_t	bm_seq, bm_durable;
 	bool		bm_committing;
 	int		bm_rc;		/* sticky error */
+	bool		data_sync_failed;	/* sticky, too: disk.c */
 
 	/* connection to the peer, as primary; link.c */
 	struct link	*link;
@@ -151,6 +152,10 @@ int  srv_order_secondary(struct srv *s, struct av_err *err);
 int  srv_order_outdate(struct srv *s, struct av_err *err);
 int  srv_order_connect(struct srv *s, bool on);
 int  srv_order_stop(struct srv *s, struct av_err *err);
+
+/* disk.c; mu not held: what is written to the data is durable.  0 or -errno;
+ * once it failed it fails for the life of the process. */
+int  srv_data_sync(struct srv *s);
 
 /* front.c: 0 or a positive errno */
 int  front_open(struct srv *s, uint64_t *ret_role_count);

@@ -89,6 +89,39 @@ TEST(cursors_go_bad_once_and_stay_bad)
 	return 0;
 }
 
+/* Bit by bit, as the polynomial says. */
+static uint32_t
+crc_slowly(const uint8_t *p, size_t n)
+{
+	uint32_t c = ~0u;
+	int k;
+
+	while (n-- > 0) {
+		c ^= *p++;
+		for (k = 0; k < 8; k++)
+			c = c & 1 ? 0x82f63b78u ^ (c >> 1) : c >> 1;
+	}
+	return ~c;
+}
+
+TEST(crc32c_of_any_length_and_place)
+{
+	uint8_t b[80];
+	size_t from, n;
+
+	for (n = 0; n < sizeof(b); n++)
+		b[n] = (uint8_t)(n * 37 + 11);
+	for (from = 0; from < 9; from++)
+		for (n = 0; n <= 64; n++) {
+			CHECK(av_crc32c(0, b + from, n) ==
+			    crc_slowly(b + from, n));
+			CHECK(av_crc32c(av_crc32c(0, b + from, n / 3),
+			    b + from + n / 3, n - n / 3) ==
+			    crc_slowly(b + from, n));
+		}
+	return 0;
+}
+
 TEST(crc32c_matches_the_published_value)
 {
 	/* RFC 3720, B.4: 32 bytes of zeros -> aa 36 91 8a */
@@ -120,4 +153,4 @@ TESTS_MAIN(T(a_frame_may_come_in_any_pieces),
     T(what_is_not_a_frame_is_refused),
     T(blocking_receive_times_out_and_sees_the_end),
     T(cursors_go_bad_once_and_stay_bad),
-    T(crc32c_matches_the_published_value), T(a_file_is_replaced_whole))
+    T(crc32c_of_any_length_and_place), T(crc32c_matches_the_published_value), T(a_file_is_replaced_whole))

@@ -1,0 +1,216 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/mirror/crash.c - power cuts of a mirrored pair, replayed
+ *
+ *   CRASH_CASES=1000000	how many replayed cases (default 300000)
+ *   CRASH_RUNS=1000	runs with cuts while they last; CRASH_FAULT_SEEDS=100 the same
+ *			with faults
+ *   CRASH_SEED=7		first seed (default 1); a run a seed
+ *   CRASH_VERBOSE=1		what the servers say
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "mirror/replica/server.h"
+#include "tests/test.h"
+#include "tests/unit/mirror/crash_run.h"
+
+#define PER_CUT		8u
+#ifdef __SANITIZE_ADDRESS__
+#define CASES		20000u
+#define RUNS		60u
+#define FAULT_SEEDS	1u
+#else
+#define CASES		300000u
+#define RUNS		200u
+#define FAULT_SEEDS	4u
+#endif
+
+static uint64_t
+setting(const char *name, uint64_t def)
+{
+	const char *v = getenv(name);
+	uint64_t n;
+
+	return v != NULL && av_parse_u64(v, &n) == 0 ? n : def;
+}
+
+static double
+seconds(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static int
+run_ok(uint64_t seed, unsigned length, bool cuts)
+{
+	if (run_do(seed, length, cuts) == 0)
+		return 0;
+	fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed,
+	    run.failed);
+	return -1;
+}
+
+/* Cuts while both servers run: the survivor goes on with what it has in memory. */
+TEST(pairs_live_through_power_cuts)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), n = setting("CRASH_RUNS",
+	    RUNS), i, cuts = 0, acks = 0, ops = 0;
+	double start = seconds();
+
+	for (i = 0; i < n; i++) {
+		int rc = run_ok(seed + i, 30, true);
+
+		cuts += run.n_cuts;
+		acks += run.n_acks;
+		ops += sim_ops.n;
+		run_end();
+		CHECK_EQ(rc, 0);
+	}
+	CHECK(cuts > n && acks > 100 * n);
+	fprintf(stderr, "seeds %llu..%llu: %llu cuts, %llu writes, %llu "
+	    "operations, %.1f s\n", (unsigned long long)seed,
+	    (unsigned long long)(seed + n - 1), (unsigned long long)cuts,
+	    (unsigned long long)acks, (unsigned long long)ops,
+	    seconds() - start);
+	return 0;
+}
+
+TEST(every_moment_is_a_power_cut)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), i;
+	uint64_t cases = setting("CRASH_CASES", CASES);
+	struct replay_count count = { 0 };
+	double start = seconds(), took;
+	char why[512] = "";
+
+	for (i = 0; count.cases < cases; i++) {
+		int rc = run_ok(seed + i, 6, i % 2 == 1);
+
+		run_end();
+		CHECK_EQ(rc, 0);
+		rc = replay_log(PER_CUT, cases, &count, why, sizeof(why));
+		if (rc < 0)
+			fprintf(stderr, "%s\n", why);
+		CHECK_EQ(rc, 0);
+	}
+	took = seconds() - start;
+	fprintf(stderr, "seeds %llu..%llu: %llu cases in %.1f s, %.0f a "
+	    "second; %llu resynced, %llu in step, %llu after running alone, "
+	    "%llu unfinished, %llu the other newer, %llu cut twice\n",
+	    (unsigned long long)seed, (unsigned long long)(seed + i - 1),
+	    (unsigned long long)count.cases, took,
+	    (double)count.cases / took, (unsigned long long)count.resynced,
+	    (unsigned long long)count.in_step,
+	    (unsigned long long)count.alone,
+	    (unsigned long long)count.refused,
+	    (unsigned long long)count.peer_newer,
+	    (unsigned long long)count.twice);
+	/* the test still tests */
+	CHECK(count.resynced > 0 && count.in_step > 0 && count.alone > 0 &&
+	    count.refused > 0 && count.peer_newer > 0);
+	return 0;
+}
+
+/* --- faults --- */
+
+struct fault_sum {
+	uint64_t	runs, fired;
+	struct replay_count count;
+};
+
+/* The fault is gone, the data isn't, and the status told. */
+static int
+fault_outcome(struct fault_sum *sum)
+{
+	struct srv *s = sim.srv[sim_fault.node];
+	char why[512] = "";
+	bool told = s != NULL && s->disk_failed;
+	int rc;
+
+	run_end();
+	sim_fault.armed = false;
+	CHECK_EQ(run.failed[0], '\0');
+	/* zeroing falls back to writing zeros */
+	CHECK(told || sim_fault.fired == 0 || sim_fault.kind == FAULT_ZERO);
+	rc = replay_end(4, &sum->count, why, sizeof(why));
+	if (rc < 0)
+		fprintf(stderr, "%s\n", why);
+	CHECK_EQ(rc, 0);
+	return 0;
+}
+
+/* One kind of operation on one file of one node fails, at every place. */
+static int
+fault_loop(struct sim_fault f, uint64_t seed, struct fault_sum *sum)
+{
+	long n;
+
+	for (n = 0; ; n++) {
+		int rc;
+
+		f.countdown = n;
+		sim_fault = f;
+		(void)run_do(seed, 5, false);
+		rc = fault_outcome(sum);
+		if (rc != 0) {
+			fprintf(stderr, "seed %llu: node %d file %d kind %d "
+			    "error %d %s n %ld: %s\n",
+			    (unsigned long long)seed, f.node, f.file, f.kind,
+			    f.error, f.persist ? "persistent" : "once", n,
+			    run.failed);
+			return rc;
+		}
+		sum->runs++;
+		if (sim_fault.fired == 0)
+			break;
+		sum->fired++;
+	}
+	return 0;
+}
+
+TEST(every_operation_fails_once_or_for_good)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), n_seeds =
+	    setting("CRASH_FAULT_SEEDS", FAULT_SEEDS);
+	struct fault_sum sum = { 0 };
+	double start = seconds();
+	int i, n = 2 * 2 * FAULT_KINDS * 2 * (int)n_seeds;
+
+	for (i = 0; i < n; i++) {
+		struct sim_fault f = { .armed = true, .node = i & 1,
+			.file = i >> 1 & 1, .persist = i >> 2 & 1,
+			.kind = (i >> 3) % FAULT_KINDS };
+
+		f.error = f.file == SIM_META && f.kind == FAULT_WRITE ?
+		    ENOSPC : EIO;
+		if (f.file == SIM_META && f.kind == FAULT_ZERO)
+			continue;
+		CHECK_EQ(fault_loop(f, seed + (uint64_t)(i >> 3) /
+		    FAULT_KINDS, &sum), 0);
+	}
+	fprintf(stderr, "%llu runs, %llu with a fault, %llu cases after, "
+	    "%.1f s\n", (unsigned long long)sum.runs,
+	    (unsigned long long)sum.fired,
+	    (unsigned long long)sum.count.cases, seconds() - start);
+	CHECK(sum.fired >= 50 * n_seeds);	/* the points are there */
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		T(pairs_live_through_power_cuts),
+		T(every_moment_is_a_power_cut),
+		T(every_operation_fails_once_or_for_good),
+	};
+
+	sim.verbose = setting("CRASH_VERBOSE", 0) != 0;
+	return tests_run(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+}
