@@ -235,7 +235,10 @@ nbd_connect_to(struct load *l, char *socket_and_export)
 	if (export != NULL)
 		*export++ = '\0';
 	l->h = nbd_create();
+	/* With structured replies QEMU's server asks, before each read, where the
+	 * file has holes, the far one too; QEMU's guests don't make it do so. */
 	if (l->h == NULL ||
+	    nbd_set_request_structured_replies(l->h, false) < 0 ||
 	    nbd_set_export_name(l->h, export != NULL ? export : "") < 0 ||
 	    nbd_connect_unix(l->h, socket_and_export) < 0)
 		die(socket_and_export, nbd_get_error());
