@@ -8,6 +8,8 @@
  * Started as the tests do it (tests/unit/mirror/pair.h).  One line when node0 is
  * primary and both are in step:
  *   front SOCKET pid PID0 pid PID1
+ * With a plugin that is built with sanitizers, set AVPAIR_NBDKIT_PRELOAD to their
+ * library; pair_new() does that for the tests, and isn't called here.
  */
 #include <errno.h>
 #include <stdio.h>
