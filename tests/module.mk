@@ -5,3 +5,16 @@ $(BASE_TESTS): $(B)/%: $(B)/%.o $(BASE_LIBS)
 	$(LINK)
 $(BASE_TESTS): LDLIBS = $(BASE_LDLIBS)
 UNIT_TESTS += $(BASE_TESTS)
+
+# make bench-mirror: a benchmark, not a test; see docs/HACKING.md
+BENCH_MIRROR := $(B)/tests/bench/nbdload $(B)/tests/bench/mirror-pair
+$(B)/tests/bench/nbdload: $(B)/tests/bench/nbdload.o $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/bench/nbdload: LDLIBS = $(BASE_LDLIBS) -lnbd
+$(B)/tests/bench/mirror-pair: $(B)/tests/bench/mirror-pair.o \
+	$(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/bench/mirror-pair: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+bench-mirror: $(BENCH_MIRROR) $(B)/nbdkit-avreplica-plugin.so
+	$(Q)B=$(B) tests/bench/bench-mirror
+.PHONY: bench-mirror
