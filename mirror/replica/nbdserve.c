@@ -60,7 +60,8 @@ struct conn {
 	bool		no_zeroes;
 	pthread_mutex_t	send_mu;
 	pthread_mutex_t	mu;		/* the rest */
-	pthread_cond_t	cv;
+	pthread_cond_t	cv;		/* the reader waits: room, or the end */
+	pthread_cond_t	work_cv;	/* workers wait: one is woken a request */
 	struct request	*first, **last;
 	size_t		queued_bytes;
 	unsigned	n_workers, n_idle;
@@ -372,7 +373,7 @@ worker_run(void *arg)
 			break;
 		if (q == NULL) {
 			c->n_idle++;
-			pthread_cond_wait(&c->cv, &c->mu);
+			pthread_cond_wait(&c->work_cv, &c->mu);
 			c->n_idle--;
 			continue;
 		}
@@ -416,7 +417,7 @@ enqueue(struct conn *c, struct request *q)
 		*c->last = q;
 		c->last = &q->next;
 		c->queued_bytes += q->n;
-		pthread_cond_broadcast(&c->cv);
+		pthread_cond_signal(&c->work_cv);
 	}
 	pthread_mutex_unlock(&c->mu);
 	return rc;
@@ -465,7 +466,7 @@ serve(struct conn *c)
 	} while (rc == 0);
 	pthread_mutex_lock(&c->mu);
 	c->ending = true;
-	pthread_cond_broadcast(&c->cv);
+	pthread_cond_broadcast(&c->work_cv);
 	while (c->n_workers > 0)
 		pthread_cond_wait(&c->cv, &c->mu);
 	pthread_mutex_unlock(&c->mu);
@@ -485,6 +486,7 @@ conn_run(void *arg)
 	(void)pthread_mutex_destroy(&c->mu);
 	(void)pthread_mutex_destroy(&c->send_mu);
 	(void)pthread_cond_destroy(&c->cv);
+	(void)pthread_cond_destroy(&c->work_cv);
 	free(c);
 	return NULL;
 }
@@ -505,6 +507,7 @@ conn_start(struct srv *s, int fd, bool front)
 		(void)pthread_mutex_init(&c->mu, NULL);
 		(void)pthread_mutex_init(&c->send_mu, NULL);
 		(void)pthread_cond_init(&c->cv, NULL);
+		(void)pthread_cond_init(&c->work_cv, NULL);
 		r = pthread_create(&t, NULL, conn_run, c);
 	}
 	if (r == 0) {

@@ -52,7 +52,7 @@
 	/* arbiter's answer to the question under way */ \
 	X(GRANTED) X(REFUSED) X(NO_ANSWER) \
 	X(ARBITER_EMPTY)	/* a probe: it doesn't know this unit */ \
-	/* the lead's inputs */ \
+	/* the owner's inputs */ \
 	X(IN_STEP)	/* every volume connected and equal on both PMs */ \
 	X(OUT_OF_STEP) \
 	X(GUESTS_STOPPED) \
