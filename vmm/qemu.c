@@ -659,6 +659,10 @@ qemu_start(struct vmm_dom *dom, unsigned flags, struct av_err *err)
 	vmm_args_dispose(&a);
 	if (rc < 0)
 		return rc;
+	/* what a guest before it has sent doesn't count; all of its own does, however
+	 * late we look: a quiet guest speaks only while it boots */
+	q->rx_known = false;
+	frames_look(q);
 	q->want_run = !(flags & VMM_START_PAUSED);
 	q->timed_out = false;
 	vmm_dom_set(dom, VMM_STARTING, VMM_REASON_NONE, NULL);
