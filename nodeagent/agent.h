@@ -58,6 +58,7 @@ struct agent {
 	bool		 create_due;	/* the unit is to be created */
 	bool		 host_reported;
 	bool		 have_address;
+	bool		 address_failed;	/* and people were told */
 	json_t		*alerts_wanted;	/* "CODE OBJECT" -> since when, ns */
 	unsigned	 n_flying;	/* the duties' commands under way */
 	bool		 stopping_guests;	/* told to; tell when done */
@@ -78,7 +79,5 @@ json_t *facts_make(struct agent *a);
 
 /* duties.c: called by the tick and after role changes. */
 void duties_do(struct agent *a);
-/* Drops the unit address, e.g. on losing the right. */
-void duties_release(struct agent *a);
 
 #endif

@@ -163,18 +163,16 @@ address_hold(struct agent *a, bool wanted)
 	if (rc == 0)
 		rc = vif_announce(a->event, c->unit_interface, c->unit_address,
 		    &err);
-	if (rc < 0 && rc != -EAFNOSUPPORT)
-		log_err("unit", "unit address: %s", err.text);
-	else
-		log_notice("unit", "this PM holds the unit address %s",
-		    c->unit_address);
+	if (rc < 0 && rc != -EAFNOSUPPORT) {
+		if (!a->address_failed)	/* said once, tried at each pass */
+			log_err("unit", "unit address: %s", err.text);
+		a->address_failed = true;
+		return;
+	}
+	log_notice("unit", "this PM holds the unit address %s",
+	    c->unit_address);
+	a->address_failed = false;
 	a->have_address = true;
-}
-
-void
-duties_release(struct agent *a)
-{
-	address_hold(a, false);
 }
 
 /* --- alerts --- */
