@@ -5,11 +5,17 @@
  *
  * A write is acknowledged when both legs have it, or this one after 'alone' was
  * recorded.  When the peer is lost in the middle, the request starts again from
- * the decision; until there is one it waits here, on nbdkit's thread.
+ * the decision; until there is one it waits here, on its caller's thread.
+ *
+ * The usual request needs nobody to wait: front_write_start() and
+ * front_read_now().  What they can't do at once is done by the others.
  */
 #include <errno.h>
+#include <stddef.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "mirror/replica/server.h"
 
@@ -47,14 +53,24 @@ refused(const struct srv *s, uint64_t role_count)
 	    s->stopping;
 }
 
+/* What the mode says now: 0, ESHUTDOWN, or EAGAIN = it has to wait. */
+static int
+mode_now(const struct srv *s, uint64_t role_count, bool read)
+{
+	if (refused(s, role_count))
+		return ESHUTDOWN;
+	return s->io_mode == IO_HOLD && !(read && s->reads_ok) ? EAGAIN : 0;
+}
+
 /* Waits while requests are held.  0 or ESHUTDOWN. */
 static int
 wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
 
-	while (!refused(s, role_count) && s->io_mode == IO_HOLD &&
-	    !(read && s->reads_ok)) {
+	int rc;
+
+	while ((rc = mode_now(s, role_count, read)) == EAGAIN) {
 		if (!held) {
 			held = true;
 			s->n_held++;
@@ -66,7 +82,7 @@ wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 		s->n_held--;
 		srv_changed(s);
 	}
-	return refused(s, role_count) ? ESHUTDOWN : 0;
+	return rc;
 }
 
 static void
@@ -74,7 +90,17 @@ active(struct srv *s, int step)
 {
 	s->n_active += (uint64_t)(int64_t)step;
 	s->last_guest_ns = av_clock_ns();
-	if (s->n_active == 0)
+	/* only orders wait for that */
+	if (s->n_active == 0 && s->io_mode == IO_REFUSE)
+		pthread_cond_broadcast(&s->cv);
+}
+
+/* Whoever waits for the range looks again. */
+static void
+leave(struct srv *s, struct range *r)
+{
+	range_leave(&s->ranges, r);
+	if (range_touched(&s->ranges, r->start, r->end))
 		pthread_cond_broadcast(&s->cv);
 }
 
@@ -119,8 +145,10 @@ write_once(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
 	    s->io_mode != IO_ALONE)
 		return EAGAIN;
 	if (both)
-		link_submit(s, count, &j);
+		(void)link_submit(s, count, &j);
 	pthread_mutex_unlock(&s->mu);
+	if (both)
+		link_push(s);
 	local = local_write(s, buf, n, offset, fua);
 	pthread_mutex_lock(&s->mu);
 	if (both)
@@ -153,13 +181,128 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 		if (rc == 0)
 			rc = write_once(s, buf, n, offset, fua);
 	} while (rc == EAGAIN);
-	range_leave(&s->ranges, &r);
+	leave(s, &r);
 	if (rc == 0) {
 		s->written_bytes += n;
 		s->write_requests++;
 	}
 	active(s, -1);
-	pthread_cond_broadcast(&s->cv);
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
+/* --- a write that nobody waits for --- */
+
+/* mu held.  One of its two parts is over; the last one ends it. */
+static bool
+part_over(struct front_op *op, int *ret_rc)
+{
+	struct srv *s = op->s;
+
+	if (--op->parts > 0)
+		return false;
+	*ret_rc = 0;
+	if (op->local != 0 || op->job.rc != 0)
+		intent_oos(s, op->offset, op->n);
+	if (op->local != 0) {
+		disk_error(s);
+		*ret_rc = EIO;
+	} else if (op->job.rc != 0) {
+		*ret_rc = EAGAIN;
+	} else {
+		s->written_bytes += op->n;
+		s->write_requests++;
+	}
+	leave(s, &op->range);
+	active(s, -1);
+	return true;
+}
+
+static void
+peer_part_over(struct link_job *j, bool more)
+{
+	struct front_op *op = container_of(j, struct front_op, job);
+	struct srv *s = op->s;
+	bool last;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->mu);
+	last = part_over(op, &rc);
+	pthread_mutex_unlock(&s->mu);
+	if (last)
+		op->over(op, rc, more);
+}
+
+/* mu held: range entered, handed to the link.  All or nothing. */
+static bool
+write_begin(struct srv *s, struct front_op *op)
+{
+	if (mode_now(s, op->role_count, false) != 0 ||
+	    s->io_mode != IO_BOTH ||
+	    range_touched(&s->ranges, op->range.start, op->range.end) ||
+	    !intent_is_marked(s, op->offset, op->n) ||
+	    !link_submit(s, s->link_count, &op->job))
+		return false;
+	range_enter(&s->ranges, &op->range);
+	active(s, 1);
+	return true;
+}
+
+bool
+front_write_start(struct srv *s, struct front_op *op)
+{
+	bool begun, last;
+	int rc = 0;
+
+	op->s = s;
+	op->parts = 2;
+	op->local = 0;
+	op->range = (struct range){ .start = op->offset,
+		.end = op->offset + op->n };
+	op->job = (struct link_job){ .kind = LINK_WRITE, .wbuf = op->buf,
+		.n = op->n, .offset = op->offset, .done_fn = peer_part_over,
+		.group = op->group };
+	pthread_mutex_lock(&s->mu);
+	begun = op->n > 0 && write_begin(s, op);
+	pthread_mutex_unlock(&s->mu);
+	if (!begun)
+		return false;
+	if (!op->push_later)
+		link_push(s);
+	rc = local_write(s, op->buf, op->n, op->offset, false);
+	pthread_mutex_lock(&s->mu);
+	op->local = rc;
+	last = part_over(op, &rc);
+	pthread_mutex_unlock(&s->mu);
+	if (last)
+		op->over(op, rc, false);
+	return true;
+}
+
+int
+front_read_now(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
+    uint64_t offset)
+{
+	struct iovec v = { buf, n };
+	ssize_t r;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	rc = mode_now(s, role_count, true);
+	if (rc == 0)
+		active(s, 1);
+	pthread_mutex_unlock(&s->mu);
+	if (rc != 0)
+		return rc;
+	r = preadv2(s->leg->data_fd, &v, 1, (off_t)offset, RWF_NOWAIT);
+	pthread_mutex_lock(&s->mu);
+	if (r == (ssize_t)n) {
+		s->read_bytes += n;
+		s->read_requests++;
+	} else {
+		rc = EAGAIN;	/* not in memory; errors show again */
+	}
+	active(s, -1);
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }
@@ -196,8 +339,10 @@ flush_once(struct srv *s)
 	int local, remote = 0;
 
 	if (both)
-		link_submit(s, s->link_count, &j);
+		(void)link_submit(s, s->link_count, &j);
 	pthread_mutex_unlock(&s->mu);
+	if (both)
+		link_push(s);
 	local = -srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
 	if (both)

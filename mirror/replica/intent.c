@@ -101,6 +101,20 @@ intent_mark(struct srv *s, uint64_t offset, uint64_t n, bool oos)
 	return commit_until(s, need);
 }
 
+bool
+intent_is_marked(struct srv *s, uint64_t offset, uint64_t n)
+{
+	size_t c, last = chunk_of(offset + n - 1);
+
+	for (c = chunk_of(offset); c <= last; c++)
+		if (!bit_test(s->leg->bits, c) ||
+		    s->page_set_seq[c / META_BITS_PER_PAGE] > s->bm_durable)
+			return false;
+	for (c = chunk_of(offset); c <= last; c++)
+		bit_set(s->touched, c);
+	return true;
+}
+
 void
 intent_oos(struct srv *s, uint64_t offset, uint64_t n)
 {
@@ -148,8 +162,9 @@ clean_flush_both(struct srv *s, uint64_t count)
 	struct link_job j = { .kind = LINK_FLUSH };
 	int r;
 
-	link_submit(s, count, &j);
+	(void)link_submit(s, count, &j);
 	pthread_mutex_unlock(&s->mu);
+	link_push(s);
 	r = srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
 	if (r < 0) {

@@ -193,7 +193,7 @@ replica_after_fork(void)
 		rc = control_start(&server, &err);
 	if (rc == 0) {
 		rc = tls_server_start(server.keys, (int)listen_fd,
-		    nbd_peer_connect, &server);
+		    nbd_peer_serve, &server);
 		if (rc == 0)
 			rc = nbd_front_start(&server, (int)front_fd);
 		if (rc < 0)

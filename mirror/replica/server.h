@@ -169,6 +169,8 @@ int  front_flush(struct srv *s, uint64_t role_count);
 
 /* intent.c; mu held, may drop and take it again; 0 or -errno */
 int  intent_mark(struct srv *s, uint64_t offset, uint64_t n, bool oos);
+/* Nothing to be set first; counts as written now. */
+bool intent_is_marked(struct srv *s, uint64_t offset, uint64_t n);
 int  intent_commit(struct srv *s);	/* all set bits are durable */
 void intent_oos(struct srv *s, uint64_t offset, uint64_t n);
 void intent_all_oos(struct srv *s, bool full);	/* oos := bits, or ones */
@@ -185,18 +187,27 @@ struct link_job {
 	uint64_t	offset;
 	uint32_t	n;
 	bool		fua;
+	/* NULL = somebody calls link_wait().  Else it is called when the job is
+	 * over, without mu, and 'j' isn't used after; 'more': the next one, of
+	 * the same 'group', follows at once. */
+	void		(*done_fn)(struct link_job *j, bool more);
+	const void	*group;
 	/* private */
 	struct link	*l;
 	bool		done;
 	int		rc;		/* 0 or positive errno */
-	bool		submitted;
+	bool		submitted, sent, replied;
+	uint64_t	cookie;
+	pthread_cond_t	cv;		/* it is done */
 	uint64_t	since_ns;
 	struct link_job	*next, *prev;
 };
 void *link_thread(void *arg);
-/* Any thread, mu held: queues it for connection 'count'; done with ENOTCONN if
- * that is gone. */
-void link_submit(struct srv *s, uint64_t count, struct link_job *j);
+/* Any thread, mu held: queues it for connection 'count'; if that is gone it is
+ * done with ENOTCONN at once: false ('done_fn' isn't called then). */
+bool link_submit(struct srv *s, uint64_t count, struct link_job *j);
+/* mu not held: sends what is queued; may block.  link_wait() does it, too. */
+void link_push(struct srv *s);
 /* mu held; waits; returns j->rc. */
 int  link_wait(struct srv *s, struct link_job *j);
 void link_drop(struct srv *s, const char *code, const char *text); /* mu held */
@@ -205,6 +216,30 @@ void link_wake(struct srv *s);
 int  link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
     struct proto_msg *ret_reply, struct av_err *err);
 uint64_t srv_mailbox_offset(const struct srv *s);
+
+/* front.c: a write that takes nobody's time while the peer does its part.  The
+ * caller fills in what is not private. */
+struct front_op {
+	const void	*buf;
+	uint32_t	n;
+	uint64_t	offset, role_count;
+	bool		push_later;	/* the caller calls link_push() soon */
+	/* 0, a positive errno, or EAGAIN: not done, front_write() has to do it
+	 * all again.  Any thread, perhaps before front_write_start() returns; 'op'
+	 * isn't used after.  'more' as in link_job. */
+	void		(*over)(struct front_op *op, int rc, bool more);
+	const void	*group;
+	/* private */
+	struct srv	*s;
+	struct link_job	job;
+	struct range	range;
+	int		parts, local;
+};
+/* False: not in this state; front_write() does it. */
+bool front_write_start(struct srv *s, struct front_op *op);
+/* As front_read(), but EAGAIN instead of waiting for anything. */
+int  front_read_now(struct srv *s, uint64_t role_count, void *buf,
+    uint32_t n, uint64_t offset);
 
 /* handshake.c: link thread, order_mu held.  'run' sends one job and pumps.
  * 0 = up; -EAGAIN = try again later; both set 'err'. */

@@ -258,8 +258,9 @@ look(struct verifier *k)
 	int rc = 0;
 	size_t i;
 
-	link_submit(s, k->count, &j);
+	(void)link_submit(s, k->count, &j);
 	pthread_mutex_unlock(&s->mu);
+	link_push(s);
 	for (i = 0; i < k->n && rc == 0; i++)
 		rc = chunk_digest(s, k->first + i,
 		    k->data + i * MIRROR_CHUNK_BYTES,

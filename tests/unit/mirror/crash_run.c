@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "mirror/replica/server.h"
@@ -75,6 +76,41 @@ run_granted_at(uint64_t tick)
 
 /* --- guests --- */
 
+/* As nbdrun.c does it; EAGAIN = front_write() has to. */
+struct unwaited {
+	struct front_op	op;
+	bool		over;
+	int		rc;
+};
+
+static void
+unwaited_over(struct front_op *op, int rc, bool more)
+{
+	struct unwaited *u = container_of(op, struct unwaited, op);
+
+	(void)more;
+	u->over = true;
+	u->rc = rc;
+	(void)sim_wake(u);
+}
+
+static int
+write_unwaited(struct srv *s, uint64_t role, const void *buf, size_t n,
+    size_t first)
+{
+	struct unwaited u = { .op = { .buf = buf,
+		.n = (uint32_t)(n * SIM_SECTOR), .offset = first * SIM_SECTOR,
+		.role_count = role, .push_later = sim_chance(50),
+		.over = unwaited_over } };
+
+	if (!front_write_start(s, &u.op))
+		return EAGAIN;
+	link_push(s);
+	while (!u.over)
+		(void)sim_block(&u, UINT64_MAX);
+	return u.rc;
+}
+
 static bool
 guest_write(struct srv *s, uint64_t role)
 {
@@ -95,8 +131,11 @@ guest_write(struct srv *s, uint64_t role)
 	for (i = 0; i < n; i++)
 		values[i] = model_value(r->id, first + i);
 	sim_fill(buf, n, values);
-	rc = front_write(s, role, zero ? NULL : buf,
-	    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
+	rc = zero || fua || sim_chance(30) ? EAGAIN :
+	    write_unwaited(s, role, buf, n, first);
+	if (rc == EAGAIN)
+		rc = front_write(s, role, zero ? NULL : buf,
+		    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
 	if (rc != 0) {
 		run.guest_error = run.guest_error || rc != ESHUTDOWN;
 		return false;
