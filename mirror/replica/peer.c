@@ -264,7 +264,7 @@ peer_window_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	} else if (at - PROTO_BITMAP_AT < have) {
 		uint64_t from = at - PROTO_BITMAP_AT;
 
-		memcpy(buf, s->leg->bits + from,
+		memcpy(buf, s->maybe + from,
 		    have - from < n ? have - from : n);
 	}
 	pthread_mutex_unlock(&s->mu);

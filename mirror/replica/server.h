@@ -67,6 +67,12 @@ struct srv_verify {			/* verify.c */
 	char		code[32], text[96];
 };
 
+struct intent_region {			/* intent.c */
+	uint64_t	set_seq;	/* last time that a bit of it was set */
+	uint64_t	used_ns;	/* last write */
+	bool		hot;		/* all its bits were set at once */
+};
+
 struct srv {
 	struct srv_params p;
 	struct leg	*leg;
@@ -95,11 +101,14 @@ struct srv {
 	uint64_t	last_guest_ns;
 	uint64_t	written_bytes, read_bytes, write_requests, read_requests;
 
-	/* bitmaps; leg->bits is what is or shall be on disk */
-	uint8_t		*oos;		/* legs surely or maybe differ: copy */
+	/* bitmaps; leg->bits, a superset, is what is or shall be on disk */
+	uint8_t		*maybe;		/* written since both were flushed, or differ */
+	uint8_t		*oos;		/* of these: to be copied */
 	uint8_t		*touched;	/* written since the cleaner looked */
 	uint8_t		*page_dirty;
-	uint64_t	*page_set_seq;	/* last time that a bit was set */
+	struct intent_region *regions;
+	size_t		n_hot;
+	bool		unclean;	/* the cleaner has bits to look at */
 	uint64_t	bm_seq, bm_durable;
 	bool		bm_committing;
 	int		bm_rc;		/* sticky error */
@@ -173,7 +182,10 @@ int  intent_mark(struct srv *s, uint64_t offset, uint64_t n, bool oos);
 bool intent_is_marked(struct srv *s, uint64_t offset, uint64_t n);
 int  intent_commit(struct srv *s);	/* all set bits are durable */
 void intent_oos(struct srv *s, uint64_t offset, uint64_t n);
-void intent_all_oos(struct srv *s, bool full);	/* oos := bits, or ones */
+int  intent_init(struct srv *s);	/* after leg_open(); all counts as oos */
+/* The peer's bits from byte 'at' on: set here, too; not yet durable. */
+void intent_merge(struct srv *s, size_t at, const uint8_t *bits, size_t n);
+void intent_all_oos(struct srv *s, bool full);	/* oos := maybe, or ones */
 /* Both legs are flushed and quiet: nothing is out of step. */
 int  intent_clear_all(struct srv *s);
 void *intent_cleaner(void *arg);	/* thread */

@@ -48,6 +48,11 @@
 #define av_log				sim_log
 #define getrandom(b, n, f)		sim_getrandom((b), (n))
 
+/* smaller than the product's, as the volume is; intent.c */
+#define REGION_CHUNKS	2u
+#define REGIONS_MAX	4u
+#define REST_NS		(4 * AV_NS_PER_S)
+
 #define malloc(n)			sim_malloc((n))
 #define calloc(a, b)			sim_calloc((a), (b))
 #define free(p)				sim_free((p))

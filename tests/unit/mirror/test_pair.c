@@ -707,7 +707,8 @@ TEST(quiet_volume_has_no_bits)
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	guest_stop(&g);
 	CHECK(!bits_gone(p));
-	CHECK(pair_wait(p, bits_gone) == 0);
+	/* regions rest for 30 s; one wait is 20 s */
+	CHECK(pair_wait(p, bits_gone) == 0 || pair_wait(p, bits_gone) == 0);
 	guest_dispose(&g);
 	g = (struct guest){ .limit = 30 };
 	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
