@@ -5,7 +5,8 @@
  *
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
  *	   records), disk.c, front.c (the guest's requests), intent.c (bitmap), link.c
- *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
+ *	   (connection to the peer, three threads; over wire.c, stream.c, tls.c),
+ *	   nbdserve.c and nbdrun.c (connections), handshake.c, resync.c (a thread),
  *	   verify.c (a thread), peer.c (the peer's requests), control.c (the
  *	   agent's socket).
  * Locks:  order_mu before mu.
@@ -13,7 +14,8 @@
  *		be held over disk and (bounded) network waits.  Who holds it may
  *		write leg->sb.
  *	   mu: everything else here; never held over I/O.
- *	   cv: any change that somebody may wait for.
+ *	   cv: any change of state that somebody may wait for; a job of link.c has
+ *		its own.
  */
 #ifndef AV_MIRROR_SERVER_H
 #define AV_MIRROR_SERVER_H

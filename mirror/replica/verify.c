@@ -361,25 +361,28 @@ void *
 verify_thread(void *arg)
 {
 	struct srv *s = arg;
-	static struct verifier k;
+	struct verifier *k = calloc(1, sizeof(*k));
 
-	k.s = s;
+	AV_ASSERT(k != NULL);
+	k->s = s;
 	pthread_mutex_lock(&s->mu);
 	while (!s->stopping) {
 		if (!going(&s->verify)) {
-			free(k.data);
-			k.data = NULL;
+			free(k->data);
+			k->data = NULL;
 			pthread_cond_wait(&s->cv, &s->mu);
 			continue;
 		}
-		if (k.data == NULL)
-			k.data = malloc(RUN_CHUNKS * MIRROR_CHUNK_BYTES);
-		if (k.data == NULL)
+		if (k->data == NULL)
+			k->data = malloc(RUN_CHUNKS * MIRROR_CHUNK_BYTES);
+		if (k->data == NULL)
 			end(s, MIRROR_VERIFY_FAILED, "", "no memory");
 		else
-			turn(&k);
+			turn(k);
 	}
 	pthread_mutex_unlock(&s->mu);
+	free(k->data);
+	free(k);
 	return NULL;
 }
 

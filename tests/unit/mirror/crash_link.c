@@ -210,7 +210,7 @@ wire_open(struct tls_keys *keys, int tcp_fd, const char *export,
 	sim.node = h->client;
 	h->connected = true;
 	*ret = h;
-	*ret_size = peer_export_bytes(h->srv);
+	*ret_size = peer_export_bytes(h->srv) + verify_window_bytes(h->srv);
 	return 0;
 }
 

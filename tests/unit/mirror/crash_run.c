@@ -154,6 +154,7 @@ static void *
 guest_run(void *arg)
 {
 	struct srv *s = arg;
+	struct av_err err = { 0 };
 	uint64_t role, began;
 	bool ok = front_open(s, &role) == 0;
 	bool opened = ok;
@@ -169,6 +170,11 @@ guest_run(void *arg)
 				run.n_flushes++;
 			}
 		}
+		if (sim_chance(5))
+			(void)srv_order_verify(s, sim_chance(50), 0, &err);
+		if (s->verify.found > 0)
+			fail("verify found %u chunks that no disk spoilt",
+			    (unsigned)s->verify.found);
 		if (sim_chance(4))
 			sim_sleep(8 * AV_NS_PER_S);	/* the cleaner's turn */
 		else if (sim_chance(70))
@@ -472,8 +478,8 @@ primary_dies(void)
 		can = false;	/* its owner insists on the one that lost power */
 		model_cut(true);
 	}
-	else if (power && (run.weak & 1u << y))
-		model_cut(true);	/* the second one that lost power */
+	else if (can && (run.weak & 1u << y))
+		model_cut(true);	/* goes on from what it had left */
 	cut(x, power);
 	run.primary = -1;
 	nap();
