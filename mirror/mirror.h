@@ -121,7 +121,7 @@ enum mirror_disk {
 /*
  * NONE       none since the server's start
  * RUNNING    from the volume's begin to its end, once; gives way to the guest
- * WAITING    the peer is away; goes on when it is back
+ * WAITING    the peer is away, or a resync runs or is paused; then it goes on
  * DONE, FAILED (see code and text), CANCELLED
  */
 enum mirror_verify_state {
@@ -134,8 +134,8 @@ enum mirror_verify_state {
 };
 #define MIRROR_VERIFY_LIST_MAX	32u
 
-/* How the verify before this one ended; kept while the next one runs and, with
- * driver replica, when the server starts again. */
+/* How the last verify ended; kept while the next one runs, as long as the
+ * server lives. */
 struct mirror_verify_last {
 	enum mirror_verify_state state;	/* NONE = never; DONE, FAILED, CANCELLED */
 	int64_t		finished_at;	/* seconds since 1970, wall clock */
@@ -418,8 +418,8 @@ int mirror_grow(struct mirror *m, struct mirror_op *op,
  * no write is under way and all acknowledged ones are flushed on both legs (on
  * this one when alone).  It ends by mirror_release_writes(), by any order of a
  * role, or by itself after timeout_ms (0 = MIRROR_HOLD_DEFAULT_MS, at most
- * MIRROR_HOLD_MAX_MS), counted from when writes began to wait.  A split-second
- * loss of the peer meanwhile: expired.  Primary that is connected (resync too)
+ * MIRROR_HOLD_MAX_MS), counted from when writes began to wait.  A loss of the
+ * peer meanwhile changes nothing.  Primary that is connected (resync too)
  * or alone; else wrong-role, wrong-state (also when held already).
  */
 int mirror_hold_writes(struct mirror *m, struct mirror_op *op,
@@ -558,6 +558,8 @@ void mirror_sim_cut(const char *volume_uuid, bool cut);
 void mirror_sim_kill(struct mirror *m);
 /* The next verify finds so many chunks that differ. */
 void mirror_sim_damage(struct mirror *m, uint64_t n_chunks);
+/* A volume can't grow beyond so many bytes. */
+void mirror_sim_space(uint64_t max_bytes);
 void mirror_sim_reset(void);	/* forgets all sim legs */
 
 /* 0, or -EINVAL naming the driver with a hole or a double name. */
