@@ -23,4 +23,10 @@ $(B)/tests/bench/mirror-pair: $(B)/tests/bench/mirror-pair.o \
 $(B)/tests/bench/mirror-pair: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
 bench-mirror: $(BENCH_MIRROR) $(B)/nbdkit-avreplica-plugin.so
 	$(Q)B=$(B) tests/bench/bench-mirror
-.PHONY: bench-mirror
+$(B)/tests/bench/mirror-scale: $(B)/tests/bench/mirror-scale.o \
+	$(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/bench/mirror-scale: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+bench-mirror-scale: $(B)/tests/bench/mirror-scale $(B)/nbdkit-avreplica-plugin.so
+	$(Q)B=$(B) tests/bench/bench-mirror-scale
+.PHONY: bench-mirror bench-mirror-scale

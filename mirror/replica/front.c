@@ -53,14 +53,17 @@ wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
 
-	while (!refused(s, role_count) && s->io_mode == IO_HOLD &&
-	    !(read && s->reads_ok)) {
+	while (!refused(s, role_count) && ((s->io_mode == IO_HOLD &&
+	    !(read && s->reads_ok)) || (!read && hold_waits(s)))) {
 		if (!held) {
 			held = true;
 			s->n_held++;
 			srv_changed(s);
 		}
-		pthread_cond_wait(&s->cv, &s->mu);
+		if (s->hold.waiting && s->io_mode != IO_HOLD)
+			hold_wait(s);
+		else
+			pthread_cond_wait(&s->cv, &s->mu);
 	}
 	if (held) {
 		s->n_held--;
@@ -150,8 +153,10 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 		pthread_cond_wait(&s->cv, &s->mu);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		s->n_writing++;
 		if (rc == 0)
 			rc = write_once(s, buf, n, offset, fua);
+		s->n_writing--;
 	} while (rc == EAGAIN);
 	range_leave(&s->ranges, &r);
 	if (rc == 0) {
@@ -218,10 +223,13 @@ front_flush(struct srv *s, uint64_t role_count)
 	active(s, 1);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		s->n_writing++;
 		if (rc == 0)
 			rc = flush_once(s);
+		s->n_writing--;
 	} while (rc == EAGAIN);
 	active(s, -1);
+	pthread_cond_broadcast(&s->cv);	/* a hold counts flushes, too */
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }
