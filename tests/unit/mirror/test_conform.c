@@ -117,6 +117,8 @@ world_free(struct world *w)
 		w->m[i] = mirror_close(w->m[i]);
 	mirror_sim_reset();
 	sd_event_unref(w->loop);
+	if (strcmp(driver, "drbd") == 0)
+		drbd_pair_end(w->dir);
 	/* a handler's end may still be writing there */
 	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
 		;
