@@ -5,6 +5,7 @@
 # make live       tests that need root and namespaces
 # make check-mutants  breaks one safety rule at a time; a named test must see it
 # make bench-mirror  how fast the mirror is; no test
+# make bench-mirror-scale  what it costs as volumes grow; no test
 # make SAN=address,undefined check    the same with sanitizers (own build folder)
 # make V=1        shows the commands
 #

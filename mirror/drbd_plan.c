@@ -230,6 +230,21 @@ set_rate(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)err;
 	d->c.resync_rate_kib_s = job->o.rate_kib_s;
+	d->st.resync_limit_kib_s = job->o.rate_kib_s;
+	return 0;
+}
+
+static bool
+changes_pause(const struct drbd *d, const struct drbd_job *job)
+{
+	return d->st.resync_paused != (job->o.verb == MIRROR_V_RESYNC_PAUSE);
+}
+
+static int
+note_pause(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	d->st.resync_paused = job->o.verb == MIRROR_V_RESYNC_PAUSE;
 	return 0;
 }
 
@@ -382,6 +397,19 @@ static const struct drbd_step plan_rate[] = {
 	END
 };
 
+/* DRBD refuses to pause what is paused. */
+static const struct drbd_step plan_pause[] = {
+	RUN_IF(changes_pause, "drbdadm -c %c pause-sync %r"),
+	CALL(note_pause),
+	END
+};
+
+static const struct drbd_step plan_resume[] = {
+	RUN_IF(changes_pause, "drbdadm -c %c resume-sync %r"),
+	CALL(note_pause),
+	END
+};
+
 static const struct drbd_step plan_stop[] = {
 	STEP_DOWN,
 	CALL(start_stop),
@@ -410,6 +438,8 @@ drbd_plan(enum mirror_verb verb, bool alone)
 		[MIRROR_V_RATE] = plan_rate,
 		[MIRROR_V_STOP] = plan_stop,
 		[MIRROR_V_DIGEST] = plan_digest,
+		[MIRROR_V_RESYNC_PAUSE] = plan_pause,
+		[MIRROR_V_RESYNC_RESUME] = plan_resume,
 	};
 
 	if ((unsigned)verb >= MIRROR_N_VERBS)

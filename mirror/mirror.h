@@ -40,6 +40,10 @@
  *		  bad-request      an argument is out of range
  *		  no-encryption    drbd: the link would be in clear text
  *		  tool-missing, tool-failed   drbd: drbd-utils or LVM's tools
+ *		  no-reflink       the file system can't share blocks of files
+ *		  snapshot-exists  there is one of that name
+ *		  hold-expired     writes went on before they were released
+ *		  not-supported    this driver can't
  *		A lost answer to an order is AV_MAYBE: read the status.
  */
 #ifndef AV_MIRROR_H
@@ -117,7 +121,7 @@ enum mirror_disk {
 /*
  * NONE       none since the server's start
  * RUNNING    from the volume's begin to its end, once; gives way to the guest
- * WAITING    the peer is away; goes on when it is back
+ * WAITING    the peer is away, or a resync runs or is paused; then it goes on
  * DONE, FAILED (see code and text), CANCELLED
  */
 enum mirror_verify_state {
@@ -130,6 +134,15 @@ enum mirror_verify_state {
 };
 #define MIRROR_VERIFY_LIST_MAX	32u
 
+/* How the last verify ended; kept while the next one runs, as long as the
+ * server lives. */
+struct mirror_verify_last {
+	enum mirror_verify_state state;	/* NONE = never; DONE, FAILED, CANCELLED */
+	int64_t		finished_at;	/* seconds since 1970, wall clock */
+	bool		repair;
+	uint64_t	n_found, n_repaired;	/* chunks */
+};
+
 /* The last verify of this server.  Differences are counted in chunks of
  * MIRROR_CHUNK_BYTES; the first ones are listed by their offset. */
 struct mirror_verify {
@@ -141,7 +154,19 @@ struct mirror_verify {
 	size_t		n_list;
 	char		code[32];
 	char		text[96];
+	int64_t		finished_at;	/* seconds since 1970; 0 = hasn't */
+	struct mirror_verify_last last;	/* ended last, maybe this one */
 };
+
+/* Writes held for a snapshot; see mirror_hold_writes(). */
+enum mirror_hold {
+	MIRROR_HOLD_NONE = 0,	/* not held; released in time, if ever */
+	MIRROR_HOLD_BEGINNING,	/* waits for writes under way and the flush */
+	MIRROR_HOLD_HELD,	/* quiet and flushed on both legs */
+	MIRROR_HOLD_EXPIRED,	/* the last one ended by itself: not a snapshot */
+};
+#define MIRROR_HOLD_DEFAULT_MS	2000u	/* a guest's disk timeout is 30 s */
+#define MIRROR_HOLD_MAX_MS	10000u
 
 struct mirror_status {
 	enum mirror_server	server;
@@ -168,7 +193,13 @@ struct mirror_status {
 	uint64_t		resync_copied_bytes;
 	uint64_t		resync_count;	/* finished since server start */
 	uint32_t		resync_percent;
-	uint64_t		resync_eta_s;	/* 0 = not known */
+	uint64_t		resync_eta_s;	/* 0 = not known, or paused */
+	bool			resync_paused;	/* by order; conn stays RESYNC_* */
+	uint64_t		resync_limit_kib_s;	/* as ordered; 0 = none */
+	uint64_t		resync_speed_kib_s;	/* measured; 0 = none runs */
+	uint64_t		peer_size_bytes;	/* as it said last; 0 = unknown */
+	enum mirror_hold	hold;
+	uint64_t		hold_left_ms;	/* until it expires; 0 = not held */
 	struct mirror_verify	verify;
 	uint64_t		peer_seen_ms;	/* ago; UINT64_MAX = never */
 	bool			sparse;	/* leg isn't preallocated */
@@ -341,6 +372,7 @@ int mirror_disconnect(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 int mirror_connect(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
+/* An upper limit, 0 = none; below it the resync gives way to the guest. */
 int mirror_set_rate(struct mirror *m, struct mirror_op *op,
     uint64_t resync_rate_kib_s, struct av_err *err);
 /* Compares both legs by SHA-256 of each chunk, online and in the background:
@@ -359,6 +391,44 @@ int mirror_verify(struct mirror *m, struct mirror_op *op,
  * wrong-state: none is running. */
 int mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
+/* Holds a resync in the middle, or any that begins later, until resumed; guest
+ * writes go on to both legs.  A paused resync never ends: the target stays
+ * unfinished.  Any role and state; twice is fine.  Lost when the server ends:
+ * order it again after mirror_start().  It acts at the resync's source. */
+int mirror_resync_pause(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+int mirror_resync_resume(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+/*
+ * Makes the volume larger on both legs while the guest runs; what is new reads
+ * as zeros.  Primary, CONNECTED, no resync.  done(0): both legs have it,
+ * durably; status.size_bytes is new; the guest's connections were dropped after
+ * their requests, and new ones see the new size (QEMU: reconnects by itself,
+ * then block_resize to exactly this size).  On error nothing has changed, except
+ * with AV_MAYBE and peer-lost: then the pair finishes it, or not, when it is
+ * connected again; read status.size_bytes.
+ * no-space (either leg), bad-request (smaller, not a multiple of 512, too
+ * large), wrong-role, wrong-state, peer-version, not-supported.  The same size
+ * again: done(0).  Allow a minute for large preallocated legs.
+ */
+int mirror_grow(struct mirror *m, struct mirror_op *op,
+    uint64_t new_size_bytes, struct av_err *err);
+/*
+ * Holds the guest's writes for a snapshot; reads go on, nothing fails.  done(0):
+ * no write is under way and all acknowledged ones are flushed on both legs (on
+ * this one when alone).  It ends by mirror_release_writes(), by any order of a
+ * role, or by itself after timeout_ms (0 = MIRROR_HOLD_DEFAULT_MS, at most
+ * MIRROR_HOLD_MAX_MS), counted from when writes began to wait.  A loss of the
+ * peer meanwhile changes nothing.  Primary that is connected (resync too)
+ * or alone; else wrong-role, wrong-state (also when held already).
+ */
+int mirror_hold_writes(struct mirror *m, struct mirror_op *op,
+    uint32_t timeout_ms, struct av_err *err);
+/* done(0): writes were held from then until now.  -ETIME hold-expired: they
+ * weren't; what was made meanwhile isn't a snapshot.  -EALREADY wrong-state:
+ * none was ordered. */
+int mirror_release_writes(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
 /* Clean end of the server; held requests fail.  done(0) = the process is gone. */
 int mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err);
 /* crc32c of each 1 MiB block (the last may be shorter) of this leg's data in
@@ -366,12 +436,52 @@ int mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err);
 int mirror_digest(struct mirror *m, struct mirror_op *op, uint64_t offset,
     uint64_t length, struct av_err *err);
 
+/*
+ * One point in time over several volumes: holds all, calls 'held', releases all.
+ * A write that was sent after another one's acknowledgement is never in it
+ * without that one, whatever volumes they are on.
+ *   mirror_group_hold() < 0: nothing was started, no callback runs.
+ *   0: 'held' runs only if all are held, then 'done' exactly once, from the loop.
+ * 'held' returns -EINPROGRESS to go on in the background and call
+ * mirror_group_release() later (same thread); otherwise its value is the result.
+ * When rc != 0 (also: a hold expired), throw away what 'held' made;
+ * 'bad' is the index of the volume at fault, or n.  The caller keeps the struct,
+ * array and mirrors until 'done'; don't close one meanwhile.
+ */
+struct mirror_group {
+	/* caller fills in */
+	struct mirror	**mirrors;
+	size_t		 n;
+	uint32_t	 timeout_ms;	/* of each hold; 0 = default */
+	int		(*held)(struct mirror_group *g, struct av_err *err);
+	void		(*done)(struct mirror_group *g, int rc, size_t bad,
+			    const struct av_err *err);
+	void		*arg;
+	/* private */
+	struct mirror_group_member *members;
+	struct mirror_group_state *state;
+};
+int mirror_group_hold(struct mirror_group *g, struct av_err *err);
+void mirror_group_release(struct mirror_group *g, int rc,
+    const struct av_err *err);	/* err may be NULL when rc is 0 */
+
+/* A copy of this PM's leg as it is now, blocks shared: DIR/vol-ID.snap-NAME, of
+ * the volume's size; durable.  Only between hold and release does it mean
+ * anything.  name: [a-z0-9-]{1,40}.  Needs no server; may run in any thread.
+ * -EOPNOTSUPP no-reflink or not-supported, -EEXIST snapshot-exists, -ENOSPC no-space. */
+int mirror_leg_snapshot(const char *driver, const char *dir, const char *id,
+    const char *name, uint64_t *ret_size_bytes, struct av_err *err);
+/* 0 too when there is none. */
+int mirror_leg_snapshot_delete(const char *driver, const char *dir,
+    const char *id, const char *name, struct av_err *err);
+
 /* Stable words: "secondary", "held", "uptodate", "up" ... */
 const char *mirror_role_name(enum mirror_role role);
 const char *mirror_conn_name(enum mirror_conn conn);
 const char *mirror_disk_name(enum mirror_disk disk);
 const char *mirror_server_name(enum mirror_server server);
 const char *mirror_verify_name(enum mirror_verify_state state);
+const char *mirror_hold_name(enum mirror_hold hold); /* "none", "held", ... */
 
 /*
  * A driver; mirror.c alone looks into it.  Orders go through one function so
@@ -389,6 +499,11 @@ enum mirror_verb {
 	MIRROR_V_DIGEST,
 	MIRROR_V_VERIFY,
 	MIRROR_V_VERIFY_CANCEL,
+	MIRROR_V_RESYNC_PAUSE,
+	MIRROR_V_RESYNC_RESUME,
+	MIRROR_V_GROW,
+	MIRROR_V_HOLD,
+	MIRROR_V_RELEASE,
 	MIRROR_N_VERBS
 };
 
@@ -400,6 +515,8 @@ struct mirror_order {
 	uint32_t		lease_ms;
 	uint64_t		rate_kib_s;
 	uint64_t		offset, length;
+	uint64_t		new_size_bytes;
+	uint32_t		timeout_ms;
 };
 
 struct mirror_ops {
@@ -419,6 +536,11 @@ struct mirror_ops {
 		    const struct mirror_order *order, struct av_err *err);
 	const struct mirror_status *(*status_peek)(const struct mirror *m);
 	const char *(*front_path)(const struct mirror *m);
+	int	(*leg_snapshot)(const char *dir, const char *id,
+		    const char *name, uint64_t *ret_size_bytes,
+		    struct av_err *err);
+	int	(*leg_snapshot_delete)(const char *dir, const char *id,
+		    const char *name, struct av_err *err);
 };
 
 extern const struct mirror_ops mirror_replica_ops;
@@ -436,6 +558,8 @@ void mirror_sim_cut(const char *volume_uuid, bool cut);
 void mirror_sim_kill(struct mirror *m);
 /* The next verify finds so many chunks that differ. */
 void mirror_sim_damage(struct mirror *m, uint64_t n_chunks);
+/* A volume can't grow beyond so many bytes. */
+void mirror_sim_space(uint64_t max_bytes);
 void mirror_sim_reset(void);	/* forgets all sim legs */
 
 /* 0, or -EINVAL naming the driver with a hole or a double name. */

@@ -3,7 +3,7 @@
 MIRROR_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/*.c))
 # parts of the server that are pure, or local files only
 MIRROR_LEG_OBJS := $(patsubst %,$(B)/mirror/replica/%.o,\
-	identity meta leg range proto)
+	identity meta leg range proto pace window snapshot)
 MIRROR_PLUGIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/replica/*.c)) \
 	$(B)/mirror/names.o
 

@@ -55,11 +55,13 @@ refused(const struct srv *s, uint64_t role_count)
 
 /* What the mode says now: 0, ESHUTDOWN, or EAGAIN = it has to wait. */
 static int
-mode_now(const struct srv *s, uint64_t role_count, bool read)
+mode_now(struct srv *s, uint64_t role_count, bool read)
 {
 	if (refused(s, role_count))
 		return ESHUTDOWN;
-	return s->io_mode == IO_HOLD && !(read && s->reads_ok) ? EAGAIN : 0;
+	if (s->io_mode == IO_HOLD && !(read && s->reads_ok))
+		return EAGAIN;
+	return !read && hold_waits(s) ? EAGAIN : 0;
 }
 
 /* Waits while requests are held.  0 or ESHUTDOWN. */
@@ -67,7 +69,6 @@ static int
 wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
-
 	int rc;
 
 	while ((rc = mode_now(s, role_count, read)) == EAGAIN) {
@@ -76,7 +77,10 @@ wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 			s->n_held++;
 			srv_changed(s);
 		}
-		pthread_cond_wait(&s->cv, &s->mu);
+		if (s->hold.waiting && s->io_mode != IO_HOLD)
+			hold_wait(s);
+		else
+			pthread_cond_wait(&s->cv, &s->mu);
 	}
 	if (held) {
 		s->n_held--;
@@ -92,6 +96,15 @@ active(struct srv *s, int step)
 	s->last_guest_ns = av_clock_ns();
 	/* only orders wait for that */
 	if (s->n_active == 0 && s->io_mode == IO_REFUSE)
+		pthread_cond_broadcast(&s->cv);
+}
+
+/* Writes and flushes under way; growing and holds wait for their end. */
+static void
+writing(struct srv *s, int step)
+{
+	s->n_writing += (uint64_t)(int64_t)step;
+	if (s->n_writing == 0 && (s->io_mode == IO_HOLD || s->hold.waiting))
 		pthread_cond_broadcast(&s->cv);
 }
 
@@ -178,8 +191,10 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 		pthread_cond_wait(&s->cv, &s->mu);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		writing(s, 1);
 		if (rc == 0)
 			rc = write_once(s, buf, n, offset, fua);
+		writing(s, -1);
 	} while (rc == EAGAIN);
 	leave(s, &r);
 	if (rc == 0) {
@@ -214,6 +229,7 @@ part_over(struct front_op *op, int *ret_rc)
 		s->write_requests++;
 	}
 	leave(s, &op->range);
+	writing(s, -1);
 	active(s, -1);
 	return true;
 }
@@ -245,6 +261,7 @@ write_begin(struct srv *s, struct front_op *op)
 		return false;
 	range_enter(&s->ranges, &op->range);
 	active(s, 1);
+	writing(s, 1);
 	return true;
 }
 
@@ -363,10 +380,13 @@ front_flush(struct srv *s, uint64_t role_count)
 	active(s, 1);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		writing(s, 1);
 		if (rc == 0)
 			rc = flush_once(s);
+		writing(s, -1);
 	} while (rc == EAGAIN);
 	active(s, -1);
+	pthread_cond_broadcast(&s->cv);	/* a hold counts flushes, too */
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }

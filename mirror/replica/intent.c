@@ -36,17 +36,28 @@
 #define REST_NS		(30 * AV_NS_PER_S)
 #endif
 
+size_t
+intent_regions(size_t n_pages)
+{
+	return n_pages * META_BITS_PER_PAGE / REGION_CHUNKS + 1;
+}
+
+struct intent_region *
+intent_regions_new(size_t n_pages)
+{
+	return calloc(intent_regions(n_pages), sizeof(struct intent_region));
+}
+
 int
 intent_init(struct srv *s)
 {
 	size_t n = s->leg->n_pages * META_PAGE_BIT_BYTES;
-	size_t n_regions = n * 8 / REGION_CHUNKS + 1;
 
 	s->oos = calloc(1, n);
 	s->maybe = calloc(1, n);
 	s->touched = calloc(1, n);
 	s->page_dirty = calloc(s->leg->n_pages, 1);
-	s->regions = calloc(n_regions, sizeof(*s->regions));
+	s->regions = intent_regions_new(s->leg->n_pages);
 	if (s->oos == NULL || s->maybe == NULL || s->touched == NULL ||
 	    s->page_dirty == NULL || s->regions == NULL)
 		return -ENOMEM;

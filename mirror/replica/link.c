@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mirror/replica/server.h"
+#include "mirror/replica/window.h"
 #include "mirror/replica/wire.h"
 
 #define BACKOFF_MIN_NS	(5 * AV_NS_PER_MS)	/* doubled each time */
@@ -71,8 +72,7 @@ timeout_ns(const struct srv *s)
 uint64_t
 srv_mailbox_offset(const struct srv *s)
 {
-	return (s->leg->sb.size_bytes + 4095) / 4096 * 4096 +
-	    PROTO_MAILBOX_AT;
+	return window_mailbox(s->layout_bytes);
 }
 
 void
@@ -491,6 +491,27 @@ tcp_connect(const struct srv *s, const char *addr)
 	return TAKE_FD(fd);
 }
 
+/* The peer's volume may be of another size until both have grown. */
+static int
+find_layout(struct srv *s, uint64_t export_bytes)
+{
+	uint64_t own = s->leg->sb.size_bytes, found;
+	bool digests = true;
+
+	if (export_bytes == window_export_old(own))
+		digests = false;
+	else if (export_bytes != window_export(own)) {
+		if (!window_find(export_bytes, &found))
+			return -EPROTO;
+		own = found;
+	}
+	pthread_mutex_lock(&s->mu);
+	s->layout_bytes = own;
+	s->peer_digests = digests;
+	pthread_mutex_unlock(&s->mu);
+	return 0;
+}
+
 /* Takes over 'tcp_fd'. */
 static int
 nbd_setup(struct link *l, int tcp_fd)
@@ -501,15 +522,13 @@ nbd_setup(struct link *l, int tcp_fd)
 	int rc = wire_open(s->keys, tcp_fd, "peer", av_clock_ns() +
 	    timeout_ns(s), &w, &size);
 
-	if (rc < 0)
-		return rc;
-	if (size < peer_export_bytes(s)) {
+	if (rc == 0)
+		rc = find_layout(s, size);
+	if (rc < 0) {
 		(void)wire_free(w);
-		return -EPROTO;
+		return rc;
 	}
 	pthread_mutex_lock(&s->mu);
-	s->peer_digests = size >= peer_export_bytes(s) +
-	    verify_window_bytes(s);
 	l->w = w;
 	l->rc = 0;
 	l->closing = false;

@@ -363,7 +363,7 @@ static bool
 peer_inline(struct nbd_conn *c, struct nbd_request *q)
 {
 	/* a message may wait for the disk */
-	if (q->type != NBD_CMD_WRITE || q->offset >= srv_mailbox_offset(c->s))
+	if (q->type != NBD_CMD_WRITE || q->n == PROTO_BYTES)
 		return false;
 	finish(q, peer_write(c->s, c->pc, q->data, q->n, q->offset, false),
 	    true);

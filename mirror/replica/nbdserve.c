@@ -56,7 +56,7 @@ uint64_t
 nbd_export_bytes(const struct nbd_conn *c)
 {
 	return c->front ? c->s->leg->sb.size_bytes :
-	    peer_export_bytes(c->s) + verify_window_bytes(c->s);
+	    c->pc != NULL ? peer_export_bytes(c->pc) : 0;
 }
 
 static int
@@ -215,7 +215,12 @@ conn_serve(struct srv *s, struct stream *st, bool front)
 	(void)pthread_cond_init(&c->cv, NULL);
 	(void)pthread_cond_init(&c->work_cv, NULL);
 	if (negotiate(c) == 0) {
-		nbd_run(c);
+		/* as many as there may be connections */
+		if (!front || grow_front_enter(s, stream_fd(st)) == 0) {
+			nbd_run(c);
+			if (front)
+				grow_front_leave(s, stream_fd(st));
+		}
 		export_close(c);
 	}
 	(void)stream_free(c->st);

@@ -18,6 +18,10 @@
  * or SYNC_START-> marks itself unfinished, durably; writes are accepted
  *   SYNC_END	-> flushed by the primary before; takes the identity, durably
  *   PING	-> any time; fails once the session is revoked
+ *   GROW	-> its leg is 'size' bytes long, durably (no-space: nothing changed);
+ *		the connection keeps its layout, so it is made again.  After a
+ *		HELLO with different sizes the smaller leg catches up before
+ *		START or SYNC_START (grow.c)
  *   BYE	-> the primary stops being primary, both legs are in step
  *
  * A message (all types alike), little-endian: magic u32, version u16, type u16,
@@ -48,6 +52,7 @@ enum proto_type {		/* append only */
 	PROTO_PING,
 	PROTO_BYE,
 	PROTO_REPLY,
+	PROTO_GROW,
 	PROTO_TYPE_END
 };
 
@@ -56,6 +61,7 @@ enum {				/* append only */
 	PROTO_PRIMARY		= 1 << 1,
 	PROTO_INCONSISTENT	= 1 << 2,
 	PROTO_OUTDATED		= 1 << 3,
+	PROTO_GROWS		= 1 << 4,	/* knows GROW and unequal sizes */
 };
 
 struct proto_msg {

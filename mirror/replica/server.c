@@ -122,7 +122,7 @@ srv_msg_fill(struct srv *s, struct proto_msg *m)
 	m->flags = (id.crashed_primary ? PROTO_CRASHED_PRIMARY : 0u) |
 	    (id.primary ? PROTO_PRIMARY : 0u) |
 	    (id.inconsistent ? PROTO_INCONSISTENT : 0u) |
-	    (sb->flags & META_UPTODATE ? 0u : PROTO_OUTDATED);
+	    (sb->flags & META_UPTODATE ? 0u : PROTO_OUTDATED) | PROTO_GROWS;
 }
 
 int
@@ -189,6 +189,7 @@ srv_open(struct srv *s, const struct srv_params *p, struct av_err *err)
 		return rc;
 	if (intent_init(s) < 0)
 		return av_err_set(err, -ENOMEM, "no memory");
+	s->layout_bytes = s->leg->sb.size_bytes;
 	sb = s->leg->sb;
 	if (!(sb.flags & META_PRIMARY_IND))
 		return 0;

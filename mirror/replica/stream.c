@@ -71,6 +71,12 @@ stream_free(struct stream *st)
 	return NULL;
 }
 
+int
+stream_fd(const struct stream *st)
+{
+	return st->fd;
+}
+
 void
 stream_shutdown(struct stream *st)
 {

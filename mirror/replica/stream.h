@@ -26,6 +26,7 @@ struct gnutls_session_int;
 struct stream *stream_new(int fd);
 /* NULL is allowed; closes.  Returns NULL. */
 struct stream *stream_free(struct stream *st);
+int  stream_fd(const struct stream *st);
 void stream_shutdown(struct stream *st);	/* any thread */
 /* From now on calls fail with -ETIMEDOUT at that time; 0 = never. */
 void stream_deadline(struct stream *st, uint64_t ns);

@@ -7,6 +7,9 @@
  * nbdserve.c does.  Commands run in any order and at any speed; when the
  * connection goes, those not yet begun are lost from some point on.
  */
+/* first: small pages */
+#include "tests/unit/mirror/crash_sim.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,6 @@
 #include "base/assert.h"
 #include "mirror/replica/server.h"
 #include "mirror/replica/wire.h"
-#include "tests/unit/mirror/crash_sim.h"
 
 #define SOCKET_FD	3000
 
@@ -210,7 +212,7 @@ wire_open(struct tls_keys *keys, int tcp_fd, const char *export,
 	sim.node = h->client;
 	h->connected = true;
 	*ret = h;
-	*ret_size = peer_export_bytes(h->srv) + verify_window_bytes(h->srv);
+	*ret_size = peer_export_bytes(h->pc);
 	return 0;
 }
 

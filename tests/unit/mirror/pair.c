@@ -402,6 +402,12 @@ pair_order(struct pair *p, int node, enum mirror_verb verb)
 	case MIRROR_V_RATE:
 		rc = mirror_set_rate(m, &o.op, p->rate_kib_s, &err);
 		break;
+	case MIRROR_V_RESYNC_PAUSE:
+		rc = mirror_resync_pause(m, &o.op, &err);
+		break;
+	case MIRROR_V_RESYNC_RESUME:
+		rc = mirror_resync_resume(m, &o.op, &err);
+		break;
 	default:
 		return -EINVAL;
 	}

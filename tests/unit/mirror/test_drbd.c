@@ -84,6 +84,7 @@ rig_free(struct rig *r)
 	for (i = 0; i < 2; i++)
 		r->m[i] = mirror_close(r->m[i]);
 	sd_event_unref(r->loop);
+	drbd_pair_end(r->dir);
 	/* a handler's end may still be writing there */
 	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
 		;
