@@ -19,7 +19,7 @@
 #define REQUESTS_MAX	256u
 #define TOGETHER_MAX	8u	/* writes sent to the peer, replies sent, at once */
 #define INLINE_NS	(5 * AV_NS_PER_MS)
-#define QUIET_TICKS	40u	/* of INLINE_NS, then the watcher rests */
+#define QUIET_TICKS	10u	/* of INLINE_NS, then the watcher rests */
 
 struct nbd_request {
 	struct nbd_conn	*c;
@@ -396,6 +396,13 @@ serve_one(struct nbd_conn *c, struct nbd_request *q, uint64_t me)
 static bool
 send_all(struct nbd_conn *c, uint64_t me)
 {
+	bool any;
+
+	pthread_mutex_lock(&c->send_mu);
+	any = c->front || c->n_unflushed > 0;
+	pthread_mutex_unlock(&c->send_mu);
+	if (!any)
+		return true;	/* a ping doesn't wake the watcher */
 	inline_begin(c);
 	if (c->front)
 		link_push(c->s);
