@@ -354,14 +354,23 @@ static const struct drbd_step plan_alone[] = {
 	RUN_IF(is_primary, "drbdadm -c %c secondary %r"), \
 	WAIT_WHILE(is_primary)
 
+static int
+note_disk(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	job->had_no_disk = d->st.disk == MIRROR_DISK_FAILED;
+	return 0;
+}
+
+/* A leg that had failed before stays so until its server starts again. */
 static bool
 is_diskless(const struct drbd *d, const struct drbd_job *job)
 {
-	(void)job;
-	return d->ev.now.disk == DRBD_D_DISKLESS;
+	return d->ev.now.disk == DRBD_D_DISKLESS && !job->had_no_disk;
 }
 
 static const struct drbd_step plan_secondary[] = {
+	CALL(note_disk),
 	STEP_DOWN,
 	RUN_IF(is_diskless, "drbdadm -c %c attach %r"),
 	WAIT_WHILE(is_diskless),

@@ -46,7 +46,7 @@
  *		status.error_code besides those: disk-error (this PM's disk
  *		failed), peer-disk-error (the peer's), peer-lost,
  *		peer-unreachable, peer-newer, split, unrelated, disconnected,
- *		lease, disk-slow.
+ *		peer-key (the key files differ), lease, disk-slow.
  *
  * A disk that fails:
  *  - A read that fails here while the peer is in step is answered with the
