@@ -6,6 +6,12 @@ $(BASE_TESTS): $(B)/%: $(B)/%.o $(BASE_LIBS)
 $(BASE_TESTS): LDLIBS = $(BASE_LDLIBS)
 UNIT_TESTS += $(BASE_TESTS)
 
+# what each test is run under
+$(B)/tests/reap: $(B)/tests/reap.o
+	$(LINK)
+PROGRAMS += $(B)/tests/reap
+CHECK_SCRIPTS += tests/test_run_tests
+
 # make bench-mirror: a benchmark, not a test; see docs/HACKING.md
 BENCH_MIRROR := $(B)/tests/bench/nbdload $(B)/tests/bench/mirror-pair
 $(B)/tests/bench/nbdload: $(B)/tests/bench/nbdload.o $(BASE_LIBS)
