@@ -155,12 +155,23 @@ TEXT_SETTER(qemu)
 TEXT_SETTER(vmrun)
 TEXT_SETTER(initial_admin_file)
 SETTER(heartbeat_port) { return set_port(&CONF->heartbeat_port, value, err); }
+SETTER(watchdog_port) { return set_port(&CONF->watchdog_port, value, err); }
 SETTER(mirror_port_base) { return set_port(&CONF->mirror_port_base, value, err); }
 SETTER(heartbeat) { return each_word(value, add_link, CONF, err); }
 SETTER(mirror_peers) { return each_word(value, add_peer, CONF, err); }
 SETTER(networks) { return each_word(value, add_network, CONF, err); }
 SETTER(memory_bytes) { return set_size(&CONF->memory_bytes, value, err); }
 SETTER(storage_bytes) { return set_size(&CONF->storage_bytes, value, err); }
+
+SETTER(watchdog)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "none") != 0 &&
+	    strncmp(value, "/dev/", 5) != 0 &&
+	    strncmp(value, "stand-in:/", 10) != 0)
+		return av_err_set(err, -EINVAL, "'%s' is no watchdog; there are "
+		    "'auto', 'none', '/dev/NAME' and 'stand-in:/PATH'", value);
+	return set_text(&CONF->watchdog, value, err);
+}
 
 SETTER(node)
 {
@@ -264,7 +275,8 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(node, true), KEY(unit_uuid, true), KEY(unit_name, true),
 	KEY(state_dir, false), KEY(run_dir, false), KEY(log_dir, false),
 	KEY(key_file, false), KEY(psk_file, false), KEY(heartbeat, true),
-	KEY(heartbeat_port, false), KEY(mirror_listen, false),
+	KEY(heartbeat_port, false), KEY(watchdog_port, false),
+	KEY(watchdog, false), KEY(mirror_listen, false),
 	KEY(mirror_peers, true), KEY(mirror_port_base, false),
 	KEY(arbiter, true), KEY(arbiter_url, false),
 	KEY(arbiter_cert_dir, false), KEY(unit_address, false),
@@ -295,6 +307,7 @@ set_defaults(struct agent_conf *c)
 	rc |= default_text(&c->log_dir, "/var/log/avpair");
 	rc |= default_text(&c->key_file, "/etc/avpair/unit.key");
 	rc |= default_text(&c->psk_file, "/etc/avpair/mirror.psk");
+	rc |= default_text(&c->watchdog, "auto");
 	rc |= default_text(&c->mirror_listen, "0.0.0.0");
 	rc |= default_text(&c->plugin,
 	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
@@ -326,6 +339,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 	int rc;
 
 	ret->heartbeat_port = 7701;
+	ret->watchdog_port = 7703;
 	ret->mirror_port_base = 7800;
 	ret->time_scale = 1;
 	ret->socket_gid = -1;
@@ -344,7 +358,7 @@ conf_dispose(struct agent_conf *c)
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
-	    &c->driver_vmm, &c->driver_mirror, &c->initial_admin_file };
+	    &c->driver_vmm, &c->driver_mirror, &c->watchdog, &c->initial_admin_file };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {

@@ -35,6 +35,8 @@ struct agent_conf {
 	struct conf_link links[CONF_LINKS_MAX];
 	size_t	 n_links;
 	uint16_t heartbeat_port;
+	uint16_t watchdog_port;		/* UDP, the guards' beats */
+	char	*watchdog;		/* see guard_device.h; "auto" */
 	char	*mirror_listen;
 	char	 mirror_peers[CONF_PEERS_MAX][64];
 	size_t	 n_mirror_peers;
