@@ -28,6 +28,10 @@ static const struct alert_kind {
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
 	      "On the PM, look at 'systemctl status corosync'." } },
+	{ "watchdog-missing", "minor",
+	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
+	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
+	      "See that the service av-watchdog runs; 'watchdog' in avnoded.conf names the device." } },
 	{ "unit-alone", "serious",
 	    "One PM runs all guests; if it fails too, they stop.",
 	    { "Bring the other PM back: see the alerts about it.",
@@ -128,6 +132,17 @@ add(struct build *b, const char *code, const char *object, json_t *params,
 /* --- PMs and what is between them --- */
 
 static void
+add_watchdog(struct build *b, const struct store_node *node,
+    const char *state)
+{
+	if (state[0] == '\0' || strcmp(state, "ok") == 0)
+		return;
+	add(b, "watchdog-missing", node->id, json_pack("{s:s, s:s}", "node",
+	    node->name, "state", state), "%s has no watchdog (%s)", node->name,
+	    state);
+}
+
+static void
 add_nodes(struct build *b)
 {
 	struct store_node node;
@@ -146,6 +161,7 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}
 }
 

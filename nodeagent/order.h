@@ -83,6 +83,9 @@ struct order_ops {
 		    struct av_err *err);
 
 	/* --- who may run --- */
+	/* May be NULL.  Before the wait for a lost peer begins to count (timing.h):
+	 * take back the word that keeps it alive. */
+	void	(*losing)(void *ctx);
 	/* Pause every guest here, at once.  Nothing is lost or stopped. */
 	void	(*freeze)(void *ctx);
 	/* Both PMs are there: own guests may run, volumes write both legs and

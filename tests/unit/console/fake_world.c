@@ -328,6 +328,9 @@ node_view(const char *name, const char *id)
 	set(n, "signs", signs_view(strcmp(name, "node0") == 0, lost));
 	set(n, "daemons", lost ? json_null() : json_pack("{s:s}", "corosync",
 	    "up"));
+	set(n, "watchdog", lost ? json_null() : json_pack(
+	    "{s:s,s:s,s:i,s:s}", "state", "ok", "device", "stand-in",
+	    "timeout_ms", 1400, "hold", "together"));
 	set(n, "uptime_s", lost ? json_null() : json_integer(86400));
 	set(n, "agent", lost ? json_null() : json_pack("{s:i,s:i,s:i}", "pid",
 	    812, "rss_bytes", 9437184, "uptime_s", 86000));
