@@ -19,6 +19,7 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/store_mtbf.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -387,7 +388,10 @@ static void
 reconcile(struct agent *a)
 {
 	/* first: a hand-back must not rest on what this pass is about to change */
-	order_mirror_state(a->order, volumes_in_step(a->volumes),
+	/* a PM that crashes too often gets data, but no right, until it is reset */
+	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
+	    !(a->right.kind == RIGHT_ALONE &&
+	    store_node_held(a->store, 1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
 #define REPAIR_MAX	4
@@ -28,6 +29,10 @@ static const struct alert_kind {
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
 	      "On the PM, look at 'systemctl status corosync'." } },
+	{ "node-left-out", "critical",
+	    "The PM was lost too often in a short time; its data is kept up to date, but no guest runs there.",
+	    { "Look for the reason: power, hardware, the links.",
+	      "Clear its counter ('avcli node clear-mtbf'): it then takes part again." } },
 	{ "watchdog-missing", "minor",
 	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
 	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
@@ -56,7 +61,7 @@ static const struct alert_kind {
 	{ "vm-crashed", "critical",
 	    "The VM crashed too often in a short time and isn't started again by itself.",
 	    { "Look at the VM's console and the audit log for the reason.",
-	      "Start the VM: that clears the counter." } },
+	      "Reset the VM ('avcli vm reset-device'): that clears the counter and starts it." } },
 	{ "vm-waits", "minor",
 	    "The VM is to run, but something that it needs isn't there yet.",
 	    { "Mend what the reason names; the VM is then started by itself." } },
@@ -153,6 +158,10 @@ add_nodes(struct build *b)
 
 		if (store_get_node(b->st, i, &node) < 0)
 			continue;
+		if (store_node_held(b->st, i))
+			add(b, "node-left-out", node.id, json_pack("{s:s}",
+			    "node", node.name), "%s crashed too often and is "
+			    "left out", node.name);
 		if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),

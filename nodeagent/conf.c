@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "base/str.h"
 #include "nodeagent/conf.h"
+#include "nodeagent/core/mtbf.h"
 #include "vif/vif.h"
 
 static int
@@ -173,6 +174,16 @@ SETTER(watchdog)
 	return set_text(&CONF->watchdog, value, err);
 }
 
+SETTER(mtbf_policy)
+{
+	enum mtbf_policy p;
+
+	if (mtbf_policy_parse(value, &p) < 0)
+		return av_err_set(err, -EINVAL, "'%s' is no policy; there are "
+		    "'threshold', 'always' and 'never'", value);
+	return set_text(&CONF->mtbf_policy, value, err);
+}
+
 SETTER(node)
 {
 	uint64_t v;
@@ -285,7 +296,7 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(plugin, false), KEY(nbdkit, false), KEY(qemu, false),
 	KEY(vmrun, false), KEY(driver_vmm, false), KEY(driver_mirror, false),
 	KEY(initial_admin_file, false), KEY(time_scale, false),
-	KEY(socket_gid, false),
+	KEY(socket_gid, false), KEY(mtbf_policy, false),
 };
 
 static int
@@ -358,7 +369,8 @@ conf_dispose(struct agent_conf *c)
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
-	    &c->driver_vmm, &c->driver_mirror, &c->watchdog, &c->initial_admin_file };
+	    &c->driver_vmm, &c->driver_mirror, &c->watchdog,
+	    &c->mtbf_policy, &c->initial_admin_file };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {

@@ -58,6 +58,7 @@ struct agent_conf {
 	char	*driver_vmm;
 	char	*driver_mirror;
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
+	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */
 	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
 };

@@ -135,6 +135,7 @@ avnoded_conf() {
 	heartbeat = $(priv_address "$1")=$(priv_address "$2") $(lan_address "$1")=$(lan_address "$2")
 	heartbeat_port = 7701
 	watchdog_port = 7703
+	mtbf_policy = always
 	watchdog = stand-in:/run/pmwatch
 	mirror_listen = 0.0.0.0
 	mirror_peers = $(priv_address "$2") $(lan_address "$2")
