@@ -83,9 +83,6 @@ struct order_ops {
 		    struct av_err *err);
 
 	/* --- who may run --- */
-	/* May be NULL.  Before the wait for a lost peer begins to count (timing.h):
-	 * take back the word that keeps it alive. */
-	void	(*losing)(void *ctx);
 	/* Pause every guest here, at once.  Nothing is lost or stopped. */
 	void	(*freeze)(void *ctx);
 	/* Both PMs are there: own guests may run, volumes write both legs and
@@ -109,6 +106,9 @@ struct order_ops {
 	void	(*changed)(void *ctx);	/* state, signs, arbiter or ordering */
 	/* The record can't be written or the database failed: leave at once. */
 	void	(*fatal)(void *ctx, const struct av_err *err);
+	/* May be NULL.  Before the wait for a lost peer begins to count (timing.h):
+	 * take back the word that keeps it alive. */
+	void	(*losing)(void *ctx);
 };
 
 /* Copies 'conf'; 'ops' and 'ctx' are borrowed until order_close(). */

@@ -156,5 +156,28 @@ TEST(a_pm_that_is_lost_again_and_again)
 	return 0;
 }
 
+TEST(a_database_of_before_keeps_its_counters)
+{
+	struct store_mtbf m;
+	char id[32];
+	struct fx fx;
+	int64_t n;
+
+	CHECK_EQ(fx_open(&fx, "mtbf"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(store_id_parse(KIND_VM, id, &n), 0);
+	CHECK_EQ(sql_script(fx.st->db, "UPDATE vm SET crashes = 3,"
+	    " crash_first_ms = 7000; DROP TABLE mtbf; PRAGMA user_version = 1",
+	    NULL), 0);
+	fx.st = store_close(fx.st);
+	CHECK_EQ(store_open(fx.path, &fx.st, &fx.err), 0);
+	CHECK_EQ(store_mtbf_get(fx.st, n, &m, NULL), 0);
+	CHECK(m.count.failures == 3 && m.count.first_ms == 7000 && !m.held);
+	CHECK(m.rule.policy == MTBF_THRESHOLD && m.rule.judged_from == 4);
+	fx_close(&fx);
+	return 0;
+}
+
 TESTS_MAIN(T(policies_and_gaps), T(names_round_trip),
-    T(a_vm_by_its_own_rule), T(a_pm_that_is_lost_again_and_again))
+    T(a_vm_by_its_own_rule), T(a_pm_that_is_lost_again_and_again),
+    T(a_database_of_before_keeps_its_counters))

@@ -23,7 +23,7 @@ a1_commands(const char *state, const char *activity)
 		{ "-", "stopping", VM_CMD_POWEROFF | VM_CMD_DELETE },
 		{ "busy", "stopping", 0 },		/* being removed */
 		{ "-", "crashed", 0 },
-		{ "critical", "crashed", VM_CMD_START },
+		{ "critical", "crashed", VM_CMD_START | VM_CMD_RESET },
 		{ "alert", "paused", VM_CMD_CONSOLE | VM_CMD_POWEROFF },
 		{ "busy", "moving", VM_CMD_POWEROFF },
 	};
