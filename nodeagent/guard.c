@@ -91,9 +91,11 @@ agent_drop(struct guard *g)
 static void
 beats_say(struct guard *g, uint64_t now_ns)
 {
-	const struct role_hello h = { .ready = g->w.grant,
-	    .released = watchdog_well(&g->w, now_ns) };
+	struct role_hello h;
 
+	memset(&h, 0, sizeof(h));	/* holes too: it is compared as bytes */
+	h.ready = g->w.grant;
+	h.released = watchdog_well(&g->w, now_ns);
 	heartbeat_say(g->hb, &h, 0);
 }
 

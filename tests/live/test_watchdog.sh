@@ -92,7 +92,8 @@ hung_and_cut() {
 	t0=$(now_ms)
 	deadline=$((t0 + 20000))
 	while [ "$t_start" = 0 ] && [ "$(now_ms)" -lt "$deadline" ]; do
-		[ "$t_off" != 0 ] || [ -d "/proc/$first/fd" ] && [ -r "/proc/$first/root/run" ] || t_off=$(now_ms)
+		# dead at the first moment when its root is gone: a zombie has none
+		if [ "$t_off" = 0 ] && [ ! -e "/proc/$first/root/run" ]; then t_off=$(now_ms); fi
 		for f in "$peer_vm"/*/pid; do [ ! -s "$f" ] || t_start=$(now_ms); done
 		pause 0.005
 	done
