@@ -42,9 +42,9 @@ clocks_install() {
 witness_start() {
 	local i n
 	WITNESS_SOCKET=$TRY/witness
-	in_net world "$WITNESS" run "$WITNESS_SOCKET" "$TRY/world/log/witness.log" 9>&- &
+	(exec nsenter -t "$(machine_pid world)" -n -- "$WITNESS" run "$WITNESS_SOCKET" "$TRY/world/log/witness.log") 9>&- &
 	WITNESS_PID=$!
-	wait_until 5 "the witness" witness mark begin
+	wait_until 5 "the witness" witness mark begin 2>/dev/null
 	for ((i = 0; i < N_VMS; i++)); do witness name "$(vm_mac $i)" "$(vm_name $i)"; done
 	for n in 0 1; do witness watch $n "$(machine_pid node$n)"; done
 }
@@ -78,7 +78,7 @@ world_up() {
 
 world_down() {
 	clients_stop
-	[ -z "$WITNESS_PID" ] || witness stop 2>/dev/null || :
+	[ -z "$WITNESS_PID" ] || witness stop 2>/dev/null || kill "$WITNESS_PID" 2>/dev/null || :
 	[ -z "$WITNESS_PID" ] || wait "$WITNESS_PID" 2>/dev/null || :
 	WITNESS_PID=
 	unit_remove
@@ -90,15 +90,17 @@ CLIENT_PIDS=()
 clients_start() {
 	local i
 	for ((i = 0; i < N_VMS; i++)); do
-		in_machine world "$PROG/av-recordctl" write "$(vm_address $i)" "$RECORD_PORT" \
-			--log "/var/log/avpair/drill$i.records" --interval-ms 20 --quiet \
-			>"$TRY/world/log/client$i.out" 2>&1 9>&- &
+		# in its network only: it is our own child, to be stopped and woken
+		(exec nsenter -t "$(machine_pid world)" -n -- "$B/av-recordctl" write "$(vm_address $i)" "$RECORD_PORT" \
+			--log "$(vm_log $i)" --interval-ms 20 --quiet) >"$TRY/world/log/client$i.out" 2>&1 9>&- &
 		CLIENT_PIDS[i]=$!
 	done
 }
-clients_signal() { ! machine_on world || in_machine world pkill "-$1" -x av-recordctl 2>/dev/null || :; }
+clients_signal() { [ ${#CLIENT_PIDS[@]} = 0 ] || kill "-$1" "${CLIENT_PIDS[@]}" 2>/dev/null || :; }
 clients_stop() {
-	[ ${#CLIENT_PIDS[@]} = 0 ] || { clients_signal CONT; clients_signal TERM; wait "${CLIENT_PIDS[@]}" 2>/dev/null || :; }
+	clients_signal TERM
+	clients_signal CONT
+	[ ${#CLIENT_PIDS[@]} = 0 ] || wait "${CLIENT_PIDS[@]}" 2>/dev/null || :
 	CLIENT_PIDS=()
 }
 acked() {	# NUMBER: the last record that was acknowledged
