@@ -14,6 +14,8 @@ $(B)/tests/drill/test_witness: $(patsubst %,$(B)/tests/drill/%.o,test_witness wa
 	$(LINK)
 UNIT_TESTS += $(B)/tests/drill/test_witness
 CHECK_SCRIPTS += tests/drill/test_plan
+LIVE_SCRIPTS += tests/live/test_witness.sh
+live: $(B)/tests/drill/witness
 
 drill: $(PROGRAMS) $(B)/tests/drill/witness $(B)/tests/drill/clockstep.so
 	$(Q)B=$(B) DRILLS=$(DRILLS) SEED=$(SEED) ONLY=$(ONLY) tests/drill/drill
