@@ -55,13 +55,25 @@ mirror_kill() {	# NODE NUMBER
 
 clock_set() { printf '%s\n' "$2" >"$TRY/$1/etc/avpair/drill-clock"; }
 
-# Where the unit can be given disk errors, its tools bring disk_fail and disk_mend
+# Where a unit can be given disk errors, lib/disk.sh brings disk_fail and disk_mend
 # NODE; until then such a drill is left out, and the report says so.
-fault_possible() {
-	case $1 in
-	disk-error:*) declare -F disk_fail >/dev/null ;;
-	*) return 0 ;;
-	esac
+# Sets IMPOSSIBLE to the reason.
+faults_possible() {	# FAULT [FAULT]
+	IMPOSSIBLE=
+	if [[ "$*" = *disk-error:* ]] && ! declare -F disk_fail >/dev/null; then
+		IMPOSSIBLE="this unit can't be given disk errors yet"
+	elif [ $# = 2 ] && plan_needs_watchdog "$1" "$2" && ! grep -q '^	watchdog = ' "$TREE/deploy/lib/config.sh"; then
+		IMPOSSIBLE="this unit has no watchdog yet"
+	fi
+	[ -z "$IMPOSSIBLE" ]
+}
+
+# A watchdog powers its PM off for good: somebody presses the button.
+power_button() {
+	local n
+	for n in node0 node1; do
+		machine_on $n || { say "  $n is off: power on"; pm_on $n; }
+	done
 }
 
 fault_do() {

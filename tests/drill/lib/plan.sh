@@ -95,25 +95,33 @@ plan_hold() {
 	esac
 }
 
-# Some pairs are beyond what the product promises; each with its reason.
+# Beyond what the product promises: the only good copy's disk and the other PM.
 plan_pair_ok() {
-	local a=$1 b=$2 x y
-	[ "${a%%:*}" != "${b%%:*}" ] || [ "${a%%:*}" = power-off ] && [ "$a" != "$b" ] || return 1
-	for x in "$a $b" "$b $a"; do
+	local x y
+	[ "$1" != "$2" ] || return 1
+	[ "${1%%:*}" != "${2%%:*}" ] || [ "${1%%:*}" = power-off ] || return 1
+	for x in "$1 $2" "$2 $1"; do
 		y=${x#* } x=${x% *}
-		# Hung or dead and cut off at once: that takes a watchdog (design,
-		# 'Not survived yet'); DRILL_WATCHDOG=1 draws them.
-		[ -n "${DRILL_WATCHDOG-}" ] || case $x in agent-stop:* | agent-kill:*)
-			x=${x#*:}
-			case $y in
-			isolate:"$x" | all-cut | one-way:"$x":*:both) return 1 ;;
-			esac
-		esac
-		# the only good copy's disk and the other PM at once
 		case $x/$y in disk-error:*/power-off:* | disk-error:*/isolate:* | disk-error:*/blackout:* | \
 			disk-error:*/all-cut) return 1 ;; esac
 	done
 	return 0
+}
+
+# An agent that hangs or is dead while its PM is cut off: without a watchdog its
+# guests run on (docs/DESIGN.md), so such a pair is for units that have one.
+plan_needs_watchdog() {		# FAULT FAULT
+	local x y
+	for x in "$1 $2" "$2 $1"; do
+		y=${x#* } x=${x% *}
+		case $x in agent-stop:* | agent-kill:*)
+			x=${x#*:}
+			case $y in
+			isolate:"$x" | all-cut | one-way:"$x":*:both) return 0 ;;
+			esac
+		esac
+	done
+	return 1
 }
 
 # plan SEED INDEX: sets PLAN

@@ -113,6 +113,8 @@ stored() {	# NUMBER: how many the guest says it has; empty = no answer
 		echo COUNT >&5 && read -r -u 5 word n && [ \"\$word\" = COUNT ] && echo \$n" 2>/dev/null || :
 }
 
+stored_known() { STORED=$(stored "$1"); [ -n "$STORED" ]; }
+
 # Records are written one by one from 1 on and never twice, so a guest that has as
 # many as were acknowledged has them all.  Sets LOST and TWICE.
 records_count() {
@@ -121,9 +123,9 @@ records_count() {
 	for ((i = 0; i < N_VMS; i++)); do
 		kill -0 "${CLIENT_PIDS[i]}" 2>/dev/null || fail "the client of $(vm_name $i) was refused: $(cat "$TRY/world/log/client$i.out")"
 		low=$(acked $i)
-		have=$(stored $i)
+		wait_until 20 "the service of $(vm_name $i)" stored_known $i
+		have=$STORED
 		high=$(acked $i)
-		[ -n "$have" ] || fail "$(vm_name $i)'s service doesn't answer"
 		[ "$have" -ge "$low" ] || LOST=$((LOST + low - have))
 		[ "$have" -le $((high + 1)) ] || TWICE=$((TWICE + have - high - 1))
 	done
