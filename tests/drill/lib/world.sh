@@ -183,7 +183,9 @@ spread() {
 	for ((i = 0; i < N_VMS; i++)); do
 		name=$(vm_name $i)
 		node=$(jq -r --arg n "$name" '(if type == "array" then . else [.] end)[] | select(.name == $n) | .node // ""' <<<"${vms:-[]}")
-		[ "$node" != "$(vm_wanted $i)" ] || continue
+		# no answer is no reason to move it
+		[ -n "$node" ] && [ "$node" != "$(vm_wanted $i)" ] || continue
+		say "  $name goes back to $(vm_wanted $i)"
 		avcli vm poweroff "$name" --wait --timeout 20 >/dev/null
 		avcli vm poweron "$name" >/dev/null
 		moved=1
