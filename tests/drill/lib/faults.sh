@@ -41,7 +41,7 @@ guest_kill() {	# NUMBER of the VM
 	local n pid
 	for n in node0 node1; do
 		machine_on $n || continue
-		pid=$(in_machine $n pgrep -f "qemu-system.*$(vm_mac "$1")" 2>/dev/null | head -n 1) || :
+		pid=$(in_machine $n pgrep -f "^[^ ]*qemu-system.*$(vm_mac "$1")" 2>/dev/null | head -n 1) || :
 		[ -z "$pid" ] || in_machine $n kill -KILL "$pid" 2>/dev/null || :
 	done
 }
