@@ -44,6 +44,14 @@ $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
 UNIT_TESTS += $(MIRROR_TESTS)
 
+# a bad disk: loaded into real servers by pair_new_faulty(); never sanitized
+$(B)/tests/unit/mirror/fault_disk.so: tests/unit/mirror/fault_disk.c \
+	tests/unit/mirror/fault_disk.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC \
+	  -shared -I. -o $@.new $< -ldl && mv -f $@.new $@
+$(MIRROR_TESTS): | $(B)/tests/unit/mirror/fault_disk.so
+
 # power cuts, replayed: the server's sources once more, over simulated threads,
 # files and connections (tests/unit/mirror/crash_redirect.h)
 CRASH_SERVER_OBJS := $(patsubst %.c,$(B)/crash/%.o,$(filter-out \

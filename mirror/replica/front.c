@@ -57,11 +57,10 @@ refused(const struct srv *s, uint64_t role_count)
 static int
 mode_now(struct srv *s, uint64_t role_count, bool read)
 {
-	if (refused(s, role_count))
-		return ESHUTDOWN;
-	if (s->io_mode == IO_HOLD && !(read && s->reads_ok))
-		return EAGAIN;
-	return !read && hold_waits(s) ? EAGAIN : 0;
+	bool wait = read ? diskless_read_from(s) == READ_WAIT :
+	    s->io_mode == IO_HOLD || !lease_ok(s) || hold_waits(s);
+
+	return refused(s, role_count) ? ESHUTDOWN : wait ? EAGAIN : 0;
 }
 
 /* Waits while requests are held.  0 or ESHUTDOWN. */
@@ -117,69 +116,76 @@ leave(struct srv *s, struct range *r)
 		pthread_cond_broadcast(&s->cv);
 }
 
+/* mu held, dropped meanwhile */
 static int
-local_write(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
-    bool fua)
+local_write(struct srv *s, const struct link_job *j)
 {
-	int rc = buf == NULL ? leg_zero(s->leg->data_fd, offset, n) :
-	    leg_pwrite_all(s->leg->data_fd, buf, n, offset);
+	int fd = s->leg->data_fd, rc;
+	bool sparse = s->leg->sb.flags & META_SPARSE;
+	struct disk_op d;
 
-	if (rc == 0 && fua)
+	disk_begin(s, &d);
+	pthread_mutex_unlock(&s->mu);
+	rc = j->kind == LINK_TRIM ? leg_trim(fd, sparse, j->offset, j->n) :
+	    j->kind == LINK_ZERO ? leg_zero(fd, j->offset, j->n) :
+	    leg_pwrite_all(fd, j->wbuf, j->n, j->offset);
+	if (rc == 0 && j->fua)
 		rc = srv_data_sync(s);
+	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
 	return -rc;
 }
 
-static void
-disk_error(struct srv *s)
-{
-	s->disk_failed = true;
-	srv_why(s, "disk-error", "this PM's disk failed a request");
-}
-
-/* mu held, range active.  EAGAIN = the peer went away: decide again. */
+/* mu held, range active.  EAGAIN = a leg failed: decide again. */
 static int
-write_once(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
-    bool fua)
+write_once(struct srv *s, const struct link_job *what)
 {
-	struct link_job j = {
-		.kind = buf == NULL ? LINK_ZERO : LINK_WRITE,
-		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
-	};
+	struct link_job j = *what;
 	bool both = s->io_mode == IO_BOTH;
-	uint64_t count = s->link_count;
+	uint64_t count = s->link_count, offset = j.offset;
+	uint32_t n = j.n;
 	int local, remote = 0;
 
-	if (intent_mark(s, offset, n, !both) < 0) {
-		disk_error(s);
-		return EIO;
-	}
+	if (s->io_mode == IO_PEER)
+		return diskless_write(s, &j);
+	if (intent_mark(s, offset, n, !both) < 0)
+		return diskless_hold(s, EIO, "the bitmap couldn't be "
+		    "written") ? EAGAIN : EIO;
 	/* Marking may have waited: only a decision that still holds counts. */
 	if (both ? (s->io_mode != IO_BOTH || s->link_count != count) :
 	    s->io_mode != IO_ALONE)
 		return EAGAIN;
 	if (both)
 		(void)link_submit(s, count, &j);
-	pthread_mutex_unlock(&s->mu);
-	if (both)
+	if (both) {
+		pthread_mutex_unlock(&s->mu);
 		link_push(s);
-	local = local_write(s, buf, n, offset, fua);
-	pthread_mutex_lock(&s->mu);
+		pthread_mutex_lock(&s->mu);
+	}
+	local = local_write(s, &j);
 	if (both)
 		remote = link_wait(s, &j);
 	if (local != 0 || remote != 0)
 		intent_oos(s, offset, n);
-	if (local != 0) {
-		disk_error(s);
-		return EIO;
-	}
-	return remote != 0 ? EAGAIN : 0;
+	if (local != 0)
+		return diskless_hold(s, local, "a write") ? EAGAIN : EIO;
+	/* Given up meanwhile: it counts only once the peer has it durably. */
+	return remote != 0 || (both && s->detached) ? EAGAIN : 0;
 }
 
-int
-front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
-    uint64_t offset, bool fua)
+/* All is done, but may it be said?  If not it is done again later, under the
+ * same lock. */
+static int
+may_ack(const struct srv *s, int rc)
 {
-	struct range r = { .start = offset, .end = offset + n };
+	return rc == 0 && !lease_ok(s) ? EAGAIN : rc;
+}
+
+static int
+change(struct srv *s, uint64_t role_count, const struct link_job *what)
+{
+	uint32_t n = what->n;
+	struct range r = { .start = what->offset, .end = what->offset + n };
 	int rc;
 
 	if (n == 0)
@@ -193,7 +199,7 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 		rc = wait_for_mode(s, role_count, false);
 		writing(s, 1);
 		if (rc == 0)
-			rc = write_once(s, buf, n, offset, fua);
+			rc = may_ack(s, write_once(s, what));
 		writing(s, -1);
 	} while (rc == EAGAIN);
 	leave(s, &r);
@@ -216,15 +222,14 @@ part_over(struct front_op *op, int *ret_rc)
 
 	if (--op->parts > 0)
 		return false;
-	*ret_rc = 0;
 	if (op->local != 0 || op->job.rc != 0)
 		intent_oos(s, op->offset, op->n);
-	if (op->local != 0) {
-		disk_error(s);
-		*ret_rc = EIO;
-	} else if (op->job.rc != 0) {
-		*ret_rc = EAGAIN;
-	} else {
+	if (op->local != 0)
+		*ret_rc = diskless_hold(s, op->local, "a write") ? EAGAIN : EIO;
+	else		/* as write_once() */
+		*ret_rc = op->job.rc != 0 || s->detached ? EAGAIN :
+		    may_ack(s, 0);
+	if (*ret_rc == 0) {
 		s->written_bytes += op->n;
 		s->write_requests++;
 	}
@@ -281,14 +286,16 @@ front_write_start(struct srv *s, struct front_op *op)
 		.group = op->group };
 	pthread_mutex_lock(&s->mu);
 	begun = op->n > 0 && write_begin(s, op);
-	pthread_mutex_unlock(&s->mu);
-	if (!begun)
+	if (!begun) {
+		pthread_mutex_unlock(&s->mu);
 		return false;
-	if (!op->push_later)
+	}
+	if (!op->push_later) {
+		pthread_mutex_unlock(&s->mu);
 		link_push(s);
-	rc = local_write(s, op->buf, op->n, op->offset, false);
-	pthread_mutex_lock(&s->mu);
-	op->local = rc;
+		pthread_mutex_lock(&s->mu);
+	}
+	op->local = local_write(s, &op->job);
 	last = part_over(op, &rc);
 	pthread_mutex_unlock(&s->mu);
 	if (last)
@@ -306,6 +313,8 @@ front_read_now(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
 
 	pthread_mutex_lock(&s->mu);
 	rc = mode_now(s, role_count, true);
+	if (rc == 0 && diskless_read_from(s) != READ_HERE)
+		rc = EAGAIN;
 	if (rc == 0)
 		active(s, 1);
 	pthread_mutex_unlock(&s->mu);
@@ -313,14 +322,59 @@ front_read_now(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
 		return rc;
 	r = preadv2(s->leg->data_fd, &v, 1, (off_t)offset, RWF_NOWAIT);
 	pthread_mutex_lock(&s->mu);
-	if (r == (ssize_t)n) {
+	/* not in memory, or as read_once(); errors show again */
+	rc = r != (ssize_t)n || s->detached ? EAGAIN : may_ack(s, 0);
+	if (rc == 0) {
 		s->read_bytes += n;
 		s->read_requests++;
-	} else {
-		rc = EAGAIN;	/* not in memory; errors show again */
 	}
 	active(s, -1);
 	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
+int
+front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
+    uint64_t offset, bool fua)
+{
+	const struct link_job j = {
+		.kind = buf == NULL ? LINK_ZERO : LINK_WRITE,
+		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
+	};
+
+	return change(s, role_count, &j);
+}
+
+int
+front_trim(struct srv *s, uint64_t role_count, uint32_t n, uint64_t offset,
+    bool fua)
+{
+	const struct link_job j = { .kind = LINK_TRIM, .n = n,
+		.offset = offset, .fua = fua };
+
+	return change(s, role_count, &j);
+}
+
+/* mu held, dropped meanwhile. */
+static int
+read_once(struct srv *s, void *buf, uint32_t n, uint64_t offset)
+{
+	struct disk_op d;
+	int rc;
+
+	if (diskless_read_from(s) == READ_PEER)
+		return readrepair_peer(s, buf, n, offset);
+	disk_begin(s, &d);
+	pthread_mutex_unlock(&s->mu);
+	rc = -leg_pread_all(s->leg->data_fd, buf, n, offset);
+	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
+	if (rc == 0)
+		/* after a failed flush what is read here may be old */
+		return s->detached ? EAGAIN : 0;
+	rc = readrepair(s, buf, n, offset);
+	if (rc == EIO)
+		(void)diskless_hold(s, EIO, "a read");
 	return rc;
 }
 
@@ -332,16 +386,14 @@ front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
 
 	pthread_mutex_lock(&s->mu);
 	active(s, 1);
-	rc = wait_for_mode(s, role_count, true);
-	pthread_mutex_unlock(&s->mu);
-	if (rc == 0)
-		rc = -leg_pread_all(s->leg->data_fd, buf, n, offset);
-	pthread_mutex_lock(&s->mu);
+	do {
+		rc = wait_for_mode(s, role_count, true);
+		if (rc == 0)
+			rc = may_ack(s, read_once(s, buf, n, offset));
+	} while (rc == EAGAIN);
 	if (rc == 0) {
 		s->read_bytes += n;
 		s->read_requests++;
-	} else if (rc != ESHUTDOWN) {
-		disk_error(s);
 	}
 	active(s, -1);
 	pthread_mutex_unlock(&s->mu);
@@ -354,21 +406,24 @@ flush_once(struct srv *s)
 	struct link_job j = { .kind = LINK_FLUSH };
 	bool both = s->io_mode == IO_BOTH;
 	int local, remote = 0;
+	struct disk_op d;
 
+	if (s->io_mode == IO_PEER)
+		return diskless_write(s, &j);
 	if (both)
 		(void)link_submit(s, s->link_count, &j);
+	disk_begin(s, &d);
 	pthread_mutex_unlock(&s->mu);
 	if (both)
 		link_push(s);
 	local = -srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
 	if (both)
 		remote = link_wait(s, &j);
-	if (local != 0) {
-		disk_error(s);
-		return EIO;
-	}
-	return remote != 0 ? EAGAIN : 0;
+	if (local != 0)
+		return diskless_hold(s, local, "a flush") ? EAGAIN : EIO;
+	return remote != 0 || (both && s->detached) ? EAGAIN : 0;
 }
 
 int
@@ -382,7 +437,7 @@ front_flush(struct srv *s, uint64_t role_count)
 		rc = wait_for_mode(s, role_count, false);
 		writing(s, 1);
 		if (rc == 0)
-			rc = flush_once(s);
+			rc = may_ack(s, flush_once(s));
 		writing(s, -1);
 	} while (rc == EAGAIN);
 	active(s, -1);

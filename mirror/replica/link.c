@@ -172,7 +172,7 @@ link_drop(struct srv *s, const char *code, const char *text)
 	if (s->link_count == 0)
 		return;
 	s->link_drop = true;
-	if (s->io_mode == IO_BOTH) {
+	if (s->io_mode == IO_BOTH || s->io_mode == IO_PEER) {
 		s->io_mode = IO_HOLD;
 		s->primary_conn = MIRROR_HELD;
 	}
@@ -207,7 +207,9 @@ link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
 	if (rc < 0)
 		return av_err_maybe(err, rc, "the peer's answer is damaged");
 	if (ret_reply->rc != 0)
-		return av_err_code(err, -(int)ret_reply->rc, ret_reply->code,
+		return av_err_code(err, -(int)ret_reply->rc,
+		    strcmp(ret_reply->code, "disk-error") == 0 ?
+		    "peer-disk-error" : ret_reply->code,
 		    "the peer refuses: %.150s", ret_reply->text);
 	return 0;
 }
@@ -227,13 +229,15 @@ static int
 job_send(struct wire *w, const struct link_job *j, bool more)
 {
 	static const enum wire_type types[] = { [LINK_WRITE] = WIRE_WRITE,
-		[LINK_ZERO] = WIRE_ZERO, [LINK_FLUSH] = WIRE_FLUSH,
-		[LINK_READ] = WIRE_READ };
+		[LINK_ZERO] = WIRE_ZERO, [LINK_TRIM] = WIRE_TRIM,
+		[LINK_FLUSH] = WIRE_FLUSH, [LINK_READ] = WIRE_READ };
 	struct wire_req q = { .type = types[j->kind], .fua = j->fua,
 		.n = j->kind == LINK_FLUSH ? 0 : j->n, .cookie = j->cookie,
 		.offset = j->kind == LINK_FLUSH ? 0 : j->offset,
 		.data = j->wbuf };
 
+	if (j->kind == LINK_TRIM && !wire_can_trim(w))
+		q.type = WIRE_ZERO;	/* a peer of an older version */
 	return wire_send(w, &q, more);
 }
 
@@ -345,6 +349,9 @@ job_replied(struct link *l, struct link_job *j, struct link_job **ready)
 	 * starts again once it is decided how to go on. */
 	if (j->rc == ESHUTDOWN)
 		link_drop(s, "session-ended", "the peer ended the session");
+	else if (j->rc == EIO && j->kind == LINK_READ &&
+	    j->offset < s->leg->sb.size_bytes)
+		;	/* of data: neither leg has it; writes go on */
 	else if (j->rc != 0)
 		link_drop(s, "peer-disk-error",
 		    "the peer couldn't do a request");
@@ -605,7 +612,11 @@ failed(struct srv *s, const char *what, int rc)
 
 	(void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-rc));
 	pthread_mutex_lock(&s->mu);
-	if (s->role == MIRROR_PRIMARY && s->primary_conn != MIRROR_SPLIT)
+	if (rc == -EKEYREJECTED && s->role == MIRROR_PRIMARY)
+		srv_why(s, "peer-key", "the peer refused this PM's key: the "
+		    "key files of the two PMs differ");
+	else if (s->role == MIRROR_PRIMARY &&
+	    s->primary_conn != MIRROR_SPLIT)
 		srv_why(s, "peer-unreachable", text);
 	pthread_mutex_unlock(&s->mu);
 }

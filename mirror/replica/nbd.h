@@ -29,7 +29,8 @@ enum { NBD_OPT_EXPORT_NAME = 1, NBD_OPT_ABORT = 2, NBD_OPT_INFO = 6,
 #define NBD_INFO_EXPORT		0u
 #define NBD_INFO_BLOCK_SIZE	3u
 enum { NBD_CMD_READ = 0, NBD_CMD_WRITE = 1, NBD_CMD_DISC = 2,
-	NBD_CMD_FLUSH = 3, NBD_CMD_ZERO = 6 };
+	NBD_CMD_FLUSH = 3, NBD_CMD_TRIM = 4, NBD_CMD_ZERO = 6 };
+#define NBD_FLAG_TRIM		32u	/* of the export */
 #define NBD_CMD_FLAG_FUA	1u
 #define NBD_REQUEST_MAX		(32u << 20)
 

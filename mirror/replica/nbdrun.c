@@ -131,6 +131,10 @@ run(struct nbd_conn *c, struct nbd_request *q)
 		return c->front ? front_write(c->s, c->role_count, q->data,
 		    q->n, q->offset, fua) :
 		    peer_write(c->s, c->pc, q->data, q->n, q->offset, fua);
+	case NBD_CMD_TRIM:
+		return c->front ? front_trim(c->s, c->role_count, q->n,
+		    q->offset, fua) :
+		    peer_trim(c->s, c->pc, q->n, q->offset, fua);
 	case NBD_CMD_FLUSH:
 		return c->front ? front_flush(c->s, c->role_count) :
 		    peer_flush(c->s, c->pc);

@@ -20,8 +20,8 @@
 #define OPT_MAX		8192u
 #define FRONT_CONNS_MAX	16
 #define SHAKE_NS	(10 * AV_NS_PER_S)
-/* has-flags, flush, fua, write-zeroes, multi-conn */
-#define EXPORT_FLAGS	(1u | 4u | 8u | 64u | 256u)
+/* has-flags, flush, fua, trim, write-zeroes, multi-conn */
+#define EXPORT_FLAGS	(1u | 4u | 8u | NBD_FLAG_TRIM | 64u | 256u)
 
 static _Atomic int n_front_conns;
 

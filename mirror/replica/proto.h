@@ -22,6 +22,9 @@
  *		the connection keeps its layout, so it is made again.  After a
  *		HELLO with different sizes the smaller leg catches up before
  *		START or SYNC_START (grow.c)
+ *   DISKLESS	-> the primary's leg has failed: records, durably, that it ran alone
+ *		(new identity, all bits, gen); in a session in step, or instead
+ *		of START.  Volume reads are answered once a session has started
  *   BYE	-> the primary stops being primary, both legs are in step
  *
  * A message (all types alike), little-endian: magic u32, version u16, type u16,
@@ -53,6 +56,7 @@ enum proto_type {		/* append only */
 	PROTO_BYE,
 	PROTO_REPLY,
 	PROTO_GROW,
+	PROTO_DISKLESS,
 	PROTO_TYPE_END
 };
 
@@ -62,6 +66,8 @@ enum {				/* append only */
 	PROTO_INCONSISTENT	= 1 << 2,
 	PROTO_OUTDATED		= 1 << 3,
 	PROTO_GROWS		= 1 << 4,	/* knows GROW and unequal sizes */
+	PROTO_CAN_SERVE		= 1 << 5,	/* reads of data, DISKLESS */
+	PROTO_DISKLESS_PRIMARY	= 1 << 6,	/* in HELLO: my leg has failed */
 };
 
 struct proto_msg {

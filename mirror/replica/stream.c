@@ -266,11 +266,15 @@ stream_start_tls(struct stream *st, gnutls_session_t session)
 		r = gnutls_handshake(session);
 	} while (r != 0 && !gnutls_error_is_fatal(r) &&
 	    (st->due_ns == 0 || av_clock_ns() < st->due_ns));
-	if (r != 0)
+	if (r != 0) {
 		log_info("tls", "handshake: %s", gnutls_strerror(r));
-	/* also when it failed: the other side is told why */
+		/* as it goes: so that the other side can say why */
+		if (gnutls_error_is_fatal(r))
+			(void)gnutls_alert_send_appropriate(session, r);
+	}
 	if (out_send(st) < 0 || r != 0)
-		return -ECONNREFUSED;
+		return r == GNUTLS_E_FATAL_ALERT_RECEIVED ? -EKEYREJECTED :
+		    -ECONNREFUSED;
 	st->shaking = false;
 	return 0;
 }

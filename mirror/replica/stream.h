@@ -31,7 +31,8 @@ void stream_shutdown(struct stream *st);	/* any thread */
 /* From now on calls fail with -ETIMEDOUT at that time; 0 = never. */
 void stream_deadline(struct stream *st, uint64_t ns);
 
-/* Handshake on a session with credentials and priorities; takes it over. */
+/* Handshake on a session with credentials and priorities; takes it over.
+ * -EKEYREJECTED: the other side refused. */
 int  stream_start_tls(struct stream *st, struct gnutls_session_int *session);
 
 /* All 'n' bytes: 0 or -errno (-ECONNRESET also for the end). */

@@ -25,7 +25,8 @@ int tls_keys_new(const char *psk_file, const char *user,
 void tls_keys_free(struct tls_keys *keys);
 
 /* Takes over 'tcp_fd' (blocking), always; returns when the other side has
- * proved the key, or -errno.  The deadline 'due_ns' stays on the stream. */
+ * proved the key, or -errno: -EKEYREJECTED = it refused ours.  The deadline
+ * 'due_ns' stays on the stream. */
 int tls_open(struct tls_keys *keys, int tcp_fd, bool server, uint64_t due_ns,
     struct stream **ret);
 

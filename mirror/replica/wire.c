@@ -17,6 +17,7 @@
 
 struct wire {
 	struct stream	*st;
+	bool		can_trim;
 };
 
 static int
@@ -41,7 +42,7 @@ send_go(struct stream *st, const char *export)
 
 /* 1 = the last one, 0 = there is more. */
 static int
-one_reply(struct stream *st, uint64_t *ret_size)
+one_reply(struct stream *st, uint64_t *ret_size, bool *ret_trim)
 {
 	uint8_t b[20], data[512];
 	uint64_t type, n;
@@ -57,15 +58,18 @@ one_reply(struct stream *st, uint64_t *ret_size)
 	if (rc < 0)
 		return rc;
 	if (type == NBD_REP_INFO && n == 12 &&
-	    nbd_get(data, 2) == NBD_INFO_EXPORT)
+	    nbd_get(data, 2) == NBD_INFO_EXPORT) {
 		*ret_size = nbd_get(data + 2, 8);
+		*ret_trim = nbd_get(data + 10, 2) & NBD_FLAG_TRIM;
+	}
 	if (type >> 31 != 0)
 		return -ECONNREFUSED;
 	return type == NBD_REP_ACK;
 }
 
 static int
-negotiate(struct stream *st, const char *export, uint64_t *ret_size)
+negotiate(struct stream *st, const char *export, uint64_t *ret_size,
+    bool *ret_trim)
 {
 	uint8_t b[18];
 	int rc = stream_recv(st, b, sizeof(b));
@@ -78,7 +82,7 @@ negotiate(struct stream *st, const char *export, uint64_t *ret_size)
 	*ret_size = 0;
 	rc = send_go(st, export);
 	while (rc == 0)
-		rc = one_reply(st, ret_size);
+		rc = one_reply(st, ret_size, ret_trim);
 	return rc < 0 ? rc : 0;
 }
 
@@ -88,11 +92,12 @@ wire_open(struct tls_keys *keys, int tcp_fd, const char *export,
 {
 	struct stream *st;
 	struct wire *w;
+	bool trim = false;
 	int rc = tls_open(keys, tcp_fd, false, due_ns, &st);
 
 	if (rc < 0)
 		return rc;
-	rc = negotiate(st, export, ret_size);
+	rc = negotiate(st, export, ret_size, &trim);
 	w = rc < 0 ? NULL : calloc(1, sizeof(*w));
 	if (w == NULL) {
 		(void)stream_free(st);
@@ -100,6 +105,7 @@ wire_open(struct tls_keys *keys, int tcp_fd, const char *export,
 	}
 	stream_deadline(st, 0);
 	w->st = st;
+	w->can_trim = trim;
 	*ret = w;
 	return 0;
 }
@@ -159,6 +165,12 @@ int
 wire_recv_data(struct wire *w, void *buf, uint32_t n)
 {
 	return stream_recv(w->st, buf, n);
+}
+
+bool
+wire_can_trim(const struct wire *w)
+{
+	return w->can_trim;
 }
 
 bool

@@ -17,7 +17,7 @@ struct tls_keys;
 struct wire;
 
 enum wire_type { WIRE_READ = 0, WIRE_WRITE = 1, WIRE_FLUSH = 3,
-	WIRE_ZERO = 6 };
+	WIRE_TRIM = 4, WIRE_ZERO = 6 };
 
 struct wire_req {
 	enum wire_type	type;
@@ -28,7 +28,8 @@ struct wire_req {
 };
 
 /* Takes over 'tcp_fd' (blocking), always.  Returns when requests may be sent, at
- * 'due_ns' the latest.  -ECONNREFUSED: the key is wrong, or no such export. */
+ * 'due_ns' the latest.  -EKEYREJECTED: the peer refused the key; -ECONNREFUSED:
+ * TLS failed otherwise, or no such export. */
 int  wire_open(struct tls_keys *keys, int tcp_fd, const char *export,
     uint64_t due_ns, struct wire **ret, uint64_t *ret_size);
 /* Nobody may use it any more; NULL is allowed. */
@@ -40,6 +41,7 @@ int  wire_send(struct wire *w, const struct wire_req *q, bool more);
  * next. */
 int  wire_recv(struct wire *w, uint64_t *ret_cookie, uint32_t *ret_error);
 int  wire_recv_data(struct wire *w, void *buf, uint32_t n);
+bool wire_can_trim(const struct wire *w);
 bool wire_pending(const struct wire *w);	/* a reply is here already */
 
 #endif

@@ -57,6 +57,9 @@ execute(struct cmd *c)
 		c->rc = peer_write(h->srv, h->pc, c->buf, c->n, c->offset,
 		    c->fua);
 		break;
+	case WIRE_TRIM:
+		c->rc = peer_trim(h->srv, h->pc, c->n, c->offset, c->fua);
+		break;
 	case WIRE_FLUSH:
 		c->rc = peer_flush(h->srv, h->pc);
 		break;
@@ -300,6 +303,13 @@ wire_recv_data(struct wire *h, void *buf, uint32_t n)
 	h->reading = NULL;
 	cmd_free(c);
 	return 0;
+}
+
+bool
+wire_can_trim(const struct wire *h)
+{
+	(void)h;
+	return true;
 }
 
 bool

@@ -26,7 +26,8 @@ struct run run;
 static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
-	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE };
+	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE,
+	ORDER_DISKLESS };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
@@ -137,7 +138,10 @@ guest_write(struct srv *s, uint64_t role)
 	sim_fill(buf, n, values);
 	rc = zero || fua || sim_chance(30) ? EAGAIN :
 	    write_unwaited(s, role, buf, n, first);
-	if (rc == EAGAIN)
+	if (rc == EAGAIN && zero && r->issue % 2 == 0)
+		rc = front_trim(s, role, (uint32_t)(n * SIM_SECTOR),
+		    first * SIM_SECTOR, fua);
+	else if (rc == EAGAIN)
 		rc = front_write(s, role, zero ? NULL : buf,
 		    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
 	if (rc != 0) {
@@ -145,7 +149,8 @@ guest_write(struct srv *s, uint64_t role)
 		return false;
 	}
 	r->ack = sim.tick++;
-	if (fua)
+	/* without a disk here each write is durable at the peer */
+	if (fua || s->io_mode == IO_PEER)
 		r->flush = r->ack;
 	/* in step only counts once the agents know it */
 	if (s->primary_conn == MIRROR_CONNECTED && run.granted < 0)
@@ -240,6 +245,9 @@ order_run(void *arg)
 		break;
 	case ORDER_ALONE:
 		o->rc = srv_order_alone(s, o->gen, &o->err);
+		break;
+	case ORDER_DISKLESS:
+		o->rc = srv_order_diskless(s, o->gen, &o->err);
 		break;
 	case ORDER_SECONDARY:
 		o->rc = srv_order_secondary(s, &o->err);
@@ -498,7 +506,7 @@ primary_dies(void)
 		model_cut(true);
 	}
 	else if (can && (run.weak & 1u << y))
-		model_cut(true);	/* goes on from what it had left */
+		model_cut(true);	/* it lost power and didn't catch up */
 	cut(x, power);
 	run.primary = -1;
 	nap();
@@ -651,6 +659,40 @@ equal_check(void)
 		}
 }
 
+/* The primary's disk failed while both were in step: the peer's leg goes on, and
+ * the peer alone may be promoted from then on.  The connection is lost and comes
+ * back. */
+static void
+after_fault(void)
+{
+	struct srv *s = run.primary < 0 ? NULL : sim.srv[run.primary];
+	unsigned acks;
+
+	sim.link_ok = true;
+	sim_sleep(10 * AV_NS_PER_S);
+	if (s == NULL || !s->detached || run.granted == run.primary)
+		return;
+	grant(1 - run.primary, run.weak, false);
+	if (order(run.primary, ORDER_DISKLESS) < 0 && !s->diskless)
+		return;
+	/* it has recorded that, after a flush: not before it has all */
+	if (s->io_mode == IO_PEER)
+		grant(1 - run.primary, run.weak, true);
+	acks = run.n_acks;
+	sim_sleep(10 * AV_NS_PER_S);
+	if (s->io_mode != IO_PEER)
+		return;
+	run.n_diskless++;
+	if (sim_chance(50)) {
+		sim_link_break();
+		sim_sleep(10 * AV_NS_PER_S);
+	}
+	if (run.n_acks == acks && run.n_guests > 0)
+		(void)snprintf(run.failed, sizeof(run.failed),
+		    "without its disk the primary does nothing: %s: %.100s",
+		    s->why.code, s->why.text);
+}
+
 static void *
 agents(void *arg)
 {
@@ -667,7 +709,7 @@ agents(void *arg)
 	    sim_fault.fired == 0)
 		step();
 	if (sim_fault.fired > 0)
-		sim_sleep(10 * AV_NS_PER_S);
+		after_fault();
 	run.stop = true;
 	if (run.failed[0] != '\0' || sim_fault.fired > 0)
 		return NULL;

@@ -80,7 +80,7 @@ struct run {
 	unsigned	n_guests;
 	bool		stop, guest_error, disk_error_seen;
 	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches,
-			n_grown, n_grow_refused, n_holds;
+			n_grown, n_grow_refused, n_holds, n_diskless;
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */

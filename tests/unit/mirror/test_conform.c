@@ -185,7 +185,8 @@ done(struct mirror_op *op, int rc, const struct av_err *err)
 }
 
 enum verb { PRIMARY, PRIMARY_ALONE, ALONE, SECONDARY, OUTDATE, CONNECT,
-	DISCONNECT, RATE, STOP, DIGEST, PAUSE, RESUME, GROW, HOLD, RELEASE };
+	DISCONNECT, RATE, STOP, DIGEST, PAUSE, RESUME, GROW, HOLD, RELEASE,
+	GIVE_UP };
 
 static int
 call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
@@ -211,6 +212,7 @@ call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
 	case HOLD:	return mirror_hold_writes(m, &o->op, (uint32_t)gen,
 			    err);
 	case RELEASE:	return mirror_release_writes(m, &o->op, err);
+	case GIVE_UP:	return mirror_diskless(m, &o->op, gen, err);
 	case DIGEST:
 	default:	return mirror_digest(m, &o->op, 0, 0, err);
 	}
@@ -508,6 +510,57 @@ case_change_of_sides(void)
 	return end(w);
 }
 
+/* This PM's leg is given up: the peer's goes on, and nothing makes this one the
+ * source or a lone primary again. */
+static int
+case_without_disk(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER_RC(w, 1, &o, GIVE_UP, 5, -EPERM);
+	CHECK_STR(o.code, "wrong-role");
+	CHECK(!st(w, 0)->diskless && st(w, 0)->peer_connected);
+	ORDER(w, 0, &o, GIVE_UP, 5);
+	WAIT(w, st(w, 0)->conn == MIRROR_DISKLESS &&
+	    st(w, 1)->conn == MIRROR_DISKLESS);
+	CHECK(st(w, 0)->diskless && st(w, 0)->role == MIRROR_PRIMARY);
+	CHECK(st(w, 0)->disk == MIRROR_DISK_FAILED);
+	CHECK(st(w, 0)->peer_disk == MIRROR_DISK_UPTODATE);
+	CHECK(st(w, 1)->disk == MIRROR_DISK_UPTODATE);
+	CHECK(st(w, 1)->peer_disk == MIRROR_DISK_FAILED);
+	ORDER_RC(w, 0, &o, GIVE_UP, 5, -EALREADY);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	ORDER_RC(w, 0, &o, ALONE, 6, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	ORDER(w, 1, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_DISKLESS);
+	/* sides change without this disk */
+	ORDER(w, 0, &o, SECONDARY, 0);
+	CHECK(st(w, 0)->role == MIRROR_SECONDARY);
+	ORDER_RC(w, 0, &o, PRIMARY_ALONE, 7, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	ORDER(w, 1, &o, PRIMARY_ALONE, 7);
+	CHECK(st(w, 1)->role == MIRROR_PRIMARY);
+	return end(w);
+}
+
+/* A lease is taken and shown by who knows of one; it never has an answer. */
+static int
+case_alive(void)
+{
+	struct av_err err = { 0 };
+
+	BEGIN_CONNECTED(w, o);
+	CHECK_EQ(mirror_alive(w->m[0], 60000, 0, &err), 0);
+	ORDER(w, 0, &o, RATE, 0);
+	CHECK(st(w, 0)->lease_ms == (strcmp(driver, "drbd") == 0 ? 0 : 60000));
+	CHECK(!st(w, 0)->lease_expired);
+	CHECK(st(w, 0)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
 static int
 case_takeover_then_split(void)
 {
@@ -694,6 +747,8 @@ static const struct {
 	{ "disconnect_holds", case_disconnect_holds },
 	{ "outdate", case_outdate },
 	{ "change_of_sides", case_change_of_sides },
+	{ "without_disk", case_without_disk },
+	{ "alive", case_alive },
 	{ "takeover_then_split", case_takeover_then_split },
 	{ "stop_and_start", case_stop_and_start },
 	{ "rate_and_digest", case_rate_and_digest },
