@@ -19,6 +19,7 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/record.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -323,8 +324,25 @@ static int
 ctl_submit(void *ctx, json_t *cmd, void (*done)(void *arg, int rc,
     json_t *result, const struct av_err *err), void *arg, struct av_err *err)
 {
+	struct agent *a = ctx;
+	const char *op = json_string_value(json_object_get(cmd, "op"));
+
+	/* a new quorum server is really asked before it is ordered */
+	if (op != NULL && strcmp(op, "quorum.add") == 0)
+		return quorum_add_checked(a->quorum, cmd, done, arg, err);
+	return order_submit(a->order, cmd, done, arg, err);
+}
+
+static int
+quorum_submit(void *ctx, json_t *cmd, quorum_done_fn done, void *arg,
+    struct av_err *err)
+{
 	return order_submit(((struct agent *)ctx)->order, cmd, done, arg, err);
 }
+
+static const struct quorum_ops quorum_callbacks = {
+	.order = on_report, .submit = quorum_submit, .facts = ctl_facts,
+	.changed = on_object_changed };
 
 static int
 ctl_vnc_path(void *ctx, const char *vm_id, char *ret, size_t n,
@@ -390,6 +408,7 @@ reconcile(struct agent *a)
 	    a->failover.taken && guests_all_started(a->guests))
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
+	quorum_reconcile(a->quorum, a->order, duties_lead(a));
 	facts_refresh(a);
 }
 
@@ -460,17 +479,28 @@ guests_may_run(const struct agent_conf *c)
 	return found;
 }
 
+/* A record that can't be read stops order_open(), which says why. */
+static bool
+is_new_pm(const struct agent_conf *c)
+{
+	struct role_record rec;
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/role", c->state_dir);
+	return record_read(path, c->unit_uuid, c->node, &rec, NULL) < 0 ||
+	    rec.mode == ROLE_MODE_NEW;
+}
+
 static int
 open_order(struct agent *a, struct av_err *err)
 {
 	static const char *const names[] = { "link0", "link1", "link2",
 	    "link3" };
 	const struct agent_conf *c = &a->conf;
+	struct order_arbiter oa;
 	struct order_conf oc = { .unit_uuid = c->unit_uuid, .node = c->node,
 	    .state_dir = c->state_dir, .n_links = c->n_links,
-	    .heartbeat_port = c->heartbeat_port, .arbiter_kind = c->arbiter,
-	    .arbiter_address = c->arbiter_url,
-	    .arbiter_tls_dir = c->arbiter_cert_dir,
+	    .heartbeat_port = c->heartbeat_port,
 	    .time_scale = (unsigned)(c->time_scale * 100 + 0.5),
 	    .guests_running = guests_may_run(c) };
 	size_t i;
@@ -479,6 +509,10 @@ open_order(struct agent *a, struct av_err *err)
 	for (i = 0; i < c->n_links; i++)
 		oc.links[i] = (struct order_link){ .name = names[i],
 		    .local = c->links[i].local, .peer = c->links[i].peer };
+	quorum_first(a->quorum, is_new_pm(c), &oa);
+	oc.arbiter_kind = oa.kind;
+	oc.arbiter_address = oa.address;
+	oc.arbiter_tls_dir = oa.tls_dir;
 	rc = read_key(c, oc.key, err);
 	if (rc < 0)
 		return rc;
@@ -528,6 +562,9 @@ open_parts(struct agent *a, struct av_err *err)
 		rc = control_open(a->event, path, 0660, (gid_t)c->socket_gid,
 		    a->store, &ops, a->boot, &a->control, err);
 	if (rc == 0)
+		rc = quorum_open(a->event, c, a->store, &quorum_callbacks, a,
+		    &a->quorum, err);
+	if (rc == 0)
 		rc = open_order(a, err);
 	return rc;
 }
@@ -571,6 +608,7 @@ void
 agent_close(struct agent *a)
 {
 	a->order = order_close(a->order);
+	a->quorum = quorum_close(a->quorum);
 	a->control = control_close(a->control);
 	a->guests = guests_close(a->guests);
 	a->volumes = volumes_close(a->volumes);

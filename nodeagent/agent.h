@@ -18,6 +18,7 @@
 #include "nodeagent/control.h"
 #include "nodeagent/guests.h"
 #include "nodeagent/order.h"
+#include "nodeagent/quorum.h"
 #include "nodeagent/right.h"
 #include "nodeagent/store.h"
 #include "nodeagent/volumes.h"
@@ -40,6 +41,7 @@ struct agent {
 	struct volumes	*volumes;
 	struct guests	*guests;
 	struct control	*control;
+	struct quorum	*quorum;
 	enum vmm_accel	 accel;
 	char		 boot[40];	/* names this run of the agent */
 	uint64_t	 started_ns;
@@ -79,5 +81,7 @@ json_t *facts_make(struct agent *a);
 
 /* duties.c: called by the tick and after role changes. */
 void duties_do(struct agent *a);
+/* This PM is the unit's primary one, may run, and commands can be ordered. */
+bool duties_lead(struct agent *a);
 
 #endif

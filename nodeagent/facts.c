@@ -143,6 +143,7 @@ facts_make(struct agent *a)
 		return NULL;
 	(void)json_object_set(facts, "addresses",
 	    json_object_get(a->host, "addresses"));
+	(void)json_object_set_new(facts, "quorum", quorum_facts(a->quorum));
 	merge(facts, order_facts(a->order));
 	return facts;
 }

@@ -5,6 +5,8 @@
  */
 #include "nodeagent/order_impl.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 const struct role *
@@ -91,7 +93,8 @@ order_facts(const struct order *o)
 {
 	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
 	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
-	    "kind", o->arbiter_kind, "state",
+	    "kind", strcmp(o->arbiter_kind, "closed") == 0 ? "etcd" :
+	    o->arbiter_kind, "state",
 	    arbiter_state_name(o->last_answer.state), "address",
 	    o->arbiter_address, "text", o->last_answer.text,
 	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",

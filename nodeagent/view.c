@@ -162,6 +162,12 @@ op_volumes(struct ask *a)
 }
 
 static int
+op_quorum(struct ask *a)
+{
+	return answer(a, view_quorum(a->st, a->facts, a->self));
+}
+
+static int
 op_networks(struct ask *a)
 {
 	return answer(a, view_networks(a->st, a->facts, a->self));
@@ -235,6 +241,7 @@ static const struct view_op {
 	{ "vm.list", ROLE_READ_ONLY, no_args, op_vms },
 	{ "vm.get", ROLE_READ_ONLY, vm_args, op_vm },
 	{ "volume.list", ROLE_READ_ONLY, no_args, op_volumes },
+	{ "quorum.list", ROLE_READ_ONLY, no_args, op_quorum },
 	{ "network.list", ROLE_READ_ONLY, no_args, op_networks },
 	{ "storage-group.list", ROLE_READ_ONLY, no_args, op_groups },
 	{ "image.list", ROLE_READ_ONLY, no_args, op_images },

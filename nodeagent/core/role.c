@@ -900,6 +900,16 @@ role_step(struct role *r, const struct role_event *ev, struct role_effects *out)
 	say_hello(r, out);
 }
 
+void
+role_set_arbiter(struct role *r, enum role_arbiter arbiter, uint64_t now_ns)
+{
+	AV_ASSERT(!r->asking);
+	r->arbiter = arbiter;
+	if (r->state == ROLE_FROZEN && arbiter != ROLE_ARBITER_NONE &&
+	    r->due_ns[T_FROZEN] == 0)
+		arm(r, T_FROZEN, now_ns + r->times.frozen_ns);
+}
+
 uint64_t
 role_deadline(const struct role *r)
 {

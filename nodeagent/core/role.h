@@ -221,6 +221,10 @@ void role_init(struct role *r, int node, enum role_arbiter arbiter,
 void role_step(struct role *r, const struct role_event *ev,
     struct role_effects *out);
 
+/* Is there somebody to ask?  Changed by the owner while nothing is asked. */
+void role_set_arbiter(struct role *r, enum role_arbiter arbiter,
+    uint64_t now_ns);
+
 /* When role_timers() wants to be called; 0 = never. */
 uint64_t role_deadline(const struct role *r);
 /* The timer event that is due at now_ns, if any: take it and step, again and
