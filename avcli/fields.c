@@ -252,6 +252,31 @@ static const struct field image_fields[] = {
 	FIELD("node", "node", F_TEXT),
 	END,
 };
+static const struct field quorum_node_fields[] = {
+	FIELD("state", "state", F_TEXT),
+	MAYBE("text", "reason", F_TEXT),
+	MAYBE("ok_utc", "last-contact", F_TEXT),
+	END,
+};
+static const struct field quorum_nodes_fields[] = {
+	GROUP("node0", "node0", quorum_node_fields),
+	GROUP("node1", "node1", quorum_node_fields),
+	END,
+};
+static const struct field quorum_fields[] = {
+	FIELD("address", "address", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("kind", "kind", F_TEXT),
+	FIELD("preference", "preference", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("active", "active", F_BOOL),
+	FIELD("leaving", "leaving", F_BOOL),
+	FIELD("weak", "weak", F_BOOL),
+	FIELD("tls", "client-certificate", F_BOOL),
+	GROUP("nodes", "nodes", quorum_nodes_fields),
+	END,
+};
 static const struct field alert_fields[] = {
 	FIELD("id", "id", F_TEXT),
 	FIELD("code", "name", F_TEXT),
@@ -296,6 +321,8 @@ const struct kind kinds[] = {
 	{ "network", "/networks", "network", "shared-network", network_fields },
 	{ "storage", "/storage-groups", "storage group", "storage-group",
 	    storage_fields },
+	{ "quorum", "/quorum-servers", "quorum server", "quorum-server",
+	    quorum_fields },
 	{ "image", "/images", "image", "image", image_fields },
 	{ "alert", "/alerts", "alert", "alert", alert_fields },
 	{ "audit", "/audit", "audit line", "audit", audit_fields },

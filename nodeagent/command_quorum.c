@@ -122,7 +122,7 @@ cmd_quorum_add(struct command *c)
 			    "this unit already (%s)", address,
 			    q.servers[i].id_text);
 	if (q.n == QUORUM_SERVERS_MAX)
-		return command_refuse(c, -E2BIG, "too-many",
+		return command_refuse(c, -E2BIG, "quorum-full",
 		    json_pack("{s:i}", "limit", QUORUM_SERVERS_MAX),
 		    "the unit has %d quorum servers, the most there can be: "
 		    "remove one first", QUORUM_SERVERS_MAX);

@@ -59,8 +59,8 @@ server_json(const json_t *const facts[2], int self,
 	const char *state = view_quorum_state(facts, self, s->id_text);
 	bool ok = strcmp(state, "ok") == 0;
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b,"
-	    " s:{s:o, s:o}}", "id", s->id_text, "kind", s->kind, "address",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b,"
+	    " s:b, s:{s:o, s:o}}", "id", s->id_text, "name", s->address, "kind", s->kind, "address",
 	    s->address, "preference", s->preferred ? "preferred" : "alternate",
 	    "activity", state, "state", ok ? "good" : strcmp(state,
 	    "unknown") == 0 ? "-" : "alert", "active", q->active == s->id,

@@ -431,6 +431,86 @@ op_storage(json_t *args, const json_t *actor)
 	    "state", "good"));
 }
 
+static json_t *servers;		/* quorum servers */
+static int next_server = 31;
+
+static json_t *
+server_node(void)
+{
+	return json_pack("{s:s,s:s,s:s}", "state", "ok", "text", "", "ok_utc",
+	    "2026-03-01T10:00:00.000Z");
+}
+
+static json_t *
+server_make(const char *kind, const char *address, bool preferred, bool active,
+    bool tls)
+{
+	char id[32];
+
+	(void)snprintf(id, sizeof(id), "quorum:o%d", next_server++);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,"
+	    "s:{s:o,s:o}}", "id", id, "name", address, "kind", kind, "address", address, "preference",
+	    preferred ? "preferred" : "alternate", "activity", "ok", "state",
+	    "good", "active", active, "leaving", 0, "weak",
+	    strcmp(kind, "ping") == 0, "tls", tls, "nodes", "node0",
+	    server_node(), "node1", server_node());
+}
+
+static json_t *
+op_quorum_list(json_t *args, const json_t *actor)
+{
+	(void)args;
+	(void)actor;
+	if (servers == NULL)
+		servers = json_pack("[o]", server_make("etcd",
+		    "https://10.79.0.9:2379", true, true, true));
+	return good(json_deep_copy(servers));
+}
+
+static json_t *
+op_quorum_add(json_t *args, const json_t *actor)
+{
+	const char *kind = str(args, "kind"), *address = str(args, "address");
+	AUTO_JSON json_t *first = op_quorum_list(args, actor);
+	json_t *made;
+
+	if (strstr(address, "unreachable") != NULL)
+		return refuse("quorum-unusable", "node1 can't use this quorum "
+		    "server: it doesn't answer", NULL, NULL);
+	made = server_make(*kind != '\0' ? kind : "etcd", address,
+	    json_is_true(json_object_get(args, "preferred")) ||
+	    json_array_size(servers) == 0, json_array_size(servers) == 0,
+	    *str(args, "cert") != '\0');
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		(void)json_array_append(servers, made);
+		changed("quorum:o1");
+	}
+	return good(json_pack("{s:o}", "id", json_incref(json_object_get(made,
+	    "id"))));
+}
+
+static json_t *
+op_quorum_remove(json_t *args, const json_t *actor)
+{
+	AUTO_JSON json_t *first = op_quorum_list(args, actor);
+	const char *ref = str(args, "server");
+	json_t *s;
+	size_t i;
+
+	json_array_foreach(servers, i, s) {
+		if (strcmp(str(s, "id"), ref) != 0 &&
+		    strcmp(str(s, "address"), ref) != 0)
+			continue;
+		if (!json_is_true(json_object_get(args, "dry_run"))) {
+			(void)json_array_remove(servers, i);
+			changed("quorum:o1");
+		}
+		return good(json_object());
+	}
+	return refuse("not-found", "there is no such quorum server", "name",
+	    ref);
+}
+
 static json_t *
 op_images(json_t *args, const json_t *actor)
 {
@@ -607,6 +687,11 @@ static const struct op {
 	  "dry_run:b?" } },
 	{ "network.list", op_networks, 1, false, { NULL } },
 	{ "storage-group.list", op_storage, 1, false, { NULL } },
+	{ "quorum.list", op_quorum_list, 1, false, { NULL } },
+	{ "quorum.add", op_quorum_add, 3, true, { "kind:s?", "address:s",
+	  "preferred:b?", "ca:s?", "cert:s?", "key:s?", "dry_run:b?" } },
+	{ "quorum.remove", op_quorum_remove, 3, true, { "server:s",
+	  "dry_run:b?" } },
 	{ "image.list", op_images, 1, false, { NULL } },
 	{ "alert.list", op_alerts, 1, false, { NULL } },
 	{ "audit.list", op_audit, 1, false, { "limit:i?", "before:i?" } },
