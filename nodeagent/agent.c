@@ -303,8 +303,15 @@ on_in_use(void *ctx, const char *vm_id)
 	return guests_here(((struct agent *)ctx)->guests, vm_id);
 }
 
+static int
+on_kept(void *ctx, const char *volume_id)
+{
+	return split_kept(ctx, volume_id);
+}
+
 static const struct volumes_ops volumes_callbacks = {
-	.changed = on_object_changed, .report = on_report, .in_use = on_in_use };
+	.changed = on_object_changed, .report = on_report,
+	.in_use = on_in_use, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
 	.changed = on_object_changed, .report = on_report };
 
@@ -362,6 +369,13 @@ ctl_takeover(void *ctx, const json_t *actor, struct av_err *err)
 	return order_takeover(a->order, err);
 }
 
+static int
+ctl_split(void *ctx, const char *object, int keep, bool dry_run,
+    json_t **ret_result, struct av_err *err)
+{
+	return split_decide(ctx, object, keep, dry_run, ret_result, err);
+}
+
 /* --- compare and give orders --- */
 
 static void
@@ -370,7 +384,7 @@ facts_refresh(struct agent *a)
 	int self = a->conf.node;
 	json_t *facts = facts_make(a);
 	uint64_t now_ns = av_clock_ns();
-	static const char *const told[] = { "role", "vms", "volumes", "ports",
+	static const char *const told[] = { "role", "split", "vms", "volumes", "ports",
 	    "images", "last_failover", "arbiter", "ordering" };
 	bool news = false;
 	size_t i;
@@ -408,6 +422,7 @@ reconcile(struct agent *a)
 	    a->failover.taken && guests_all_started(a->guests))
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
+	split_reconcile(a);
 	quorum_reconcile(a->quorum, a->order, duties_lead(a));
 	facts_refresh(a);
 }
@@ -545,12 +560,14 @@ open_parts(struct agent *a, struct av_err *err)
 	const struct agent_conf *c = &a->conf;
 	struct control_ops ops = { .facts = ctl_facts, .self = ctl_self,
 	    .submit = ctl_submit, .vnc_path = ctl_vnc_path,
-	    .takeover = ctl_takeover, .ctx = a };
+	    .takeover = ctl_takeover, .split = ctl_split, .ctx = a };
 	char path[300];
 	int rc;
 
 	(void)snprintf(path, sizeof(path), "%s/unit.db", c->state_dir);
 	rc = store_open(path, &a->store, err);
+	if (rc == 0)
+		rc = split_open(c->state_dir, c->unit_uuid, &a->split, err);
 	if (rc == 0)
 		rc = volumes_open(a->event, c, a->store, &volumes_callbacks, a,
 		    &a->volumes, err);
@@ -612,6 +629,7 @@ agent_close(struct agent *a)
 	a->control = control_close(a->control);
 	a->guests = guests_close(a->guests);
 	a->volumes = volumes_close(a->volumes);
+	a->split = split_close(a->split);
 	a->store = store_close(a->store);
 	a->kick = sd_event_source_disable_unref(a->kick);
 	a->tick = sd_event_source_disable_unref(a->tick);

@@ -20,6 +20,7 @@
 #include "nodeagent/order.h"
 #include "nodeagent/quorum.h"
 #include "nodeagent/right.h"
+#include "nodeagent/split.h"
 #include "nodeagent/store.h"
 #include "nodeagent/volumes.h"
 
@@ -42,6 +43,7 @@ struct agent {
 	struct guests	*guests;
 	struct control	*control;
 	struct quorum	*quorum;
+	struct split	*split;
 	enum vmm_accel	 accel;
 	char		 boot[40];	/* names this run of the agent */
 	uint64_t	 started_ns;

@@ -481,12 +481,49 @@ op_takeover(struct request *rq)
 	answer(rq, rc, params, &err);
 }
 
+static void
+op_split(struct request *rq)
+{
+	static const struct arg_spec specs[] = {
+		{ "object", ARG_REF, ARG_NEEDED, 0, NULL },
+		{ "keep", ARG_NODE, ARG_NEEDED, 0, NULL },
+		{ "dry_run", ARG_BOOL, 0, 0, NULL }, ARGS_NONE };
+	bool dry_run = json_is_true(json_object_get(rq->args, "dry_run"));
+	AUTO_JSON json_t *cmd = json_pack("{s:s, s:{s:O*}, s:O}", "op", rq->op,
+	    "args", "name", json_object_get(rq->args, "object"), "actor",
+	    rq->actor);
+	AUTO_JSON json_t *result = NULL;
+	const char *keep = text_of(rq->args, "keep");
+	struct av_err err = { 0 };
+	char detail[200];
+	int rc;
+
+	if (rq->role < ROLE_ADMINISTRATOR)
+		rc = role_forbids(rq->op, rq->actor, ROLE_ADMINISTRATOR,
+		    &result, &err);
+	else
+		rc = args_check(specs, rq->args, false, &result, &err);
+	if (rc == 0 && rq->control->ops.split == NULL)
+		rc = av_err_code(&err, -EOPNOTSUPP, "wrong-state",
+		    "this agent can't resolve a split");
+	if (rc == 0)
+		rc = rq->control->ops.split(rq->control->ops.ctx,
+		    text_of(rq->args, "object"), strcmp(keep, "node1") == 0,
+		    dry_run, &result, &err);
+	(void)snprintf(detail, sizeof(detail), "keep what %s holds; what only "
+	    "the other PM has is discarded", keep);
+	if (cmd != NULL && !dry_run)
+		audit_now(rq->control, cmd, rc == 0 ? "started" : "refused",
+		    rc == 0 ? detail : err.text);
+	answer(rq, rc, result, &err);
+}
+
 /* --- what it asks for --- */
 
 static const struct { const char *name; void (*run)(struct request *rq); }
 special_ops[] = {
 	{ "event.subscribe", op_subscribe }, { "vm.vnc", op_vnc },
-	{ "unit.takeover", op_takeover },
+	{ "unit.takeover", op_takeover }, { "split.resolve", op_split },
 };
 
 static int

@@ -518,6 +518,26 @@ order_takeover(struct order *o, struct av_err *err)
 	return 0;
 }
 
+bool
+order_peer_hello(const struct order *o, struct role_hello *ret)
+{
+	if (!o->have_hello[1 - o->node])
+		return false;
+	*ret = o->hello[1 - o->node].role;
+	return true;
+}
+
+void
+order_resolve(struct order *o, int owner)
+{
+	struct role_event ev = { .type = ROLE_EV_RESOLVED, .owner = owner };
+
+	if (o->role.state != ROLE_SPLIT || o->role.asking ||
+	    !order_peer_hello(o, &ev.peer))
+		return;
+	order_event(o, &ev);
+}
+
 int
 order_send_facts(struct order *o, const json_t *facts, struct av_err *err)
 {

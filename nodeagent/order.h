@@ -156,6 +156,12 @@ int order_set_arbiter(struct order *o, const struct order_arbiter *a,
 /* No question to the arbiter is under way or waits to be asked. */
 bool order_arbiter_idle(const struct order *o);
 
+/* A split: a person chose 'owner'.  Called on both PMs again and again until the
+ * role has left SPLIT. */
+void order_resolve(struct order *o, int owner);
+/* What the peer's agent said of itself last; false = it isn't in the group. */
+bool order_peer_hello(const struct order *o, struct role_hello *ret);
+
 /* --- reading --- */
 const struct role *order_role(const struct order *o);
 const struct timing *order_timing(const struct order *o);
