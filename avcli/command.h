@@ -77,6 +77,8 @@ int run_audit_info(struct cli *cli, struct cli_err *err);
 int run_vm_create(struct cli *cli, struct cli_err *err);
 int run_vm_verb(struct cli *cli, struct cli_err *err);
 int run_vm_rename(struct cli *cli, struct cli_err *err);
+int run_split_info(struct cli *cli, struct cli_err *err);
+int run_split_resolve(struct cli *cli, struct cli_err *err);
 int run_quorum_add(struct cli *cli, struct cli_err *err);
 int run_delete(struct cli *cli, struct cli_err *err);
 int run_user_password(struct cli *cli, struct cli_err *err);

@@ -87,6 +87,12 @@ static const struct opt_def quorum_opts[] = {
 	    "file" },
 	DRY_RUN, END,
 };
+static const struct opt_def split_opts[] = {
+	{ "keep", 0, OPT_ONE, "NODE", "whose data is kept", "node" },
+	{ "yes", 0, OPT_FLAG, NULL,
+	    "I know that what only the other PM has is lost", NULL },
+	DRY_RUN, END,
+};
 static const struct opt_def alert_opts[] = {
 	{ "open", 0, OPT_FLAG, NULL, "only alerts that are open now", NULL },
 	END,
@@ -112,6 +118,12 @@ const struct command commands[] = {
 	{ "unit", "takeover", NULL, "",
 	    "run alone without proof that this PM's data is the newest",
 	    0, 0, NULL, takeover_opts, run_unit_takeover, false },
+	{ "split", "info", NULL, "",
+	    "after both PMs ran alone: what each of them holds",
+	    0, 0, NULL, NULL, run_split_info, false },
+	{ "split", "resolve", NULL, "VOLUME|VM|unit --keep NODE",
+	    "choose whose data of it is kept",
+	    1, 1, "volume", split_opts, run_split_resolve, false },
 	{ "node", "info", NULL, "[NODE...]", "the physical machines",
 	    0, MANY, "node", NULL, run_list_info, false },
 	{ "vm", "create", NULL, "--name NAME --memory SIZE [OPTION...]",

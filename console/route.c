@@ -28,6 +28,9 @@ static const struct route table[] = {
 	{ "GET", "/unit", OP, ROLE_READ, "unit.info" },
 	{ "POST", "/unit/takeover", OP, ROLE_ADMIN, "unit.takeover",
 	  .body = BODY_REQUIRED, CHANGE, .query = { DRY } },
+	{ "GET", "/split", OP, ROLE_READ, "split.info" },
+	{ "POST", "/split", OP, ROLE_ADMIN, "split.resolve",
+	  .body = BODY_REQUIRED, CHANGE, .query = { DRY } },
 	{ "GET", "/nodes", OP, ROLE_READ, "node.list" },
 	{ "GET", "/nodes/{id}", OP, ROLE_READ, "node.list", .pick = true },
 

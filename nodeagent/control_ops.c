@@ -434,7 +434,10 @@ takeover_possible(struct request *rq, struct av_err *err)
 	    strcmp(role, "waiting") != 0)
 		return av_err_code(err, -EPERM, "wrong-state",
 		    "this PM is '%s': there is nothing to take over", role);
-	if (!split && view_node_online(rq->facts, rq->self, 1 - rq->self))
+	if (split && view_node_online(rq->facts, rq->self, 1 - rq->self))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both PMs ran alone and both are there: choose what is kept with 'avcli split resolve'");
+	if (view_node_online(rq->facts, rq->self, 1 - rq->self))
 		return av_err_code(err, -EPERM, "wrong-state",
 		    "the other PM shows signs of life: taking over could run guests twice");
 	return 0;

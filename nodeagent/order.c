@@ -511,7 +511,11 @@ order_takeover(struct order *o, struct av_err *err)
 		return av_err_code(err, -EPERM, "wrong-state", "this PM is "
 		    "'%s': there is nothing to take over",
 		    role_state_name(s));
-	if (!o->role.lost && s != ROLE_SPLIT)
+	if (!o->role.lost && s == ROLE_SPLIT)
+		return av_err_code(err, -EPERM, "wrong-state", "both PMs ran "
+		    "alone and both are there: choose what is kept with "
+		    "'avcli split resolve'");
+	if (!o->role.lost)
 		return av_err_code(err, -EPERM, "wrong-state", "the other PM "
 		    "shows signs of life: taking over could run guests twice");
 	order_event_type(o, ROLE_EV_TAKEOVER);

@@ -145,7 +145,7 @@ void order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms);
 /* After ops->stop_guests: no guest runs here and every volume is secondary. */
 void order_guests_stopped(struct order *o);
 /* A person takes over without proof.  'wrong-state' unless FROZEN, WAITING or
- * SPLIT.  0 = under way; the state tells. */
+ * SPLIT, and while the peer shows signs of life.  0 = under way; the state tells. */
 int order_takeover(struct order *o, struct av_err *err);
 
 /* Another arbiter from now on (kinds: arbiter.h).  Nothing happens when it is the

@@ -13,7 +13,7 @@
  * change after 50 ms instead of 1.5 s.
  *
  * Operations of its own: test.node-lost {node:"node0"|"node1"|null} (null = both
- * there), test.hang {} (never answered), test.exit {} (dies at once).
+ * there), test.split {split:bool}, test.hang {} (never answered), test.exit {} (dies at once).
  */
 #include <errno.h>
 #include <poll.h>
@@ -431,6 +431,88 @@ op_storage(json_t *args, const json_t *actor)
 	    "state", "good"));
 }
 
+static json_t *split_keep;	/* "unit", "volume:o8" -> node */
+static bool split_now;
+
+static json_t *
+split_side(int mib, const char *utc)
+{
+	return json_pack("{s:I,s:s,s:s}", "changed_bytes",
+	    (json_int_t)(mib * MIB), "written_utc", utc, "disk", "uptodate");
+}
+
+static json_t *
+split_db(int seq)
+{
+	return json_pack("{s:i,s:i,s:s}", "generation", 4, "sequence", seq,
+	    "changed_utc", "2026-03-01T10:00:00.000Z");
+}
+
+static json_t *
+kept(const char *key)
+{
+	json_t *v = json_object_get(split_keep, key);
+
+	return v != NULL ? json_incref(v) : json_null();
+}
+
+static json_t *
+op_split_info(json_t *args, const json_t *actor)
+{
+	bool all = json_object_size(split_keep) == 2;
+
+	(void)args;
+	(void)actor;
+	if (!split_now)
+		return good(json_pack("{s:b,s:s,s:[],s:{s:n,s:n,s:n},s:s}",
+		    "split", 0, "stage", "none", "volumes", "unit", "keep",
+		    "node0", "node1", "problem", ""));
+	return good(json_pack("{s:b,s:s,s:[{s:s,s:s,s:{s:s,s:s},s:b,s:o,"
+	    "s:{s:o,s:o}}],s:{s:o,s:o,s:o},s:s}", "split", 1, "stage",
+	    all ? "carrying-out" : "deciding", "volumes", "id", "volume:o8",
+	    "name", "web-boot", "vm", "id", "vm:o7", "name", "web", "differs",
+	    1, "keep", kept("volume:o8"), "nodes", "node0",
+	    split_side(3, "2026-03-01T10:00:00.000Z"), "node1",
+	    split_side(12, "2026-03-01T11:30:00.000Z"), "unit", "keep",
+	    kept("unit"), "node0", split_db(20), "node1", split_db(23),
+	    "problem", ""));
+}
+
+static json_t *
+op_split_resolve(json_t *args, const json_t *actor)
+{
+	const char *object = str(args, "object");
+	bool dry = json_is_true(json_object_get(args, "dry_run"));
+
+	(void)actor;
+	if (!split_now)
+		return refuse("wrong-state", "the unit isn't split: there is "
+		    "nothing to decide", NULL, NULL);
+	if (strcmp(object, "unit") != 0)
+		object = "volume:o8";
+	if (!dry) {
+		if (split_keep == NULL)
+			split_keep = json_object();
+		(void)json_object_set(split_keep, object,
+		    json_object_get(args, "keep"));
+		changed("unit:o1");
+	}
+	return good(json_pack("{s:{s:O},s:O,s:b}", "decided", object,
+	    json_object_get(args, "keep"), "keep",
+	    json_object_get(args, "keep"), "dry_run", dry));
+}
+
+static json_t *
+op_test_split(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	split_now = json_is_true(json_object_get(args, "split"));
+	json_decref(split_keep);
+	split_keep = NULL;
+	changed("unit:o1");
+	return good(json_object());
+}
+
 static json_t *servers;		/* quorum servers */
 static int next_server = 31;
 
@@ -687,6 +769,10 @@ static const struct op {
 	  "dry_run:b?" } },
 	{ "network.list", op_networks, 1, false, { NULL } },
 	{ "storage-group.list", op_storage, 1, false, { NULL } },
+	{ "split.info", op_split_info, 1, false, { NULL } },
+	{ "split.resolve", op_split_resolve, 4, true, { "object:s", "keep:s",
+	  "dry_run:b?" } },
+	{ "test.split", op_test_split, 0, false, { "split:b" } },
 	{ "quorum.list", op_quorum_list, 1, false, { NULL } },
 	{ "quorum.add", op_quorum_add, 3, true, { "kind:s?", "address:s",
 	  "preferred:b?", "ca:s?", "cert:s?", "key:s?", "dry_run:b?" } },

@@ -112,7 +112,7 @@ static int
 world_open(struct world *w)
 {
 	struct control_ops ops = { w_facts, w_self, w_submit, w_vnc,
-		w_takeover, w };
+		w_takeover, NULL, w };
 	struct av_err err = { 0 };
 
 	*w = (struct world){ 0 };
