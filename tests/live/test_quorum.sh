@@ -10,6 +10,7 @@ SECOND=https://$QUORUM_ADDRESS:2479
 
 server() { avcli --json quorum info 2>/dev/null | jq -r --arg a "$1" ".[] | select(.address == \$a) | $2" 2>/dev/null || :; }
 server_is() { [ "$(server "$1" "$2")" = "$3" ]; }
+arbiter_is() { [ "$(unit_get .arbiter.kind)" = "$1" ]; }
 alert_open() { avcli --json alert info --open 2>/dev/null | jq -e --arg c "$1" 'any(.[]; .code == $c)' >/dev/null; }
 
 second_start() {
@@ -90,7 +91,7 @@ last_one_is_removed() {
 	local said
 	said=$(avcli quorum remove "$SECOND" 2>&1)
 	case $said in *last*) ;; *) fail "no warning: $said" ;; esac
-	wait_until 20 "no quorum server" test "$(unit_get .arbiter.kind)" = none
+	wait_until 20 "no quorum server" arbiter_is none
 	wait_until 20 "an alert" alert_open no-quorum-server
 }
 

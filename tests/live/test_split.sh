@@ -7,6 +7,7 @@
 
 split_get() { avcli_on "$1" --json split info 2>/dev/null | jq -r "$2" 2>/dev/null || :; }
 role_is() { [ "$(avcli_on "$1" --json node info 2>/dev/null | jq -r --arg n "$1" '.[] | select(.name == $n) | .role')" = "$2" ]; }
+knows() { [ "$(split_get "$1" '.volumes[0].keep')" = node1 ]; }
 both_split() { role_is node0 split && role_is node1 split; }
 differs() { [ "$(split_get node0 '[.volumes[] | select(.differs)] | length')" = 1 ]; }
 
@@ -38,7 +39,7 @@ split_is_seen() {
 choice_on_one_pm_waits_for_the_rest() {
 	avcli_on node0 split resolve "$VM" --keep node1 --dry-run
 	avcli_on node0 split resolve "$VM" --keep node1 --yes
-	wait_until 20 "node1 to know of it" test "$(split_get node1 '.volumes[0].keep')" = node1
+	wait_until 20 "node1 to know of it" knows node1
 	both_split || fail "something went on before all was chosen"
 }
 
