@@ -213,9 +213,12 @@ note_copied(struct agent *a)
 	bool changed = false;
 
 	json_object_foreach_safe(s->decided, next, id, v) {
+		bool keeper = node_of(v) == a->conf.node;
+
 		if (strcmp(id, "unit") == 0 || split_kept(a, id) < 0 ||
-		    !volumes_split_copied(a->volumes, id, a->facts[1 -
-		    a->conf.node]))
+		    (!keeper && json_object_get(s->done, id) == NULL) ||
+		    !volumes_split_copied(a->volumes, id, keeper,
+		    a->facts[1 - a->conf.node]))
 			continue;
 		(void)json_object_set_new(s->done, id, json_string("copied"));
 		changed = true;
@@ -312,7 +315,7 @@ split_reconcile(struct agent *a)
 		forget(s);
 		return;
 	}
-	if (any(s))
+	if (any(s) && state != ROLE_SPLIT)
 		note_copied(a);
 	if (state != ROLE_SPLIT)
 		return;

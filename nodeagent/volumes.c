@@ -321,11 +321,9 @@ steer_kept(struct volume *v, const struct mirror_status *st, int keep)
 	bool lead = keep == v->vs->conf->node &&
 	    v->vs->right.kind == RIGHT_FOLLOW;
 
-	if (lead && st->conn != MIRROR_CONNECTED &&
-	    st->role != MIRROR_PRIMARY)
+	if (lead && st->role != MIRROR_PRIMARY)
 		order_primary(v);
-	else if (st->role == MIRROR_PRIMARY && (!lead ||
-	    st->conn == MIRROR_CONNECTED) &&
+	else if (!lead && st->role == MIRROR_PRIMARY &&
 	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
 		order_secondary(v);
 }
@@ -667,6 +665,9 @@ volumes_discard(struct volumes *vs, const char *volume_id, const char *base)
 
 	if (v == NULL || live_status(v) == NULL)
 		return false;
+	/* up to date again: that was another split */
+	v->discarded = v->discarded &&
+	    live_status(v)->disk != MIRROR_DISK_UPTODATE;
 	if (v->discarded)
 		return true;
 	if (v->op_busy || av_clock_ns() < v->retry_ns ||
@@ -683,20 +684,22 @@ volumes_discard(struct volumes *vs, const char *volume_id, const char *base)
 
 bool
 volumes_split_copied(const struct volumes *vs, const char *volume_id,
-    const json_t *peer_facts)
+    bool keeper, const json_t *peer_facts)
 {
-	const struct volume *v = find(vs, volume_id);
-	const struct mirror_status *st = live_status(v);
+	const struct mirror_status *st = live_status(find(vs, volume_id));
 	const json_t *peer = json_object_get(json_object_get(peer_facts,
 	    "volumes"), volume_id);
 	const char *role = json_string_value(json_object_get(peer, "role"));
-	const char *disk = json_string_value(json_object_get(peer, "disk"));
 
-	/* both whole, and none is primary: a clean end of the copying */
-	return st != NULL && st->role == MIRROR_SECONDARY &&
+	if (st == NULL)
+		return false;
+	if (keeper)
+		return st->role == MIRROR_PRIMARY &&
+		    st->conn == MIRROR_CONNECTED &&
+		    st->peer_disk == MIRROR_DISK_UPTODATE;
+	return st->role == MIRROR_SECONDARY &&
 	    st->disk == MIRROR_DISK_UPTODATE && role != NULL &&
-	    disk != NULL && strcmp(role, "secondary") == 0 &&
-	    strcmp(disk, mirror_disk_name(MIRROR_DISK_UPTODATE)) == 0;
+	    strcmp(role, "secondary") == 0;
 }
 
 static json_t *

@@ -69,9 +69,10 @@ json_t *volumes_split_facts(const struct volumes *vs);
  * True once it is done; call again until then. */
 bool volumes_discard(struct volumes *vs, const char *volume_id,
     const char *base);
-/* The kept data is on both legs, and the keeper's one isn't primary any more. */
+/* The kept data is on both legs.  Here, on the keeper: it was copied; on the other
+ * one, whose leg was discarded: that, and the keeper's leg isn't primary any more. */
 bool volumes_split_copied(const struct volumes *vs, const char *volume_id,
-    const json_t *peer_facts);
+    bool keeper, const json_t *peer_facts);
 
 /* {"volume:o3":{...}} as in the facts; yours. */
 json_t *volumes_facts(const struct volumes *vs);
