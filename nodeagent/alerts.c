@@ -25,6 +25,10 @@ static const struct alert_kind {
 	    { "Check the PM's power and its console.",
 	      "Check the cables of the private links.",
 	      "When it is up again it comes back by itself." } },
+	{ "peer-incompatible", "serious",
+	    "The PM's agent has another version or other timings, so it isn't let in and takes no part.",
+	    { "Install the same version on both PMs.",
+	      "Make 'time_scale' in avnoded.conf alike on both PMs." } },
 	{ "corosync-down", "serious",
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
@@ -150,6 +154,12 @@ add_nodes(struct build *b)
 
 		if (store_get_node(b->st, i, &node) < 0)
 			continue;
+		if (i != b->self && json_is_true(json_object_get(
+		    json_object_get(b->facts[b->self], "role"),
+		    "incompatible")))
+			add(b, "peer-incompatible", node.id,
+			    json_pack("{s:s}", "node", node.name), "%s has "
+			    "another version or other timings", node.name);
 		if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),

@@ -49,9 +49,10 @@ role_facts(const struct order *o)
 		    "in the group; changes wait.";
 	}
 	/* to people a PM that hands back to both still runs alone */
-	return json_pack("{s:s,s:{s:s,s:s},s:I,s:s?}", "state",
+	return json_pack("{s:s,s:{s:s,s:s},s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", "code", code, "text", text,
+	    "reason", "code", code, "text", text, "incompatible",
+	    o->peer_incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
