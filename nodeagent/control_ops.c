@@ -443,6 +443,34 @@ takeover_possible(struct request *rq, struct av_err *err)
 	return 0;
 }
 
+/* What the person gives up by it, as far as this PM can know. */
+static json_t *
+takeover_cost(struct request *rq, bool dry_run)
+{
+	const json_t *role = json_object_get(rq->facts[rq->self], "role");
+	const json_t *volumes = json_object_get(rq->facts[rq->self],
+	    "volumes");
+	json_t *old = json_array(), *v;
+	struct store_volume row;
+	char text[400];
+	const char *id;
+
+	json_object_foreach((json_t *)(uintptr_t)volumes, id, v)
+		if (strcmp(text_of(v, "disk"), "uptodate") != 0 &&
+		    store_get_volume(rq->control->st, id, &row) == 0)
+			(void)json_array_append_new(old, json_pack(
+			    "{s:s,s:s,s:s}", "id", id, "name", row.name,
+			    "disk", text_of(v, "disk")));
+	(void)snprintf(text, sizeof(text), "What the other PM wrote after "
+	    "generation %" JSON_INTEGER_FORMAT " is lost; %zu volumes here "
+	    "aren't up to date. %s", json_integer_value(json_object_get(role,
+	    "generation")), json_array_size(old),
+	    text_of(json_object_get(role, "reason"), "text"));
+	av_utf8_trim(text);
+	return json_pack("{s:b,s:s,s:o}", "dry_run", dry_run, "text", text,
+	    "volumes", old);
+}
+
 static void
 op_takeover(struct request *rq)
 {
@@ -471,16 +499,18 @@ op_takeover(struct request *rq)
 		if (rc == 0)
 			rc = takeover_possible(rq, &err);
 		if (rc == 0)
-			params = json_pack("{s:b}", "dry_run", 1);
+			params = takeover_cost(rq, true);
 		answer(rq, rc, params, &err);
 		return;
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		params = takeover_cost(rq, false);
 		rc = rq->control->ops.takeover(rq->control->ops.ctx, rq->actor,
 		    &err);
+	}
 	if (cmd != NULL)
 		audit_now(rq->control, cmd, rc == 0 ? "started" : "refused",
-		    rc == 0 ? "take over without the other PM" : err.text);
+		    rc == 0 ? text_of(params, "text") : err.text);
 	answer(rq, rc, params, &err);
 }
 
