@@ -53,10 +53,6 @@ resolved() {
 	avcli --json audit info | jq -e 'any(.[]; .action == "split.resolve")' >/dev/null || fail "the choice isn't in the audit log"
 }
 
-and_the_legs_are_equal() {
-	legs_equal || fail "the two copies differ"
-}
-
 ARBITER=none live_unit
 story_vm
 case_run both_are_taken_over both_are_taken_over
