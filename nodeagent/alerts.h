@@ -17,6 +17,10 @@
  *   unit-syncing {}                      info      unit
  *   no-quorum-server {}                  info      unit
  *   quorum-server-unreachable {address, reason}  serious   unit
+ *   quorum-server-down {address, preference}     serious   quorum
+ *   quorum-server-bad {address, preference}      serious   quorum
+ *   quorum-server-weak {address}         info      quorum
+ *   peer-incompatible {node}             serious   host
  *   link-down {link, node0, node1}       serious   link:NAME
  *   network-link-down {network, node, interface}   minor   network
  *   vm-crashed {name, crashes}           critical  vm      (it stays down)

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/quorum_db.h"
 
 #define DESCRIPTION_MAX_BYTES	4000u
 #define TEXT_MAX_BYTES		1000u
@@ -100,6 +101,23 @@ static const struct arg_spec audit_add_args[] = {
 	TEXT("result", ARG_NEEDED, 16), TEXT("detail", 0, TEXT_MAX_BYTES),
 	TEXT("role", 0, 32), END };
 
+static const struct arg_spec quorum_add_args[] = {
+	TEXT("kind", 0, 8), REF("address"), BOOL("preferred", 0),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_import_args[] = {
+	TEXT("kind", ARG_NEEDED, 8), TEXT("address", 0, 255),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_remove_args[] = { REF("server"), END };
+static const struct arg_spec quorum_switch_args[] = {
+	REF("server"), TEXT("token", ARG_NEEDED, 39),
+	UINT("generation", ARG_NEEDED, 0), END };
+static const struct arg_spec quorum_confirm_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("token", ARG_NEEDED, 39), END };
+static const struct arg_spec quorum_abort_args[] = {
+	TEXT("token", ARG_NEEDED, 39), TEXT("reason", 0, TEXT_MAX_BYTES), END };
+
 /* --- the table --- */
 
 #define PEOPLE	COMMAND_DRY_RUN
@@ -136,6 +154,18 @@ static const struct command_op ops[] = {
 		cmd_alert_raise },
 	{ "alert.clear", ROLE_SYSTEM, COMMAND_QUIET, alert_clear_args,
 		cmd_alert_clear },
+	{ "quorum.add", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_add_args,
+		cmd_quorum_add },
+	{ "quorum.remove", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_remove_args,
+		cmd_quorum_remove },
+	{ "quorum.import", ROLE_SYSTEM, 0, quorum_import_args,
+		cmd_quorum_import },
+	{ "quorum.switch", ROLE_SYSTEM, 0, quorum_switch_args,
+		cmd_quorum_switch },
+	{ "quorum.confirm", ROLE_SYSTEM, 0, quorum_confirm_args,
+		cmd_quorum_confirm },
+	{ "quorum.abort", ROLE_SYSTEM, 0, quorum_abort_args,
+		cmd_quorum_abort },
 	{ "audit.add", ROLE_SYSTEM, COMMAND_CONSOLE, audit_add_args,
 		cmd_audit_add },
 };

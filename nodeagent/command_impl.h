@@ -120,6 +120,8 @@ command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_user_set_password, cmd_alert_raise, cmd_alert_clear,
     cmd_audit_add;					/* _people.c */
+command_fn cmd_quorum_add, cmd_quorum_remove, cmd_quorum_import,
+    cmd_quorum_switch, cmd_quorum_confirm, cmd_quorum_abort;	/* _quorum.c */
 int command_raise_alert(struct command *c, const char *code, const char *object,
     const char *severity, const char *text, const char *cause,
     const json_t *repair, const json_t *params);

@@ -233,6 +233,18 @@ alerts_do(struct agent *a)
 	a->alerts_wanted = wanted;
 }
 
+bool
+duties_lead(struct agent *a)
+{
+	struct store_unit unit = { 0 };
+
+	return (a->right.kind == RIGHT_TOGETHER ||
+	    a->right.kind == RIGHT_ALONE) &&
+	    order_available(a->order, NULL) == 0 &&
+	    store_get_unit(a->store, &unit) == 0 && unit.exists &&
+	    unit.primary == a->conf.node;
+}
+
 void
 duties_do(struct agent *a)
 {
