@@ -23,7 +23,10 @@
  *   vm.takeover   {from, to}   every VM of 'from': wanted ones move (run_id + 1),
  *                 others are stopped
  *   volume.report {volume, node, event, reason?}
- *                 events: created, create-failed, deleted, delete-failed
+ *                 events: created, create-failed, deleted, delete-failed;
+ *                 leg-failed, leg-made, leg-in-step ('node' has the leg);
+ *                 verify-ended {run, result, found, repaired}; grow-failed
+ *                 {size_bytes: what it has}; seen (nothing: see volumes_care.c)
  *   alert.raise   {code, object, severity, text, cause, repair:[..], params?}
  *   alert.clear   {code, object}
  *   audit.add     {action, object?, result, detail?, role?}   also for role
@@ -53,9 +56,9 @@ int command_check(const json_t *cmd, json_t **ret_params, struct av_err *err);
 /*
  * Puts at_utc_ms, cmd_id and context into 'cmd' ({op,args,actor}).  Context:
  * {"online":["node0",..], "alone":null|"node0", "images":{"small.img":SIZE},
- *  "activity":null|"running"}: what the decision needs of the facts, so that both
+ *  "activity":null|"running", "volume":null|"in-step"}: what the decision needs of the facts, so that both
  * PMs decide alike.  'images' are those that args.volumes name.  'activity' is that of the VM in args.vm, as view_vm_activity()
- * sees it now.  facts[n] may be NULL.
+ * sees it now, 'volume' what the one in args.volume is doing.  facts[n] may be NULL.
  */
 struct store;
 int command_stamp(json_t *cmd, const struct store *st,

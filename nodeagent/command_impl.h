@@ -96,6 +96,11 @@ int command_start_vm(struct command *c, int64_t id, const struct store_vm *vm);
 int command_check_size(struct command *c, uint64_t vcpus, uint64_t memory_bytes,
     bool bits64);
 
+/* --- command_create.c --- */
+
+/* 'want' more bytes on both PMs beside the 'before' of all volumes; with warning. */
+int command_check_space(struct command *c, uint64_t before, uint64_t want);
+
 /* --- command_vm.c --- */
 int command_vm_abort_install(struct command *c, int64_t vm_id, const char *why);
 
@@ -106,6 +111,12 @@ command_fn cmd_vm_rename, cmd_vm_start, cmd_vm_shutdown, cmd_vm_poweroff,
     cmd_vm_delete;					/* _vm.c */
 command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
 command_fn cmd_volume_delete;				/* _vm.c */
+command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,
+    cmd_volume_resync_pause, cmd_volume_resync_resume, cmd_volume_replace_leg,
+    cmd_unit_configure;					/* _volume.c */
+/* volume.report's events about the legs, verify and growing. */
+int command_volume_care(struct command *c, int64_t id,
+    const struct store_volume *vol, int node);
 command_fn cmd_user_set_password, cmd_alert_raise, cmd_alert_clear,
     cmd_audit_add;					/* _people.c */
 int command_raise_alert(struct command *c, const char *code, const char *object,

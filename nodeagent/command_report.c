@@ -333,7 +333,5 @@ cmd_volume_report(struct command *c)
 		return volume_failed(c, &vol, node);
 	if (strcmp(event, "delete-failed") == 0)
 		return 0;		/* tried again; an alert tells */
-	return command_refuse(c, -EINVAL, "bad-argument",
-	    json_pack("{s:s}", "argument", "event"),
-	    "argument 'event' can't be '%s'", event);
+	return command_volume_care(c, id, &vol, node);
 }
