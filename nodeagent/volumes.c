@@ -15,42 +15,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "nodeagent/volumes.h"
+#include "nodeagent/volumes_impl.h"
 
 #define GROUP_FOLDER	"default"	/* one storage group so far */
-#define RETRY_NS	(1 * AV_NS_PER_S)
-
-struct volume {
-	struct volume	*next;
-	struct volumes	*vs;
-	struct store_volume row;
-	bool		 in_db;		/* seen by this pass */
-	bool		 primary_here;
-	struct mirror	*m;
-	struct mirror_op op;
-	bool		 op_busy;
-	const char	*op_what;
-	bool		 stopping;	/* mirror_stop() asked for */
-	bool		 reporting;
-	uint64_t	 retry_ns;	/* no new order before this */
-	uint64_t	 restart_ns;	/* its server isn't started before this */
-	char		 error[320];
-	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
-	/* the last resync, as first seen finished */
-	uint64_t	 resync_count;
-	int64_t		 resync_finished_utc_ms;
-};
-
-struct volumes {
-	sd_event	*event;
-	const struct agent_conf *conf;
-	struct store	*store;
-	const struct volumes_ops *ops;
-	void		*ctx;
-	struct volume	*list;
-	struct right	 right;
-	char		 dir[256];
-};
 
 static const char *
 short_id(const struct volume *v)
@@ -80,26 +47,34 @@ report_done(void *arg, int rc)
 
 	v->reporting = false;
 	if (rc < 0)
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->report_retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
+}
+
+void
+volume_report(struct volume *v, const char *event, json_t *more)
+{
+	json_t *args;
+	char node[16];
+
+	(void)snprintf(node, sizeof(node), "node%d", v->vs->conf->node);
+	args = json_pack("{s:s,s:s,s:s}", "volume", v->row.id, "node", node,
+	    "event", event);
+	if (args != NULL && more != NULL)	/* 'node' may be the other one */
+		(void)json_object_update(args, more);
+	json_decref(more);
+	if (v->reporting || args == NULL) {	/* tried again in a second */
+		json_decref(args);
+		return;
+	}
+	v->reporting = true;
+	v->vs->ops->report(v->vs->ctx, "volume.report", args, report_done, v);
 }
 
 static void
 report(struct volume *v, const char *event, const char *reason)
 {
-	char node[16];
-	json_t *args;
-
-	if (v->reporting)
-		return;
-	(void)snprintf(node, sizeof(node), "node%d", v->vs->conf->node);
-	args = json_pack("{s:s,s:s,s:s}", "volume", v->row.id, "node", node,
-	    "event", event);
-	if (args == NULL)
-		return;		/* tried again in a second */
-	if (reason != NULL)
-		(void)json_object_set_new(args, "reason", json_string(reason));
-	v->reporting = true;
-	v->vs->ops->report(v->vs->ctx, "volume.report", args, report_done, v);
+	volume_report(v, event, reason != NULL ?
+	    json_pack("{s:s}", "reason", reason) : NULL);
 }
 
 /* --- the leg's files --- */
@@ -146,7 +121,7 @@ leg_delete(struct volume *v)
 
 	if (rc < 0 && rc != -ENOENT) {
 		log_err(v->row.id, "leg not deleted: %s", err.text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 		return;
 	}
 	report(v, "deleted", NULL);
@@ -208,7 +183,7 @@ server_open(struct volume *v)
 	    &v->m, &err) < 0) {
 		log_err(v->row.id, "mirror server: %s", err.text);
 		(void)snprintf(v->error, sizeof(v->error), "%s", err.text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 	}
 }
 
@@ -223,7 +198,7 @@ order_done(struct mirror_op *op, int rc, const struct av_err *err)
 		    v->op_what, err->text);
 		(void)snprintf(v->error, sizeof(v->error), "%s: %s",
 		    v->op_what, err->text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 	} else {
 		v->error[0] = '\0';
 	}
@@ -251,7 +226,7 @@ order_end(struct volume *v, int rc, const struct av_err *err)
 	log_warn(v->row.id, "%s: %s", v->op_what, err->text);
 	(void)snprintf(v->error, sizeof(v->error), "%s: %s", v->op_what,
 	    err->text);
-	v->retry_ns = av_clock_ns() + RETRY_NS;
+	v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 }
 
 static void
@@ -343,13 +318,16 @@ server_reconcile(struct volume *v)
 		log_warn(v->row.id, "mirror server is down (%s): starting it",
 		    st->error_text);
 		/* at once the first time: writes are waiting; then not in a spin */
-		v->restart_ns = av_clock_ns() + RETRY_NS;
+		v->restart_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 		if (mirror_start(v->m, &err) < 0)
 			log_err(v->row.id, "mirror server: %s", err.text);
 		return;
 	}
-	if (st->server == MIRROR_SERVER_UP)
+	if (st->server != MIRROR_SERVER_UP)
+		return;
+	if (!v->op_busy && av_clock_ns() >= v->retry_ns)
 		server_steer(v);
+	volume_care(v, st);
 }
 
 static void
@@ -376,9 +354,16 @@ volume_remove(struct volume *v)
 static void
 volume_reconcile(struct volume *v)
 {
-	if (v->op_busy || v->reporting || av_clock_ns() < v->retry_ns)
+	uint64_t now_ns = av_clock_ns();
+	bool waits = v->op_busy || v->reporting || now_ns < v->retry_ns ||
+	    now_ns < v->report_retry_ns;
+	bool gone = !v->in_db || v->row.phase == STORE_DELETING;
+
+	if (!gone && v->m != NULL && v->row.leg_exists[v->vs->conf->node])
+		server_reconcile(v);
+	else if (waits)
 		return;
-	if (!v->in_db || v->row.phase == STORE_DELETING)
+	else if (gone)
 		volume_remove(v);
 	else if (!v->row.leg_exists[v->vs->conf->node])
 		leg_create(v);
@@ -428,7 +413,8 @@ drop_gone(struct volumes *vs)
 	while (*at != NULL) {
 		struct volume *v = *at;
 
-		if (v->in_db || v->op_busy || v->reporting || v->m != NULL) {
+		if (v->in_db || v->op_busy || v->care_busy || v->reporting ||
+		    v->m != NULL) {
 			at = &v->next;
 			continue;
 		}
@@ -440,9 +426,12 @@ drop_gone(struct volumes *vs)
 void
 volumes_reconcile(struct volumes *vs, const struct right *right)
 {
+	struct store_unit unit;
 	struct volume *v;
 
 	vs->right = *right;
+	if (store_get_unit(vs->store, &unit) == 0)
+		vs->resync_rate_kib_s = unit.resync_rate_kib_s;
 	for (v = vs->list; v != NULL; v = v->next)
 		v->in_db = false;
 	if (store_each_volume(vs->store, take_row, vs) != 0)

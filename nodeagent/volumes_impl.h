@@ -1,0 +1,69 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/volumes_impl.h - one volume on this PM; shared by volumes*.c
+ *
+ * volumes.c compares and gives the orders of roles; volumes_care.c those that
+ * can wait: verify, limit and pause of a resync, growing; volumes_leg.c makes
+ * the marks of failed legs and acts on them.
+ */
+#ifndef AV_NODEAGENT_VOLUMES_IMPL_H
+#define AV_NODEAGENT_VOLUMES_IMPL_H
+
+#include "base/clock.h"
+#include "nodeagent/volumes.h"
+
+#define VOLUMES_RETRY_NS	(1 * AV_NS_PER_S)
+
+struct volume {
+	struct volume	*next;
+	struct volumes	*vs;
+	struct store_volume row;
+	bool		 in_db;		/* seen by this pass */
+	bool		 primary_here;
+	struct mirror	*m;
+	struct mirror_op op;
+	bool		 op_busy;
+	const char	*op_what;
+	bool		 stopping;	/* mirror_stop() asked for */
+	bool		 reporting;	/* keeps no order of a role waiting */
+	uint64_t	 report_retry_ns;
+	uint64_t	 retry_ns;	/* no new order before this */
+	uint64_t	 restart_ns;	/* its server isn't started before this */
+	char		 error[320];
+	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
+	/* the last resync, as first seen finished */
+	uint64_t	 resync_count;
+	int64_t		 resync_finished_utc_ms;
+	/* volumes_care.c; its orders never keep one of a role waiting */
+	struct mirror_op care_op;
+	bool		 care_busy;
+	const char	*care_what;
+	uint64_t	 care_retry_ns;
+	char		 care_error[320];	/* "" = none */
+	uint64_t	 verify_run;	/* the run that the server's verify is of */
+	unsigned	 verify_tries;	/* of this run */
+	int		 grow_failed_rc;	/* to be reported; 0 = nothing */
+};
+
+struct volumes {
+	sd_event	*event;
+	const struct agent_conf *conf;
+	struct store	*store;
+	const struct volumes_ops *ops;
+	void		*ctx;
+	struct volume	*list;
+	struct right	 right;
+	uint64_t	 resync_rate_kib_s;	/* the unit's limit */
+	char		 dir[256];
+};
+
+/* Orders volume.report {volume, node: this PM, event} + 'more' (taken over, may be
+ * NULL); a no-op while one is under way. */
+void volume_report(struct volume *v, const char *event, json_t *more);
+
+/* volumes_care.c: the next order of care, if any is due and none is under way.
+ * The server is up. */
+void volume_care(struct volume *v, const struct mirror_status *st);
+
+#endif
