@@ -18,6 +18,15 @@ av_clock_ns(void)
 	return (uint64_t)ts.tv_sec * AV_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t
+av_clock_boot_ns(void)
+{
+	struct timespec ts;
+
+	AV_ASSERT(clock_gettime(CLOCK_BOOTTIME, &ts) == 0);
+	return (uint64_t)ts.tv_sec * AV_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 int64_t
 av_clock_utc_ms(void)
 {

@@ -17,6 +17,7 @@
 #define AV_NS_PER_S	1000000000ull
 
 uint64_t av_clock_ns(void);		/* CLOCK_MONOTONIC */
+uint64_t av_clock_boot_ns(void);	/* CLOCK_BOOTTIME: counts suspended time */
 int64_t  av_clock_utc_ms(void);		/* milliseconds since 1970, UTC */
 /* "2026-11-21T09:30:00.123Z"; n >= 25 */
 void	 av_clock_format_utc(int64_t utc_ms, char *buf, size_t n);

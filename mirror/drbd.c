@@ -554,14 +554,15 @@ drbd_order(struct mirror *m, struct mirror_op *op,
     const struct mirror_order *o, struct av_err *err)
 {
 	struct drbd *d = container_of(m, struct drbd, m);
-	uint64_t due = op->deadline_ns != 0 ? op->deadline_ns :
-	    av_clock_ns() + OP_DEFAULT_NS;
 	const struct drbd_step *plan = drbd_plan(o->verb, o->alone);
+	uint64_t due;
 	int rc;
 
 	if (d->st.server != MIRROR_SERVER_UP || d->stopping)
 		return av_err_code(err, -ENOTCONN, "server-down",
 		    "DRBD's resource isn't up");
+	if (op == NULL)
+		return 0;	/* alive: the kernel knows no lease */
 	if (plan == NULL)
 		return av_err_code(err, -EOPNOTSUPP, "bad-request",
 		    "driver 'drbd' can't do that");
@@ -569,6 +570,8 @@ drbd_order(struct mirror *m, struct mirror_op *op,
 	    o->length > INT64_MAX || o->rate_kib_s > INT64_MAX)
 		return av_err_code(err, -EINVAL, "bad-request",
 		    "a number is too large");
+	due = op->deadline_ns != 0 ? op->deadline_ns :
+	    av_clock_ns() + OP_DEFAULT_NS;
 	rc = sd_event_add_time(d->loop, &op->timer, CLOCK_MONOTONIC,
 	    due / AV_NS_PER_US, 1000, on_deadline, op);
 	if (rc < 0)

@@ -143,10 +143,31 @@ may_go_alone(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	if (d->st.role != MIRROR_PRIMARY)
 		return av_err_code(err, -EPERM, "wrong-role",
 		    "only a primary can go on alone");
+	if (d->st.disk == MIRROR_DISK_FAILED)
+		return av_err_code(err, -EPERM, "not-up-to-date",
+		    "this PM's leg has failed");
 	if (d->st.alone && d->rec.gen == job->o.gen)
 		return av_err_code(err, -EALREADY, "wrong-state",
 		    "it is alone at this generation already");
 	return 0;
+}
+
+static int
+may_go_diskless(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	if (d->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "only a primary can give up its leg");
+	if (d->st.conn == MIRROR_DISKLESS)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "it works without its leg already");
+	if (d->st.alone)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "it is alone: there is no other leg");
+	return d->ev.now.peer_disk == DRBD_D_UPTODATE ? 0 :
+	    av_err_code(err, -EPERM, "not-up-to-date",
+	    "the peer's copy is %s", mirror_disk_name(d->st.peer_disk));
 }
 
 static int
@@ -382,6 +403,15 @@ static const struct drbd_step plan_rate[] = {
 	END
 };
 
+/* DRBD detaches by itself at the first error (on-io-error detach) and goes on at
+ * the peer, which has a new identity at the next write. */
+static const struct drbd_step plan_diskless[] = {
+	CALL(may_go_diskless),
+	RUN("drbdadm -c %c detach %r"),
+	CALL(refresh_gi),
+	END
+};
+
 static const struct drbd_step plan_stop[] = {
 	STEP_DOWN,
 	CALL(start_stop),
@@ -410,6 +440,7 @@ drbd_plan(enum mirror_verb verb, bool alone)
 		[MIRROR_V_RATE] = plan_rate,
 		[MIRROR_V_STOP] = plan_stop,
 		[MIRROR_V_DIGEST] = plan_digest,
+		[MIRROR_V_DISKLESS] = plan_diskless,
 	};
 
 	if ((unsigned)verb >= MIRROR_N_VERBS)

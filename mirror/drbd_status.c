@@ -88,9 +88,11 @@ map_conn(const struct drbd *d)
 			    MIRROR_RESYNC_SOURCE : MIRROR_RESYNC_TARGET;
 		if (primary)
 			return m->suspended != 0 ? MIRROR_HELD :
-			    MIRROR_CONNECTED;
+			    map_disk(m->disk) == MIRROR_DISK_FAILED ?
+			    MIRROR_DISKLESS : MIRROR_CONNECTED;
 		if (m->peer_role == DRBD_ROLE_PRIMARY)
-			return MIRROR_CONNECTED;
+			return map_disk(m->peer_disk) == MIRROR_DISK_FAILED ?
+			    MIRROR_DISKLESS : MIRROR_CONNECTED;
 		return d->want_primary ? MIRROR_CONNECTING :
 		    MIRROR_DISCONNECTED;
 	}
@@ -177,6 +179,8 @@ drbd_status_map(struct drbd *d)
 	st->disk = map_disk(m->disk);
 	st->peer_disk = map_peer_disk(d);
 	st->alone = primary && !drbd_is_connected(d) && m->suspended == 0;
+	st->peer_connected = primary && drbd_is_connected(d);
+	st->diskless = primary && st->disk == MIRROR_DISK_FAILED;
 	st->peer_outdated = d->rec.peer_outdated || d->gi.peer_outdated;
 	st->crashed_primary = d->gi.crashed_primary;
 	st->gi = d->gi.gi;

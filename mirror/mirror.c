@@ -232,6 +232,29 @@ mirror_verify(struct mirror *m, struct mirror_op *op,
 }
 
 int
+mirror_diskless(struct mirror *m, struct mirror_op *op, uint64_t gen,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_DISKLESS, .gen = gen };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_alive(struct mirror *m, uint32_t lease_ms, uint64_t since_boot_ns,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_ALIVE,
+		.lease_ms = lease_ms, .since_boot_ns = since_boot_ns };
+	int rc;
+
+	AV_ASSERT(m != NULL);
+	rc = m->ops->order(m, NULL, &o, err);
+	AV_ASSERT(rc <= 0);
+	return rc;
+}
+
+int
 mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
     struct av_err *err)
 {

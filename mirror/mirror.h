@@ -37,6 +37,8 @@
  *		  wrong-role       the order doesn't fit the role
  *		  wrong-state      the order doesn't fit the state
  *		  disk-error       the leg's disk refused to record a change
+ *		  peer-unreachable the order stands and is done when the peer is
+ *				   back (diskless)
  *		  bad-request      an argument is out of range
  *		  no-encryption    drbd: the link would be in clear text
  *		  tool-missing, tool-failed   drbd: drbd-utils or LVM's tools
@@ -45,6 +47,32 @@
  *		  hold-expired     writes went on before they were released
  *		  not-supported    this driver can't
  *		A lost answer to an order is AV_MAYBE: read the status.
+ *		status.error_code besides those: disk-error (this PM's disk
+ *		failed), peer-disk-error (the peer's), peer-lost,
+ *		peer-unreachable, peer-newer, split, unrelated, disconnected,
+ *		lease, disk-slow.
+ *
+ * A disk that fails:
+ *  - A read that fails here while the peer is in step is answered with the
+ *    peer's data and repaired here: read_errors, repaired_bytes and notice_*
+ *    count it.  The guest notices nothing.
+ *  - A write, flush or record that fails on a primary in step: conn is held, disk
+ *    failed, code disk-error, peer_connected says whether the peer is there.
+ *    Writes wait; reads are answered by the peer.  The owner records 'this leg
+ *    has failed' for both PMs, then orders mirror_diskless().
+ *  - On a primary that is alone or the source of a resync there is no second
+ *    copy: the guest gets the error, disk is failed.
+ *  - The secondary's disk: the primary is held with peer-disk-error.  The owner
+ *    records 'the peer's leg has failed', then orders mirror_alone(), though the
+ *    peer PM lives; the peer's status says disk failed and it refuses 'primary'.
+ *  - A failed disk stays failed for the life of its server.  To use the leg
+ *    again (old content or made new): stop, repair or replace, mirror_start();
+ *    it is a target then.
+ *
+ * The lease (off unless asked for): a primary that its owner hasn't told for
+ * lease_ms that it may go on holds reads and writes by itself, whatever its
+ * mode, and goes on at the next word.  Words are mirror_alive() and every
+ * order; reading the status isn't one.
  */
 #ifndef AV_MIRROR_H
 #define AV_MIRROR_H
@@ -98,6 +126,9 @@ enum mirror_role {
  *               they are unrelated, or the primary is the one that is older:
  *               nothing is overwritten, a person or the owner decides.  A
  *               primary that was 'alone' runs on, else its I/O is held.
+ * DISKLESS      primary: its leg failed, the peer's alone has every read and
+ *               write (mirror_diskless()); secondary: serves such a primary, and
+ *               its leg is the only good one
  * A primary with 'alone' that is trying to reach its peer is DISCONNECTED.
  */
 enum mirror_conn {
@@ -108,6 +139,7 @@ enum mirror_conn {
 	MIRROR_RESYNC_TARGET,
 	MIRROR_HELD,
 	MIRROR_SPLIT,
+	MIRROR_DISKLESS,
 };
 
 enum mirror_disk {
@@ -133,6 +165,8 @@ enum mirror_verify_state {
 	MIRROR_VERIFY_CANCELLED,
 };
 #define MIRROR_VERIFY_LIST_MAX	32u
+/* A disk that takes so long for one request is shown as disk-slow. */
+#define MIRROR_DISK_SLOW_MS	2000u
 
 /* How the verify before this one ended; kept while the next one runs and, with
  * driver replica, when the server starts again. */
@@ -202,6 +236,19 @@ struct mirror_status {
 	uint64_t		hold_left_ms;	/* until it expires; 0 = not held */
 	struct mirror_verify	verify;
 	uint64_t		peer_seen_ms;	/* ago; UINT64_MAX = never */
+	/* Primary: requests reach the peer now; held with disk-error, too. */
+	bool			peer_connected;
+	bool			diskless;	/* ordered; conn says if it works */
+	uint32_t		lease_ms;	/* 0 = off */
+	bool			lease_expired;	/* holds; conn is what it was */
+	uint64_t		disk_slow_ms;	/* oldest request at this disk,
+						 * once over MIRROR_DISK_SLOW_MS */
+	uint64_t		read_errors;	/* of this disk, since start */
+	uint64_t		repaired_bytes;	/* rewritten from the peer */
+	uint64_t		notice_count;	/* grows with each notice */
+	char			notice_code[32];	/* the last: read-repaired,
+						 * read-not-repaired */
+	char			notice_text[160];
 	bool			sparse;	/* leg isn't preallocated */
 	char			error_code[32];	/* "" = fine; why held/split/.. */
 	char			error_text[256];
@@ -309,7 +356,7 @@ struct mirror_op {
 struct mirror_primary_req {
 	bool		alone;	/* go on without the peer; 'gen' is the grant */
 	uint64_t	gen;	/* used only with alone: recorded durably */
-	uint32_t	lease_ms;	/* 0; room for a lease, not used yet */
+	uint32_t	lease_ms;	/* 0 = none; begins now */
 };
 
 /* --- legs: synchronous, need no server, touch local files only --- */
@@ -357,6 +404,30 @@ int mirror_primary(struct mirror *m, struct mirror_op *op,
  * then let held writes complete on one leg.  -EALREADY wrong-state when alone already
  * at this gen. */
 int mirror_alone(struct mirror *m, struct mirror_op *op, uint64_t gen,
+    struct av_err *err);
+/*
+ * For a primary whose own leg has failed (or is to be given up), not alone: the
+ * peer records durably that its leg is the only good one (new identity, all bits
+ * set, 'gen'), then all I/O goes there, each write durable before it is
+ * acknowledged.  Before: 'this leg has failed' is recorded for both PMs; it is
+ * never used as primary or source again until it was a target.
+ *   not-up-to-date    the peer's copy isn't complete: a resync, or it may lack
+ *                     writes after a lost connection (restart the guest there)
+ *   peer-unreachable  the order stands: writes and reads wait for the peer
+ *   peer-version      the peer is too old
+ *   wrong-role, wrong-state (alone); -EALREADY wrong-state: it is so already
+ * While diskless 'alone' is refused (not-up-to-date); 'secondary' needs no
+ * disk.  The order outlives lost connections, not the server process.
+ */
+int mirror_diskless(struct mirror *m, struct mirror_op *op, uint64_t gen,
+    struct av_err *err);
+/*
+ * The owner may go on: the lease runs from 'since_boot_ns' (CLOCK_BOOTTIME when
+ * the owner last knew that; 0 = now) for 'lease_ms' (0 = no lease from now on).
+ * Send it at least each lease_ms/3.  No answer: the status tells.  A word that
+ * was under way while one of the two slept counts from when it was said.
+ */
+int mirror_alive(struct mirror *m, uint32_t lease_ms, uint64_t since_boot_ns,
     struct av_err *err);
 /* Stop serving the guest: held requests fail, later ones are refused; revokes
  * the peer's session too (the peer's primary comes again by itself). */
@@ -504,6 +575,8 @@ enum mirror_verb {
 	MIRROR_V_GROW,
 	MIRROR_V_HOLD,
 	MIRROR_V_RELEASE,
+	MIRROR_V_DISKLESS,
+	MIRROR_V_ALIVE,		/* op is NULL, nothing answers */
 	MIRROR_N_VERBS
 };
 
@@ -517,6 +590,7 @@ struct mirror_order {
 	uint64_t		offset, length;
 	uint64_t		new_size_bytes;
 	uint32_t		timeout_ms;
+	uint64_t		since_boot_ns;
 };
 
 struct mirror_ops {
@@ -556,6 +630,8 @@ struct mirror {
  * process that have the same volume_uuid; kills the server of one. */
 void mirror_sim_cut(const char *volume_uuid, bool cut);
 void mirror_sim_kill(struct mirror *m);
+/* This leg fails from now on, for the life of its server. */
+void mirror_sim_fail_disk(struct mirror *m);
 /* The next verify finds so many chunks that differ. */
 void mirror_sim_damage(struct mirror *m, uint64_t n_chunks);
 void mirror_sim_reset(void);	/* forgets all sim legs */

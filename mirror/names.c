@@ -32,6 +32,7 @@ mirror_conn_name(enum mirror_conn conn)
 		[MIRROR_RESYNC_TARGET] = "resync-target",
 		[MIRROR_HELD] = "held",
 		[MIRROR_SPLIT] = "split",
+		[MIRROR_DISKLESS] = "diskless",
 	};
 
 	return NAME_OF(names, conn);

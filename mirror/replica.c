@@ -414,12 +414,16 @@ order_json(const struct mirror_order *o, uint64_t seq)
 		[MIRROR_V_DIGEST] = "digest",
 		[MIRROR_V_VERIFY] = "verify",
 		[MIRROR_V_VERIFY_CANCEL] = "verify-cancel",
+		[MIRROR_V_DISKLESS] = "diskless",
+		[MIRROR_V_ALIVE] = "alive",
 	};
 
-	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I}",
+	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I}",
 	    "seq", (json_int_t)seq, "cmd", words[o->verb],
 	    "alone", (int)o->alone, "repair", (int)o->repair, "gen", (json_int_t)o->gen,
 	    "lease_ms", (json_int_t)o->lease_ms,
+	    "boot_ns", (json_int_t)(o->since_boot_ns != 0 ?
+	    o->since_boot_ns : av_clock_boot_ns()),
 	    "kib_s", (json_int_t)o->rate_kib_s,
 	    "offset", (json_int_t)o->offset,
 	    "length", (json_int_t)o->length);
@@ -430,17 +434,24 @@ replica_order(struct mirror *m, struct mirror_op *op,
     const struct mirror_order *o, struct av_err *err)
 {
 	struct replica *r = container_of(m, struct replica, m);
-	uint64_t due = op->deadline_ns != 0 ? op->deadline_ns :
-	    av_clock_ns() + OP_DEFAULT_NS;
+	uint64_t due;
 	int rc;
 
 	if (r->fd < 0 || r->stop_op != NULL)
 		return av_err_code(err, -ENOTCONN, "server-down",
 		    "the mirror server isn't running");
 	if (o->gen > INT64_MAX || o->offset > INT64_MAX ||
-	    o->length > INT64_MAX || o->rate_kib_s > INT64_MAX)
+	    o->length > INT64_MAX || o->rate_kib_s > INT64_MAX ||
+	    o->since_boot_ns > INT64_MAX)
 		return av_err_code(err, -EINVAL, "bad-request",
 		    "a number is too large");
+	if (op == NULL) {
+		rc = send_msg(r, order_json(o, 0));
+		return rc < 0 ? av_err_code(err, rc, "server-down",
+		    "the mirror server can't be reached") : 0;
+	}
+	due = op->deadline_ns != 0 ? op->deadline_ns :
+	    av_clock_ns() + OP_DEFAULT_NS;
 	op->seq = ++r->seq;
 	rc = sd_event_add_time(r->loop, &op->timer, CLOCK_MONOTONIC,
 	    due / AV_NS_PER_US, 1000, on_deadline, op);

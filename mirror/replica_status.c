@@ -75,7 +75,7 @@ get_conn(const json_t *j)
 {
 	int c;
 
-	for (c = MIRROR_DISCONNECTED; c <= MIRROR_SPLIT; c++)
+	for (c = MIRROR_DISCONNECTED; c <= MIRROR_DISKLESS; c++)
 		if (is_word(j, "conn", mirror_conn_name((enum mirror_conn)c)))
 			return (enum mirror_conn)c;
 	return MIRROR_DISCONNECTED;
@@ -141,6 +141,16 @@ replica_status_parse(const json_t *j, struct mirror_status *st)
 	st->resync_eta_s = get_u64(j, "resync_eta_s");
 	get_verify(json_object_get(j, "verify"), &st->verify);
 	st->peer_seen_ms = seen == INT64_MAX ? UINT64_MAX : seen;
+	st->peer_connected = get_bool(j, "peer_connected");
+	st->diskless = get_bool(j, "diskless");
+	st->lease_ms = (uint32_t)get_u64(j, "lease_ms");
+	st->lease_expired = get_bool(j, "lease_expired");
+	st->disk_slow_ms = get_u64(j, "disk_slow_ms");
+	st->read_errors = get_u64(j, "read_errors");
+	st->repaired_bytes = get_u64(j, "repaired_bytes");
+	st->notice_count = get_u64(j, "notice_count");
+	get_text(j, "notice_code", st->notice_code, sizeof(st->notice_code));
+	get_text(j, "notice_text", st->notice_text, sizeof(st->notice_text));
 	get_text(j, "error_code", st->error_code, sizeof(st->error_code));
 	get_text(j, "error_text", st->error_text, sizeof(st->error_text));
 }

@@ -43,6 +43,8 @@ struct sim {
 	mirror_changed_fn changed;
 	void		*arg;
 	uint64_t	damaged;	/* what the next verify finds */
+	bool		failed;		/* its leg, for the server's life */
+	uint64_t	diskless_gen;
 	struct sim_answer *answers;
 	char		dir[MIRROR_PATH_MAX], id[MIRROR_ID_MAX];
 	struct sim	*next;
@@ -135,6 +137,15 @@ touch(struct sim *s)
 		(void)sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
 }
 
+static void
+say(struct sim *s, const char *code, const char *text)
+{
+	(void)snprintf(s->st.error_code, sizeof(s->st.error_code), "%s",
+	    code);
+	(void)snprintf(s->st.error_text, sizeof(s->st.error_text), "%s",
+	    text);
+}
+
 static struct sim *
 peer_of(const struct sim *s)
 {
@@ -188,6 +199,7 @@ in_step(struct sim *s, struct sim *p, bool copied)
 	s->leg->info.peer_outdated = p->leg->info.peer_outdated = false;
 	s->leg->info.crashed_primary = p->leg->info.crashed_primary = false;
 	s->st.alone = false;
+	s->st.peer_connected = true;
 	s->st.conn = p->st.conn = MIRROR_CONNECTED;
 	s->st.peer_disk = p->st.peer_disk = MIRROR_DISK_UPTODATE;
 	s->st.error_code[0] = s->st.error_text[0] = '\0';
@@ -200,10 +212,44 @@ lose(struct sim *s)
 {
 	if (s->st.role != MIRROR_PRIMARY)
 		s->st.conn = MIRROR_DISCONNECTED;
-	else if (s->st.conn == MIRROR_CONNECTED)
+	else if (s->st.conn == MIRROR_CONNECTED ||
+	    s->st.conn == MIRROR_DISKLESS)
 		s->st.conn = MIRROR_HELD;
+	s->st.peer_connected = false;
 	s->st.peer_disk = MIRROR_DISK_UNKNOWN;
 	touch(s);
+}
+
+static void sim_serve_diskless(struct sim *s, struct sim *p);
+
+/* One leg has failed, for the life of its server. */
+static void
+settle_failed(struct sim *s, struct sim *p)
+{
+	bool was = s->st.conn == MIRROR_CONNECTED;
+
+	if (s->st.role != MIRROR_PRIMARY || p->st.role == MIRROR_PRIMARY) {
+		if (p->st.role != MIRROR_PRIMARY)
+			s->st.conn = MIRROR_DISCONNECTED;
+	} else if (p->failed) {
+		if (was)
+			s->st.conn = MIRROR_HELD;
+		if (!s->st.alone && strcmp(s->st.error_code,
+		    "peer-disk-error") != 0) {
+			say(s, "peer-disk-error", "the peer's disk failed");
+			p->st.conn = MIRROR_DISCONNECTED;
+			touch(s);
+			touch(p);
+		}
+		s->st.peer_disk = MIRROR_DISK_FAILED;
+	} else if (s->st.diskless && s->st.conn == MIRROR_HELD) {
+		sim_serve_diskless(s, p);
+	} else if (was) {
+		s->st.conn = MIRROR_HELD;
+		s->st.peer_connected = true;
+		say(s, "disk-error", "this PM's disk failed a request");
+		touch(s);
+	}
 }
 
 static void
@@ -215,8 +261,13 @@ settle(struct sim *s)
 	int rule;
 
 	if (p == NULL || !s->st.wants_connect) {
-		if (s->st.conn == MIRROR_CONNECTED)
+		if (s->st.conn == MIRROR_CONNECTED ||
+		    s->st.conn == MIRROR_DISKLESS || s->st.peer_connected)
 			lose(s);
+		return;
+	}
+	if (s->failed || p->failed) {
+		settle_failed(s, p);
 		return;
 	}
 	if (s->st.role != MIRROR_PRIMARY || p->st.role == MIRROR_PRIMARY ||
@@ -275,6 +326,9 @@ sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
 	if (s->st.role == MIRROR_PRIMARY)
 		return av_err_code(err, -EALREADY, "wrong-role",
 		    "it is primary already");
+	if (s->failed)
+		return av_err_code(err, -EPERM, "not-up-to-date",
+		    "this PM's disk has failed");
 	if (s->leg->info.disk != MIRROR_DISK_UPTODATE)
 		return av_err_code(err, -EPERM, "not-up-to-date",
 		    "this copy is %s", mirror_disk_name(s->leg->info.disk));
@@ -282,6 +336,49 @@ sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
 	s->st.conn = MIRROR_CONNECTING;
 	if (o->alone)
 		sim_go_alone(s, o->gen);
+	return 0;
+}
+
+/* What the peer's leg records; 'conn' of both says that it serves. */
+static void
+sim_serve_diskless(struct sim *s, struct sim *p)
+{
+	struct identity si = identity_of(s), pi = identity_of(p);
+
+	if (identity_go_diskless(&pi, &si, next_id += 2))
+		identity_put(p, &pi);
+	p->leg->info.gen = s->diskless_gen;
+	p->leg->info.peer_outdated = true;
+	s->leg->info.disk = MIRROR_DISK_OUTDATED;
+	s->st.conn = p->st.conn = MIRROR_DISKLESS;
+	s->st.peer_disk = MIRROR_DISK_UPTODATE;
+	p->st.peer_disk = MIRROR_DISK_FAILED;
+	s->st.peer_connected = true;
+	say(s, "", "");
+	touch(s);
+	touch(p);
+}
+
+static int
+sim_diskless(struct sim *s, uint64_t gen, struct av_err *err)
+{
+	struct sim *p = peer_of(s);
+
+	if (s->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "only a primary can give up its leg");
+	if (s->st.alone)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "it is alone: there is no other leg");
+	if (s->st.conn == MIRROR_DISKLESS)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "it works without its leg already");
+	s->st.diskless = s->failed = true;
+	s->diskless_gen = gen;
+	if (p == NULL)
+		return av_err_code(err, -ENOTCONN, "peer-unreachable",
+		    "it goes on when the peer is back");
+	sim_serve_diskless(s, p);
 	return 0;
 }
 
@@ -338,6 +435,9 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		if (!primary)
 			return av_err_code(err, -EPERM, "wrong-role",
 			    "only a primary can go on alone");
+		if (s->st.diskless)
+			return av_err_code(err, -EPERM, "not-up-to-date",
+			    "this PM's leg was given up");
 		if (s->st.alone && s->leg->info.gen == o->gen)
 			return av_err_code(err, -EALREADY, "wrong-state",
 			    "it is alone at this generation already");
@@ -345,7 +445,7 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		return 0;
 	case MIRROR_V_SECONDARY:
 		s->st.role = MIRROR_SECONDARY;
-		s->st.alone = false;
+		s->st.alone = s->st.diskless = false;
 		lose(s);
 		return 0;
 	case MIRROR_V_OUTDATE:
@@ -372,6 +472,11 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 			    "no verify is running");
 		s->st.verify.state = MIRROR_VERIFY_CANCELLED;
 		return 0;
+	case MIRROR_V_DISKLESS:
+		return sim_diskless(s, o->gen, err);
+	case MIRROR_V_ALIVE:
+		s->st.lease_ms = o->lease_ms;
+		return 0;
 	case MIRROR_V_RATE:
 	case MIRROR_V_DIGEST:
 	default:
@@ -393,6 +498,7 @@ static void
 start_server(struct sim *s)
 {
 	s->leg = leg_find(s->dir, s->id);
+	s->failed = s->st.diskless = false;
 	if (s->leg != NULL) {
 		s->st.server = MIRROR_SERVER_UP;
 		s->st.size_bytes = s->leg->info.size_bytes;
@@ -416,7 +522,8 @@ on_turn(sd_event_source *es, void *arg)
 	settle_all();
 	sim_verify_turn(s);
 	if (s->leg != NULL) {
-		s->st.disk = s->leg->info.disk;
+		s->st.disk = s->failed ? MIRROR_DISK_FAILED :
+		    s->leg->info.disk;
 		s->st.gi = s->leg->info.gi;
 		s->st.gen = s->leg->info.gen;
 		s->st.peer_outdated = s->leg->info.peer_outdated;
@@ -440,6 +547,8 @@ sim_order(struct mirror *m, struct mirror_op *op,
 	if (s->st.server != MIRROR_SERVER_UP)
 		return av_err_code(err, -ENOTCONN, "server-down",
 		    "the mirror server isn't running");
+	if (op == NULL)
+		return sim_run(s, o, err);
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
@@ -568,6 +677,17 @@ mirror_sim_kill(struct mirror *m)
 	s->st.role = MIRROR_SECONDARY;
 	s->st.alone = false;
 	lose(s);
+}
+
+void
+mirror_sim_fail_disk(struct mirror *m)
+{
+	struct sim *s = container_of(m, struct sim, m), *p = peer_of(s);
+
+	s->failed = true;
+	touch(s);
+	if (p != NULL)
+		touch(p);
 }
 
 void

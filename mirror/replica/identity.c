@@ -399,6 +399,20 @@ identity_go_alone(struct identity *id, uint64_t random)
 	return true;
 }
 
+bool
+identity_go_diskless(struct identity *id, const struct identity *primary,
+    uint64_t random)
+{
+	if (!SAME(id->current, primary->current))
+		return false;
+	if (identity_go_alone(id, random))
+		return true;
+	push_history(id);
+	id->bitmap = id->current;
+	id->current = identity_clean_random(random);
+	return true;
+}
+
 void
 identity_source_start(struct identity *id, uint64_t random)
 {

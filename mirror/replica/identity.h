@@ -68,6 +68,10 @@ uint64_t identity_clean_random(uint64_t random);	/* usable as CURRENT */
 /* Runs alone: BITMAP := CURRENT, CURRENT := random.  With BITMAP set: nothing, or
  * CURRENT += IDENTITY_ALONE_STEP if that was a resync under way.  False = nothing changed. */
 bool identity_go_alone(struct identity *id, uint64_t random);
+/* The peer's side of 'diskless': as if it ran alone from here, with a name that
+ * 'primary', whose leg has failed, doesn't have.  False = it had one already. */
+bool identity_go_diskless(struct identity *id, const struct identity *primary,
+    uint64_t random);
 void identity_source_start(struct identity *id, uint64_t random);
 /* Rule 71: the start was never seen by the peer. */
 void identity_source_undo_start(struct identity *id);
