@@ -376,6 +376,8 @@ facts_refresh(struct agent *a)
 static void
 reconcile(struct agent *a)
 {
+	uint64_t began_boot_ns = av_clock_boot_ns();
+
 	/* first: a hand-back must not rest on what this pass is about to change */
 	order_mirror_state(a->order, volumes_in_step(a->volumes),
 	    volumes_peer_seen_ms(a->volumes));
@@ -391,6 +393,8 @@ reconcile(struct agent *a)
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
 	facts_refresh(a);
+	/* last: only a whole pass lets the mirror servers go on */
+	volumes_alive(a->volumes, began_boot_ns);
 }
 
 static int

@@ -19,7 +19,8 @@
  *                  storage_bytes?, addresses?:[..], versions?:{..}}
  *   vm.report     {vm, run_id, event, reason?}     ignored when run_id is stale
  *                 events: started, stopped-by-guest (also: stopped as asked),
- *                 crashed, start-failed, installed, install-failed, deleted
+ *                 crashed, start-failed, installed, install-failed, deleted,
+ *                 disk-lost (its disk on its PM failed: it goes to the other one)
  *   vm.takeover   {from, to}   every VM of 'from': wanted ones move (run_id + 1),
  *                 others are stopped
  *   volume.report {volume, node, event, reason?}

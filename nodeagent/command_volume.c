@@ -214,6 +214,10 @@ cmd_volume_grow(struct command *c)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE volume SET size_bytes = ? WHERE id = ?", "ui", size,
 		    id);
+	if (rc == 0)	/* the last try is over and done with */
+		rc = sql_run(c->st, c->err, "UPDATE alert SET cleared_ms = ?"
+		    " WHERE code = 'volume-grow-failed' AND object = ?"
+		    " AND cleared_ms IS NULL", "is", c->at_ms, vol.id);
 	if (rc == 0)
 		rc = command_result(c, "size_bytes",
 		    json_integer((json_int_t)size));
@@ -228,6 +232,7 @@ cmd_volume_grow(struct command *c)
 int
 cmd_volume_replace_leg(struct command *c)
 {
+	struct store_vm vm;
 	struct store_volume vol;
 	int64_t id;
 	int rc = get_volume(c, &id, &vol);
@@ -239,6 +244,14 @@ cmd_volume_replace_leg(struct command *c)
 		    vol.name);
 	if (rc == 0 && vol.replace != STORE_REPLACE_NO)
 		return already(c, &vol, "its leg is being replaced already");
+	if (rc == 0 && vol.vm_id[0] != '\0' &&
+	    store_get_vm(c->st, vol.vm_id, &vm) == 0 &&
+	    vm.node == vol.failed_leg)
+		return command_refuse(c, -EBUSY, "leg-in-use",
+		    json_pack("{s:s, s:s, s:s}", "name", vol.name, "vm",
+		    vm.name, "node", vm.node == 0 ? "node0" : "node1"),
+		    "VM '%.80s' runs on node%d with the other PM's disk of volume '%.80s': shut it down and start it again, it then runs on the other PM",
+		    vm.name, vm.node, vol.name);
 	if (rc == 0)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE volume SET leg_replace = 1 WHERE id = ?", "i", id);

@@ -44,6 +44,14 @@ struct volume {
 	uint64_t	 verify_run;	/* the run that the server's verify is of */
 	unsigned	 verify_tries;	/* of this run */
 	int		 grow_failed_rc;	/* to be reported; 0 = nothing */
+	/* volumes_leg.c */
+	void		(*on_report)(struct volume *v, int rc);	/* of the one under
+								 * way; may be NULL */
+	bool		 mark_seen;	/* the mark is in both databases: ... */
+	int64_t		 mark_seen_ms;	/* ... the one of this time */
+	bool		 leg_apart;	/* since the mark, one leg had all writes */
+	bool		 diskless_refused;
+	unsigned	 n_down;	/* starts that failed for the leg's sake */
 };
 
 struct volumes {
@@ -54,6 +62,9 @@ struct volumes {
 	void		*ctx;
 	struct volume	*list;
 	struct right	 right;
+	uint32_t	 lease_ms;	/* of the mirror servers; 0 = none */
+	uint64_t	 alive_boot_ns;	/* the servers were told last */
+	bool		 whole;		/* the last pass saw all volumes */
 	uint64_t	 resync_rate_kib_s;	/* the unit's limit */
 	char		 dir[256];
 };
@@ -61,6 +72,34 @@ struct volumes {
 /* Orders volume.report {volume, node: this PM, event} + 'more' (taken over, may be
  * NULL); a no-op while one is under way. */
 void volume_report(struct volume *v, const char *event, json_t *more);
+
+/* volumes.c: "o3"; a new leg of the row's size (initial_current as in mirror.h); an
+ * order begins, is refused, is done; orders. */
+const char *volume_short_id(const struct volume *v);
+int volume_leg_create(struct volume *v, uint64_t initial_current,
+    struct av_err *err);
+struct mirror_op *volume_order_begin(struct volume *v, const char *what);
+void volume_order_end(struct volume *v, int rc, const struct av_err *err);
+void volume_order_done(struct mirror_op *op, int rc, const struct av_err *err);
+void volume_order_primary(struct volume *v, bool alone);
+void volume_order_alone(struct volume *v);
+void volume_order_stop(struct volume *v);
+
+/* volumes_leg.c */
+bool volume_leg_failed_here(const struct volume *v);
+bool volume_peer_leg_failed(const struct volume *v);
+/* The PM that leads it while both are there: vm_node = its VM's PM or -1. */
+int volume_home(const struct volume *v, int vm_node, int primary);
+/* This PM follows, yet leads this volume to fill the owner's new leg. */
+bool volume_follower_leads(const struct volume *v);
+/* A guest can't use it on this PM until the leg is good again. */
+bool volume_lost_here(const struct volume *v);
+/* Marks and what follows from them.  True: nothing else is to be ordered now. */
+bool volume_leg_steer(struct volume *v, const struct mirror_status *st);
+/* The server ended or didn't start. */
+void volume_leg_down(struct volume *v, const struct mirror_status *st);
+/* The leg is to be made anew here.  True: that goes first. */
+bool volume_leg_replace(struct volume *v);
 
 /* volumes_care.c: the next order of care, if any is due and none is under way.
  * The server is up. */
