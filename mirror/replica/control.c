@@ -8,8 +8,10 @@
  * "subscribe" every change comes as {"event":"status","status":{...}}.
  * Commands: hello, status, subscribe, primary {alone, gen}, alone {gen},
  * secondary, outdate, connect, disconnect, rate {kib_s}, verify {repair, kib_s},
- * verify-cancel, digest {offset, length}, stop.  Orders of one connection run one after the other; digest has
- * its own thread.
+ * verify-cancel, diskless {gen}, digest {offset, length}, stop; alive {lease_ms}
+ * has no answer.  Orders of one connection run one after the other, in a thread of
+ * their own: the rest is answered whatever they wait for.  Orders and alive
+ * are words of the agent (lease.c), said at boot_ns (CLOCK_BOOTTIME).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,10 +27,12 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/wire.h"
 #include "mirror/replica/server.h"
 
 #define CONNS_MAX	16
+#define ORDERS_MAX	64u	/* waiting, of one connection */
 #define DIGEST_BLOCK	(1u << 20)
 #define DIGEST_MAX	(1ull << 40)
 #define PUSH_MIN_NS	(20 * AV_NS_PER_MS)
@@ -37,6 +41,8 @@ struct conn {
 	int		fd;
 	unsigned	refs;		/* list_mu */
 	bool		subscribed;	/* list_mu */
+	bool		working;	/* list_mu: orders have their thread */
+	json_t		*todo;		/* list_mu: orders, in turn */
 	uint64_t	sent_seq;
 	pthread_mutex_t	send_mu;
 	struct conn	*next;		/* list_mu */
@@ -68,7 +74,8 @@ conn_now(const struct srv *s)
 	    av_clock_ns() - s->peer_seen_ns >
 	    s->p.peer_timeout_ms * AV_NS_PER_MS)
 		return MIRROR_DISCONNECTED;
-	return s->session_resync ? MIRROR_RESYNC_TARGET : MIRROR_CONNECTED;
+	return s->session_resync ? MIRROR_RESYNC_TARGET :
+	    s->session_diskless ? MIRROR_DISKLESS : MIRROR_CONNECTED;
 }
 
 static uint64_t
@@ -103,6 +110,46 @@ status_resync(const struct srv *s, json_t *j)
 	    json_integer((json_int_t)s->resync_finished_n));
 }
 
+static void
+put_number(json_t *j, const char *key, uint64_t v)
+{
+	json_object_set_new(j, key, json_integer((json_int_t)v));
+}
+
+/* A failed or slow disk and the lease; 'why' gives way to what is worse. */
+static void
+status_faults(const struct srv *s, json_t *j)
+{
+	uint64_t slow_ms = disk_slow_ms(s);
+	const char *code = NULL, *text = NULL;
+
+	put_number(j, "lease_ms", s->lease_ms);
+	put_number(j, "disk_slow_ms", slow_ms);
+	put_number(j, "read_errors", s->read_errors);
+	put_number(j, "repaired_bytes", s->repaired_bytes);
+	put_number(j, "notice_count", s->notice_count);
+	json_object_set_new(j, "notice_code", json_string(s->notice_code));
+	json_object_set_new(j, "notice_text", json_string(s->notice_text));
+	json_object_set_new(j, "diskless", json_boolean(s->diskless));
+	json_object_set_new(j, "peer_connected", json_boolean(
+	    s->role == MIRROR_PRIMARY && diskless_link_up(s)));
+	json_object_set_new(j, "lease_expired", json_boolean(!lease_ok(s)));
+	if (!lease_ok(s)) {
+		code = "lease";
+		text = "the agent is silent; requests wait";
+	} else if (s->detached && !s->diskless) {
+		code = "disk-error";
+		text = "this PM's disk failed; requests wait for an order";
+	} else if (slow_ms > 0 && s->why.code[0] == '\0') {
+		code = "disk-slow";
+		text = "this PM's disk doesn't finish a request";
+	}
+	if (code != NULL && strcmp(code, s->why.code) != 0) {
+		json_object_set_new(j, "error_code", json_string(code));
+		json_object_set_new(j, "error_text", json_string(text));
+	}
+}
+
 /* mu held */
 static json_t *
 status_json(const struct srv *s)
@@ -111,7 +158,9 @@ status_json(const struct srv *s)
 	enum mirror_conn conn = conn_now(s);
 	bool up = conn == MIRROR_CONNECTED || conn == MIRROR_RESYNC_TARGET;
 	enum mirror_disk peer_disk = s->role == MIRROR_PRIMARY ?
-	    s->peer_disk : up ? MIRROR_DISK_UPTODATE : MIRROR_DISK_UNKNOWN;
+	    s->peer_disk : up ? MIRROR_DISK_UPTODATE :
+	    conn == MIRROR_DISKLESS ? MIRROR_DISK_FAILED :
+	    MIRROR_DISK_UNKNOWN;
 	uint64_t seen = s->peer_seen_ns == 0 ? INT64_MAX :
 	    (av_clock_ns() - s->peer_seen_ns) / AV_NS_PER_MS;
 	json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,"
@@ -142,6 +191,7 @@ status_json(const struct srv *s)
 
 	if (j != NULL) {
 		status_resync(s, j);
+		status_faults(s, j);
 		json_object_set_new(j, "verify", verify_status(s));
 	}
 	return j;
@@ -178,6 +228,7 @@ conn_unref(struct conn *c)
 	if (!last)
 		return;
 	(void)close(c->fd);	/* a socket */
+	json_decref(c->todo);
 	(void)pthread_mutex_destroy(&c->send_mu);
 	free(c);
 }
@@ -286,12 +337,44 @@ digest_start(struct conn *c, json_int_t seq, const json_t *msg,
 
 /* --- orders --- */
 
+/* A sender that doesn't say when is taken to speak now. */
+static uint64_t
+said_at(const json_t *msg)
+{
+	json_int_t ns = json_integer_value(json_object_get(msg, "boot_ns"));
+
+	return ns > 0 ? (uint64_t)ns : UINT64_MAX;
+}
+
+static void
+do_alive(const json_t *msg)
+{
+	json_int_t ms = json_integer_value(json_object_get(msg, "lease_ms"));
+
+	pthread_mutex_lock(&srv->mu);
+	if (ms >= 0 && ms <= UINT32_MAX && srv->role == MIRROR_PRIMARY)
+		lease_set(srv, (uint32_t)ms, said_at(msg));
+	pthread_mutex_unlock(&srv->mu);
+}
+
 static int
 do_primary(const json_t *msg, struct av_err *err)
 {
-	return srv_order_primary(srv,
+	json_int_t ms = json_integer_value(json_object_get(msg, "lease_ms"));
+	int rc;
+
+	if (ms < 0 || ms > UINT32_MAX)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "a lease isn't so long");
+	rc = srv_order_primary(srv,
 	    json_is_true(json_object_get(msg, "alone")),
 	    (uint64_t)json_integer_value(json_object_get(msg, "gen")), err);
+	if (rc == 0) {
+		pthread_mutex_lock(&srv->mu);
+		lease_set(srv, (uint32_t)ms, said_at(msg));
+		pthread_mutex_unlock(&srv->mu);
+	}
+	return rc;
 }
 
 static int
@@ -366,6 +449,13 @@ do_verify_cancel(const json_t *msg, struct av_err *err)
 }
 
 static int
+do_diskless(const json_t *msg, struct av_err *err)
+{
+	return srv_order_diskless(srv,
+	    (uint64_t)json_integer_value(json_object_get(msg, "gen")), err);
+}
+
+static int
 do_stop(const json_t *msg, struct av_err *err)
 {
 	(void)msg;
@@ -385,6 +475,7 @@ static const struct {
 	{ "rate", do_rate },
 	{ "verify", do_verify },
 	{ "verify-cancel", do_verify_cancel },
+	{ "diskless", do_diskless },
 	{ "stop", do_stop },
 };
 
@@ -400,7 +491,7 @@ subscribe(struct conn *c)
 }
 
 static void
-serve(struct conn *c, const json_t *msg)
+order(struct conn *c, const json_t *msg)
 {
 	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
 	json_int_t seq = json_integer_value(json_object_get(msg, "seq"));
@@ -408,8 +499,81 @@ serve(struct conn *c, const json_t *msg)
 	size_t i;
 	int rc;
 
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		if (cmd == NULL || strcmp(cmd, orders[i].cmd) != 0)
+			continue;
+		rc = orders[i].run(msg, &err);
+		log_notice(srv->p.id, "order '%s': %s", cmd,
+		    rc == 0 ? "done" : err.text);
+		answer(c, seq, rc, &err, "status", status_locked(srv));
+		if (orders[i].run == do_stop)
+			_exit(0);	/* all is recorded; nbdkit has no more */
+		return;
+	}
+	rc = av_err_code(&err, -EINVAL, "bad-request", "unknown command");
+	answer(c, seq, rc, &err, NULL, NULL);
+}
+
+static void *
+orders_run(void *arg)
+{
+	struct conn *c = arg;
+	json_t *msg;
+
+	for (;;) {
+		pthread_mutex_lock(&list_mu);
+		msg = json_incref(json_array_get(c->todo, 0));
+		c->working = msg != NULL;
+		(void)json_array_remove(c->todo, 0);
+		pthread_mutex_unlock(&list_mu);
+		if (msg == NULL)
+			break;
+		order(c, msg);
+		json_decref(msg);
+	}
+	conn_unref(c);
+	return NULL;
+}
+
+/* In turn, but not here: an order may wait for a disk that is stuck. */
+static int
+order_queue(struct conn *c, json_t *msg)
+{
+	pthread_t t;
+	int rc = 0;
+
+	pthread_mutex_lock(&list_mu);
+	if (json_array_size(c->todo) >= ORDERS_MAX ||
+	    json_array_append(c->todo, msg) < 0) {
+		rc = -EBUSY;
+	} else if (!c->working) {
+		c->working = pthread_create(&t, NULL, orders_run, c) == 0;
+		if (c->working) {
+			(void)pthread_detach(t);
+			c->refs++;
+		} else {
+			(void)json_array_clear(c->todo);
+			rc = -EAGAIN;
+		}
+	}
+	pthread_mutex_unlock(&list_mu);
+	return rc;
+}
+
+static void
+serve(struct conn *c, json_t *msg)
+{
+	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
+	json_int_t seq = json_integer_value(json_object_get(msg, "seq"));
+	struct av_err err = { 0 };
+	int rc;
+
 	if (cmd == NULL)
 		cmd = "";
+	if (strcmp(cmd, "alive") == 0) {
+		do_alive(msg);
+		return;
+	}
 	if (strcmp(cmd, "status") == 0 || strcmp(cmd, "hello") == 0) {
 		answer(c, seq, 0, &err, "status", status_locked(srv));
 		return;
@@ -425,19 +589,14 @@ serve(struct conn *c, const json_t *msg)
 			answer(c, seq, rc, &err, NULL, NULL);
 		return;
 	}
-	for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-		if (strcmp(cmd, orders[i].cmd) != 0)
-			continue;
-		rc = orders[i].run(msg, &err);
-		log_notice(srv->p.id, "order '%s': %s", cmd,
-		    rc == 0 ? "done" : err.text);
-		answer(c, seq, rc, &err, "status", status_locked(srv));
-		if (orders[i].run == do_stop)
-			_exit(0);	/* all is recorded; nbdkit has no more */
-		return;
+	pthread_mutex_lock(&srv->mu);
+	lease_heard(srv, said_at(msg));
+	pthread_mutex_unlock(&srv->mu);
+	rc = order_queue(c, msg);
+	if (rc < 0) {
+		(void)av_err_code(&err, rc, "server-down", "too many orders");
+		answer(c, seq, rc, &err, NULL, NULL);
 	}
-	rc = av_err_code(&err, -EINVAL, "bad-request", "unknown command");
-	answer(c, seq, rc, &err, NULL, NULL);
 }
 
 static void *
@@ -480,6 +639,7 @@ conn_new(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	c->fd = fd;
 	c->refs = 1;
+	c->todo = json_array();
 	(void)pthread_mutex_init(&c->send_mu, NULL);
 	pthread_mutex_lock(&list_mu);
 	c->next = conns;

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * mirror/replica/disk.c - making the data durable
+ * mirror/replica/disk.c - making the data durable; how long the disk takes
  *
  * After a failed fdatasync() the kernel forgets that the pages were dirty: the
  * next one succeeds although they never reached the disk.  So a failure is
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "mirror/replica/server.h"
 
 int
@@ -27,4 +28,33 @@ srv_data_sync(struct srv *s)
 	}
 	pthread_mutex_unlock(&s->mu);
 	return rc;
+}
+
+void
+disk_begin(struct srv *s, struct disk_op *d)
+{
+	d->since_ns = av_clock_ns();
+	d->prev = s->disk_ops.prev;
+	d->next = &s->disk_ops;
+	d->prev->next = d->next->prev = d;
+}
+
+void
+disk_end(struct srv *s, struct disk_op *d)
+{
+	(void)s;
+	d->prev->next = d->next;
+	d->next->prev = d->prev;
+}
+
+uint64_t
+disk_slow_ms(const struct srv *s)
+{
+	const struct disk_op *oldest = s->disk_ops.next;
+	uint64_t ms;
+
+	if (oldest == &s->disk_ops)
+		return 0;
+	ms = (av_clock_ns() - oldest->since_ns) / AV_NS_PER_MS;
+	return ms > MIRROR_DISK_SLOW_MS ? ms : 0;
 }

@@ -53,8 +53,9 @@ wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
 
-	while (!refused(s, role_count) && s->io_mode == IO_HOLD &&
-	    !(read && s->reads_ok)) {
+	while (!refused(s, role_count) && (read ?
+	    diskless_read_from(s) == READ_WAIT :
+	    s->io_mode == IO_HOLD || !lease_ok(s))) {
 		if (!held) {
 			held = true;
 			s->n_held++;
@@ -78,67 +79,71 @@ active(struct srv *s, int step)
 		pthread_cond_broadcast(&s->cv);
 }
 
+/* mu held, dropped meanwhile */
 static int
-local_write(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
-    bool fua)
+local_write(struct srv *s, const struct link_job *j)
 {
-	int rc = buf == NULL ? leg_zero(s->leg->data_fd, offset, n) :
-	    leg_pwrite_all(s->leg->data_fd, buf, n, offset);
+	int fd = s->leg->data_fd, rc;
+	bool sparse = s->leg->sb.flags & META_SPARSE;
+	struct disk_op d;
 
-	if (rc == 0 && fua)
+	disk_begin(s, &d);
+	pthread_mutex_unlock(&s->mu);
+	rc = j->kind == LINK_TRIM ? leg_trim(fd, sparse, j->offset, j->n) :
+	    j->kind == LINK_ZERO ? leg_zero(fd, j->offset, j->n) :
+	    leg_pwrite_all(fd, j->wbuf, j->n, j->offset);
+	if (rc == 0 && j->fua)
 		rc = srv_data_sync(s);
+	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
 	return -rc;
 }
 
-static void
-disk_error(struct srv *s)
-{
-	s->disk_failed = true;
-	srv_why(s, "disk-error", "this PM's disk failed a request");
-}
-
-/* mu held, range active.  EAGAIN = the peer went away: decide again. */
+/* mu held, range active.  EAGAIN = a leg failed: decide again. */
 static int
-write_once(struct srv *s, const void *buf, uint32_t n, uint64_t offset,
-    bool fua)
+write_once(struct srv *s, const struct link_job *what)
 {
-	struct link_job j = {
-		.kind = buf == NULL ? LINK_ZERO : LINK_WRITE,
-		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
-	};
+	struct link_job j = *what;
 	bool both = s->io_mode == IO_BOTH;
-	uint64_t count = s->link_count;
+	uint64_t count = s->link_count, offset = j.offset;
+	uint32_t n = j.n;
 	int local, remote = 0;
 
-	if (intent_mark(s, offset, n, !both) < 0) {
-		disk_error(s);
-		return EIO;
-	}
+	if (s->io_mode == IO_PEER)
+		return diskless_write(s, &j);
+	if (intent_mark(s, offset, n, !both) < 0)
+		return diskless_hold(s, EIO, "the bitmap couldn't be "
+		    "written") ? EAGAIN : EIO;
 	/* Marking may have waited: only a decision that still holds counts. */
 	if (both ? (s->io_mode != IO_BOTH || s->link_count != count) :
 	    s->io_mode != IO_ALONE)
 		return EAGAIN;
 	if (both)
 		link_submit(s, count, &j);
-	pthread_mutex_unlock(&s->mu);
-	local = local_write(s, buf, n, offset, fua);
-	pthread_mutex_lock(&s->mu);
+	local = local_write(s, &j);
 	if (both)
 		remote = link_wait(s, &j);
 	if (local != 0 || remote != 0)
 		intent_oos(s, offset, n);
-	if (local != 0) {
-		disk_error(s);
-		return EIO;
-	}
-	return remote != 0 ? EAGAIN : 0;
+	if (local != 0)
+		return diskless_hold(s, local, "a write") ? EAGAIN : EIO;
+	/* Given up meanwhile: it counts only once the peer has it durably. */
+	return remote != 0 || (both && s->detached) ? EAGAIN : 0;
 }
 
-int
-front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
-    uint64_t offset, bool fua)
+/* All is done, but may it be said?  If not it is done again later, under the
+ * same lock. */
+static int
+may_ack(const struct srv *s, int rc)
 {
-	struct range r = { .start = offset, .end = offset + n };
+	return rc == 0 && !lease_ok(s) ? EAGAIN : rc;
+}
+
+static int
+change(struct srv *s, uint64_t role_count, const struct link_job *what)
+{
+	uint32_t n = what->n;
+	struct range r = { .start = what->offset, .end = what->offset + n };
 	int rc;
 
 	if (n == 0)
@@ -151,7 +156,7 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 	do {
 		rc = wait_for_mode(s, role_count, false);
 		if (rc == 0)
-			rc = write_once(s, buf, n, offset, fua);
+			rc = may_ack(s, write_once(s, what));
 	} while (rc == EAGAIN);
 	range_leave(&s->ranges, &r);
 	if (rc == 0) {
@@ -165,6 +170,51 @@ front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
 }
 
 int
+front_write(struct srv *s, uint64_t role_count, const void *buf, uint32_t n,
+    uint64_t offset, bool fua)
+{
+	const struct link_job j = {
+		.kind = buf == NULL ? LINK_ZERO : LINK_WRITE,
+		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
+	};
+
+	return change(s, role_count, &j);
+}
+
+int
+front_trim(struct srv *s, uint64_t role_count, uint32_t n, uint64_t offset,
+    bool fua)
+{
+	const struct link_job j = { .kind = LINK_TRIM, .n = n,
+		.offset = offset, .fua = fua };
+
+	return change(s, role_count, &j);
+}
+
+/* mu held, dropped meanwhile. */
+static int
+read_once(struct srv *s, void *buf, uint32_t n, uint64_t offset)
+{
+	struct disk_op d;
+	int rc;
+
+	if (diskless_read_from(s) == READ_PEER)
+		return readrepair_peer(s, buf, n, offset);
+	disk_begin(s, &d);
+	pthread_mutex_unlock(&s->mu);
+	rc = -leg_pread_all(s->leg->data_fd, buf, n, offset);
+	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
+	if (rc == 0)
+		/* after a failed flush what is read here may be old */
+		return s->detached ? EAGAIN : 0;
+	rc = readrepair(s, buf, n, offset);
+	if (rc == EIO)
+		(void)diskless_hold(s, EIO, "a read");
+	return rc;
+}
+
+int
 front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
     uint64_t offset)
 {
@@ -172,16 +222,14 @@ front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
 
 	pthread_mutex_lock(&s->mu);
 	active(s, 1);
-	rc = wait_for_mode(s, role_count, true);
-	pthread_mutex_unlock(&s->mu);
-	if (rc == 0)
-		rc = -leg_pread_all(s->leg->data_fd, buf, n, offset);
-	pthread_mutex_lock(&s->mu);
+	do {
+		rc = wait_for_mode(s, role_count, true);
+		if (rc == 0)
+			rc = may_ack(s, read_once(s, buf, n, offset));
+	} while (rc == EAGAIN);
 	if (rc == 0) {
 		s->read_bytes += n;
 		s->read_requests++;
-	} else if (rc != ESHUTDOWN) {
-		disk_error(s);
 	}
 	active(s, -1);
 	pthread_mutex_unlock(&s->mu);
@@ -194,19 +242,22 @@ flush_once(struct srv *s)
 	struct link_job j = { .kind = LINK_FLUSH };
 	bool both = s->io_mode == IO_BOTH;
 	int local, remote = 0;
+	struct disk_op d;
 
+	if (s->io_mode == IO_PEER)
+		return diskless_write(s, &j);
 	if (both)
 		link_submit(s, s->link_count, &j);
+	disk_begin(s, &d);
 	pthread_mutex_unlock(&s->mu);
 	local = -srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
+	disk_end(s, &d);
 	if (both)
 		remote = link_wait(s, &j);
-	if (local != 0) {
-		disk_error(s);
-		return EIO;
-	}
-	return remote != 0 ? EAGAIN : 0;
+	if (local != 0)
+		return diskless_hold(s, local, "a flush") ? EAGAIN : EIO;
+	return remote != 0 || (both && s->detached) ? EAGAIN : 0;
 }
 
 int
@@ -219,7 +270,7 @@ front_flush(struct srv *s, uint64_t role_count)
 	do {
 		rc = wait_for_mode(s, role_count, false);
 		if (rc == 0)
-			rc = flush_once(s);
+			rc = may_ack(s, flush_once(s));
 	} while (rc == EAGAIN);
 	active(s, -1);
 	pthread_mutex_unlock(&s->mu);

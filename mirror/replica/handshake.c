@@ -48,8 +48,10 @@ talk(struct shake *k, const struct proto_msg *m, struct proto_msg *ret,
 		    "the peer speaks another version");
 	if (rc < 0)
 		return av_err_set(err, rc, "the peer's answer is damaged");
-	if (ret->rc != 0)
-		return av_err_code(err, -(int)ret->rc, ret->code,
+	if (ret->rc != 0)	/* 'disk-error' in a status is this PM's disk */
+		return av_err_code(err, -(int)ret->rc,
+		    strcmp(ret->code, "disk-error") == 0 ?
+		    "peer-disk-error" : ret->code,
 		    "the peer refuses: %.150s", ret->text);
 	return 0;
 }
@@ -110,6 +112,7 @@ enter_both(struct srv *s, bool resync)
 	s->link_count = ++s->link_last_count;
 	s->link_drop = false;
 	s->io_mode = IO_BOTH;
+	s->in_step = !resync;
 	s->reads_ok = true;
 	s->primary_conn = resync ? MIRROR_RESYNC_SOURCE : MIRROR_CONNECTED;
 	s->peer_disk = resync ? MIRROR_DISK_INCONSISTENT :
@@ -189,6 +192,29 @@ begin_in_step(struct shake *k, struct av_err *err)
 	return 0;
 }
 
+/* This leg has failed: the peer's goes on without it (diskless.c). */
+static int
+begin_diskless(struct shake *k, struct av_err *err)
+{
+	struct srv *s = k->s;
+	struct proto_msg m, reply;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	diskless_msg(s, PROTO_DISKLESS, &m);
+	pthread_mutex_unlock(&s->mu);
+	rc = talk(k, &m, &reply, err);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&s->mu);
+	s->link_count = ++s->link_last_count;
+	s->link_drop = false;
+	diskless_enter(s, &reply);
+	pthread_mutex_unlock(&s->mu);
+	diskless_outdate_here(s);
+	return 0;
+}
+
 static int
 split(struct srv *s, const char *code, int rule, enum verdict v,
     struct av_err *err)
@@ -225,18 +251,28 @@ handshake(struct srv *s, handshake_run_fn run, void *arg,
     struct av_err *err)
 {
 	struct shake k = { .s = s, .run = run, .arg = arg };
-	struct proto_msg m = { .type = PROTO_HELLO };
+	struct proto_msg m;
 	struct meta_sb sb;
 	struct identity self, peer;
 	enum verdict v;
 	int rc, rule;
+	bool detached;
 
 	pthread_mutex_lock(&s->mu);
-	srv_msg_fill(s, &m);
+	detached = s->detached;
+	rc = detached && !s->diskless ? av_err_code(err, -EAGAIN,
+	    "disk-error", "this PM's disk failed; it waits for an order") : 0;
+	diskless_msg(s, PROTO_HELLO, &m);
 	pthread_mutex_unlock(&s->mu);
-	rc = talk(&k, &m, &k.peer, err);
-	if (rc < 0)
+	if (rc == 0)
+		rc = talk(&k, &m, &k.peer, err);
+	if (rc < 0) {
+		pthread_mutex_lock(&s->mu);
+		if (strcmp(err->code, "peer-disk-error") == 0)
+			s->peer_disk = MIRROR_DISK_FAILED;
+		pthread_mutex_unlock(&s->mu);
 		return rc;
+	}
 	rc = check_peer(&k, err);
 	if (rc < 0)
 		return rc;
@@ -248,6 +284,13 @@ handshake(struct srv *s, handshake_run_fn run, void *arg,
 	if (k.peer.verdict != (uint32_t)verdict_mirrored(v))
 		return av_err_code(err, -EPROTO, "peer-version",
 		    "the two sides judge differently");
+	pthread_mutex_lock(&s->mu);
+	s->peer_serves = k.peer.flags & PROTO_CAN_SERVE;
+	pthread_mutex_unlock(&s->mu);
+	if (detached) {
+		rc = diskless_judge(s, v, &m, &k.peer, err);
+		return rc < 0 ? rc : begin_diskless(&k, err);
+	}
 	switch (v) {
 	case VERDICT_NONE:
 		if (m.dirty_chunks == 0 && k.peer.dirty_chunks == 0)

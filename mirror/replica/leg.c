@@ -78,6 +78,15 @@ leg_zero(int fd, uint64_t offset, uint64_t n)
 	return 0;
 }
 
+int
+leg_trim(int fd, bool sparse, uint64_t offset, uint64_t n)
+{
+	if (sparse && fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+	    FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
+		return 0;
+	return leg_zero(fd, offset, n);
+}
+
 static int
 leg_path(char *buf, size_t n, const char *dir, const char *id,
     const char *kind, struct av_err *err)

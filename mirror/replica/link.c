@@ -135,7 +135,7 @@ link_drop(struct srv *s, const char *code, const char *text)
 	if (s->link_count == 0)
 		return;
 	s->link_drop = true;
-	if (s->io_mode == IO_BOTH) {
+	if (s->io_mode == IO_BOTH || s->io_mode == IO_PEER) {
 		s->io_mode = IO_HOLD;
 		s->primary_conn = MIRROR_HELD;
 	}
@@ -171,7 +171,9 @@ link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
 	if (rc < 0)
 		return av_err_maybe(err, rc, "the peer's answer is damaged");
 	if (ret_reply->rc != 0)
-		return av_err_code(err, -(int)ret_reply->rc, ret_reply->code,
+		return av_err_code(err, -(int)ret_reply->rc,
+		    strcmp(ret_reply->code, "disk-error") == 0 ?
+		    "peer-disk-error" : ret_reply->code,
 		    "the peer refuses: %.150s", ret_reply->text);
 	return 0;
 }
@@ -194,6 +196,9 @@ job_completed(void *arg, int *error)
 	 * starts again once it is decided how to go on. */
 	if (*error == ESHUTDOWN)
 		link_drop(l->s, "session-ended", "the peer ended the session");
+	else if (*error == EIO && j->kind == LINK_READ &&
+	    j->offset < l->s->leg->sb.size_bytes)
+		;	/* of data: neither leg has it; writes go on */
 	else if (*error != 0)
 		link_drop(l->s, "peer-disk-error",
 		    "the peer couldn't do a request");
@@ -216,6 +221,11 @@ job_send(struct link *l, struct link_job *j)
 		break;
 	case LINK_ZERO:
 		r = nbd_aio_zero(l->h, j->n, j->offset, cb, flags);
+		break;
+	case LINK_TRIM:	/* a peer of an older version only zeroes */
+		r = nbd_can_trim(l->h) == 1 ? nbd_aio_trim(l->h, j->n,
+		    j->offset, cb, flags) :
+		    nbd_aio_zero(l->h, j->n, j->offset, cb, flags);
 		break;
 	case LINK_FLUSH:
 		r = nbd_aio_flush(l->h, cb, 0);

@@ -101,6 +101,8 @@ int  leg_write_page(struct leg *leg, size_t page, const uint8_t *bits);
 int  leg_pread_all(int fd, void *buf, size_t n, uint64_t offset);
 int  leg_pwrite_all(int fd, const void *buf, size_t n, uint64_t offset);
 int  leg_zero(int fd, uint64_t offset, uint64_t n);
+/* Zeros, too; a sparse leg gives the space back, another keeps it. */
+int  leg_trim(int fd, bool sparse, uint64_t offset, uint64_t n);
 
 static inline bool
 bit_test(const uint8_t *bits, size_t i)

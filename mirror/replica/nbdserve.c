@@ -32,10 +32,10 @@ enum { OPT_EXPORT_NAME = 1, OPT_ABORT = 2, OPT_INFO = 6, OPT_GO = 7 };
 #define REP_ERR_UNKNOWN		0x80000006u
 #define REP_ERR_SHUTDOWN	0x80000007u
 enum { CMD_READ = 0, CMD_WRITE = 1, CMD_DISC = 2, CMD_FLUSH = 3,
-	CMD_ZERO = 6 };
+	CMD_TRIM = 4, CMD_ZERO = 6 };
 #define CMD_FLAG_FUA	1u
-/* has-flags, flush, fua, write-zeroes, multi-conn */
-#define EXPORT_FLAGS	(1u | 4u | 8u | 64u | 256u)
+/* has-flags, flush, fua, trim, write-zeroes, multi-conn */
+#define EXPORT_FLAGS	(1u | 4u | 8u | 32u | 64u | 256u)
 
 #define REQUEST_MAX	(32u << 20)
 #define OPT_MAX		8192u
@@ -315,6 +315,10 @@ run(struct conn *c, struct request *q)
 		return c->front ? front_write(c->s, c->role_count, q->data,
 		    q->n, q->offset, fua) :
 		    peer_write(c->s, c->pc, q->data, q->n, q->offset, fua);
+	case CMD_TRIM:
+		return c->front ? front_trim(c->s, c->role_count, q->n,
+		    q->offset, fua) :
+		    peer_trim(c->s, c->pc, q->n, q->offset, fua);
 	case CMD_FLUSH:
 		return c->front ? front_flush(c->s, c->role_count) :
 		    peer_flush(c->s, c->pc);

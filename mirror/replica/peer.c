@@ -44,7 +44,7 @@ peer_revoke(struct srv *s)
 	if (s->session != NULL)
 		log_notice(s->p.id, "the peer's session ends");
 	s->session = NULL;
-	s->session_started = s->session_resync = false;
+	s->session_started = s->session_resync = s->session_diskless = false;
 	while (s->session_writes > 0)
 		pthread_cond_wait(&s->cv, &s->mu);
 	srv_changed(s);
@@ -110,11 +110,12 @@ hello(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 	    verdict_name(v), rule);
 	srv_msg_fill(s, r);
 	r->verdict = (uint32_t)v;
-	if (v == VERDICT_NONE || v == VERDICT_TARGET ||
-	    v == VERDICT_TARGET_FULL) {
+	if (m->flags & PROTO_DISKLESS_PRIMARY ?
+	    diskless_can_serve(&s->leg->sb, v) : v == VERDICT_NONE ||
+	    v == VERDICT_TARGET || v == VERDICT_TARGET_FULL) {
 		peer_revoke(s);
 		s->session = pc;
-		s->session_started = s->session_resync = false;
+		s->session_wants_diskless = m->flags & PROTO_DISKLESS_PRIMARY;
 	}
 	s->peer_seen_ns = av_clock_ns();
 	srv_changed(s);
@@ -129,6 +130,11 @@ record_step(struct srv *s, const struct proto_msg *m, struct proto_msg *r)
 	struct meta_sb sb;
 	struct identity id, source;
 
+	if (m->type == PROTO_DISKLESS) {
+		int rc = diskless_record(s, m, &err);
+
+		return rc < 0 ? refuse(r, -rc, err.code, err.text) : 0;
+	}
 	srv_sb(s, &sb);
 	srv_sb_identity(s, &sb, &id);
 	proto_identity(m, &source);
@@ -163,7 +169,8 @@ step(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 	pthread_mutex_lock(&s->mu);
 	ours = s->session == pc;
 	fits = m->type == PROTO_SYNC_END ? s->session_resync :
-	    !s->session_started;
+	    m->type == PROTO_DISKLESS ? !s->session_resync :
+	    !s->session_started && !s->session_wants_diskless;
 	pthread_mutex_unlock(&s->mu);
 	if (!ours || !fits) {
 		(void)refuse(r, ESHUTDOWN, "session-ended",
@@ -173,12 +180,13 @@ step(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 	if (record_step(s, m, r) < 0)
 		return;
 	pthread_mutex_lock(&s->mu);
-	if (m->type != PROTO_SYNC_START)
+	if (m->type != PROTO_SYNC_START && m->type != PROTO_DISKLESS)
 		/* left-over bits only cost copying, so an error isn't fatal */
 		(void)intent_clear_all(s);
 	if (s->session == pc) {
 		s->session_started = true;
 		s->session_resync = m->type == PROTO_SYNC_START;
+		s->session_diskless = m->type == PROTO_DISKLESS;
 		s->session_total = s->session_resync ? m->dirty_chunks : 0;
 		s->session_copied = 0;
 	}
@@ -292,14 +300,42 @@ peer_digests_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	return rc;
 }
 
+/* Of the volume: a leg in step answers for one that can't be read. */
+static int
+peer_data_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
+    uint64_t offset)
+{
+	bool ours;
+	int rc;
+
+	if (offset + n > s->leg->sb.size_bytes)
+		return EINVAL;
+	pthread_mutex_lock(&s->mu);
+	ours = s->session == pc && s->session_started;
+	pthread_mutex_unlock(&s->mu);
+	if (!ours)
+		return ESHUTDOWN;
+	rc = leg_pread_all(s->leg->data_fd, buf, n, offset) < 0 ? EIO : 0;
+	pthread_mutex_lock(&s->mu);
+	s->peer_seen_ns = av_clock_ns();
+	if (s->session != pc)
+		rc = ESHUTDOWN;	/* what it read may be old */
+	else if (rc != 0)
+		srv_why(s, "disk-error", "this PM's disk failed a read");
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
 int
 peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
     uint64_t offset)
 {
 	uint64_t mailbox = srv_mailbox_offset(s);
 
+	if (offset < s->leg->sb.size_bytes)
+		return peer_data_read(s, pc, buf, n, offset);
 	if (offset < mailbox)
-		return EPERM;	/* the peer never reads data */
+		return EPERM;	/* the gap between */
 	if (offset - mailbox >= verify_window_at(s))
 		return peer_digests_read(s, pc, buf, n,
 		    offset - mailbox - verify_window_at(s));
@@ -307,23 +343,26 @@ peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
 }
 
 static int
-session_enter(struct srv *s, struct peer_conn *pc)
+session_enter(struct srv *s, struct peer_conn *pc, struct disk_op *d)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&s->mu);
 	if (s->session != pc || !s->session_started)
 		rc = ESHUTDOWN;
-	else
+	else {
 		s->session_writes++;
+		disk_begin(s, d);
+	}
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }
 
 static int
-session_leave(struct srv *s, struct peer_conn *pc, int rc)
+session_leave(struct srv *s, struct peer_conn *pc, struct disk_op *d, int rc)
 {
 	pthread_mutex_lock(&s->mu);
+	disk_end(s, d);
 	if (--s->session_writes == 0)
 		pthread_cond_broadcast(&s->cv);
 	s->peer_seen_ns = av_clock_ns();
@@ -337,33 +376,58 @@ session_leave(struct srv *s, struct peer_conn *pc, int rc)
 	return rc;
 }
 
+static int
+change(struct srv *s, struct peer_conn *pc, const struct link_job *j)
+{
+	int fd = s->leg->data_fd, rc;
+	bool sparse = s->leg->sb.flags & META_SPARSE;
+	struct disk_op d;
+
+	if (j->offset + j->n > s->leg->sb.size_bytes)
+		return EINVAL;
+	rc = session_enter(s, pc, &d);
+	if (rc != 0)
+		return rc;
+	rc = j->kind == LINK_TRIM ? -leg_trim(fd, sparse, j->offset, j->n) :
+	    j->kind == LINK_ZERO ? -leg_zero(fd, j->offset, j->n) :
+	    -leg_pwrite_all(fd, j->wbuf, j->n, j->offset);
+	if (rc == 0 && j->fua)
+		rc = -srv_data_sync(s);
+	return session_leave(s, pc, &d, rc);
+}
+
 int
 peer_write(struct srv *s, struct peer_conn *pc, const void *buf, uint32_t n,
     uint64_t offset, bool fua)
 {
-	int fd = s->leg->data_fd, rc;
+	const struct link_job j = {
+		.kind = buf == NULL ? LINK_ZERO : LINK_WRITE,
+		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
+	};
 
 	if (buf != NULL && offset == srv_mailbox_offset(s))
 		return message(s, pc, buf, n);
-	if (offset + n > s->leg->sb.size_bytes)
-		return EINVAL;
-	rc = session_enter(s, pc);
-	if (rc != 0)
-		return rc;
-	rc = buf == NULL ? -leg_zero(fd, offset, n) :
-	    -leg_pwrite_all(fd, buf, n, offset);
-	if (rc == 0 && fua)
-		rc = -srv_data_sync(s);
-	return session_leave(s, pc, rc);
+	return change(s, pc, &j);
+}
+
+int
+peer_trim(struct srv *s, struct peer_conn *pc, uint32_t n, uint64_t offset,
+    bool fua)
+{
+	const struct link_job j = { .kind = LINK_TRIM, .n = n,
+		.offset = offset, .fua = fua };
+
+	return change(s, pc, &j);
 }
 
 int
 peer_flush(struct srv *s, struct peer_conn *pc)
 {
-	int rc = session_enter(s, pc);
+	struct disk_op d;
+	int rc = session_enter(s, pc, &d);
 
 	if (rc != 0)
 		return rc;
 	rc = -srv_data_sync(s);
-	return session_leave(s, pc, rc);
+	return session_leave(s, pc, &d, rc);
 }

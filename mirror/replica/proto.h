@@ -18,6 +18,9 @@
  * or SYNC_START-> marks itself unfinished, durably; writes are accepted
  *   SYNC_END	-> flushed by the primary before; takes the identity, durably
  *   PING	-> any time; fails once the session is revoked
+ *   DISKLESS	-> the primary's leg has failed: records, durably, that it ran alone
+ *		(new identity, all bits, gen); in a session in step, or instead
+ *		of START.  Volume reads are answered once a session has started
  *   BYE	-> the primary stops being primary, both legs are in step
  *
  * A message (all types alike), little-endian: magic u32, version u16, type u16,
@@ -48,6 +51,7 @@ enum proto_type {		/* append only */
 	PROTO_PING,
 	PROTO_BYE,
 	PROTO_REPLY,
+	PROTO_DISKLESS,
 	PROTO_TYPE_END
 };
 
@@ -56,6 +60,8 @@ enum {				/* append only */
 	PROTO_PRIMARY		= 1 << 1,
 	PROTO_INCONSISTENT	= 1 << 2,
 	PROTO_OUTDATED		= 1 << 3,
+	PROTO_CAN_SERVE		= 1 << 4,	/* reads of data, DISKLESS */
+	PROTO_DISKLESS_PRIMARY	= 1 << 5,	/* in HELLO: my leg has failed */
 };
 
 struct proto_msg {

@@ -134,6 +134,7 @@ finish_here(struct srv *s, uint64_t count)
 	pthread_mutex_lock(&s->mu);
 	if (rc == 0 && going(s, count)) {
 		s->resync_on = false;
+		s->in_step = true;
 		s->resync_finished_n++;
 		s->primary_conn = MIRROR_CONNECTED;
 		s->peer_disk = MIRROR_DISK_UPTODATE;

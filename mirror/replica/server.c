@@ -122,7 +122,8 @@ srv_msg_fill(struct srv *s, struct proto_msg *m)
 	m->flags = (id.crashed_primary ? PROTO_CRASHED_PRIMARY : 0u) |
 	    (id.primary ? PROTO_PRIMARY : 0u) |
 	    (id.inconsistent ? PROTO_INCONSISTENT : 0u) |
-	    (sb->flags & META_UPTODATE ? 0u : PROTO_OUTDATED);
+	    (sb->flags & META_UPTODATE ? 0u : PROTO_OUTDATED) |
+	    PROTO_CAN_SERVE;
 }
 
 int
@@ -181,6 +182,7 @@ srv_open(struct srv *s, const struct srv_params *p, struct av_err *err)
 	s->wants_connect = true;
 	s->peer_disk = MIRROR_DISK_UNKNOWN;
 	range_list_init(&s->ranges);
+	s->disk_ops.next = s->disk_ops.prev = &s->disk_ops;
 	rc = srv_init_locks(s);
 	if (rc < 0)
 		return av_err_set(err, rc, "no locks");
@@ -295,6 +297,8 @@ primary_locked(struct srv *s, bool alone, uint64_t gen, struct av_err *err)
 	s->role_count++;
 	s->io_mode = alone ? IO_ALONE : IO_HOLD;
 	s->reads_ok = alone;
+	s->in_step = s->detached = s->diskless = false;
+	s->diskless_current = 0;
 	s->primary_conn = alone ? MIRROR_DISCONNECTED : MIRROR_CONNECTING;
 	s->peer_disk = MIRROR_DISK_UNKNOWN;
 	intent_all_oos(s, false);
@@ -327,6 +331,11 @@ alone_locked(struct srv *s, uint64_t gen, struct av_err *err)
 		return av_err_code(err, -EPERM, "wrong-role",
 		    "only a primary can go on alone");
 	}
+	if (s->diskless) {
+		pthread_mutex_unlock(&s->mu);
+		return av_err_code(err, -EPERM, "not-up-to-date",
+		    "this PM's leg was given up; only the peer's is good");
+	}
 	if (s->io_mode == IO_ALONE && s->leg->sb.gen == gen) {
 		pthread_mutex_unlock(&s->mu);
 		return av_err_code(err, -EALREADY, "wrong-state",
@@ -343,6 +352,7 @@ alone_locked(struct srv *s, uint64_t gen, struct av_err *err)
 	intent_all_oos(s, false);
 	s->io_mode = IO_ALONE;
 	s->reads_ok = true;
+	s->in_step = s->detached = false;
 	if (s->primary_conn != MIRROR_SPLIT)
 		s->primary_conn = MIRROR_DISCONNECTED;
 	srv_changed(s);
@@ -396,7 +406,8 @@ secondary_locked(struct srv *s, struct av_err *err)
 {
 	struct meta_sb sb;
 	uint64_t count;
-	bool was_both, was_primary;
+	bool was_both, was_primary, failed;
+	int rc;
 
 	pthread_mutex_lock(&s->mu);
 	was_primary = s->role == MIRROR_PRIMARY;
@@ -413,7 +424,9 @@ secondary_locked(struct srv *s, struct av_err *err)
 		part_in_step(s, count);
 	pthread_mutex_lock(&s->mu);
 	s->role = MIRROR_SECONDARY;
-	s->reads_ok = false;
+	s->reads_ok = s->in_step = s->detached = s->diskless = false;
+	s->lease_ms = 0;
+	failed = s->disk_failed;
 	link_down_and_wait(s, "", "");
 	peer_revoke(s);
 	s->peer_disk = MIRROR_DISK_UNKNOWN;
@@ -421,12 +434,15 @@ secondary_locked(struct srv *s, struct av_err *err)
 	pthread_mutex_unlock(&s->mu);
 	if (!was_primary)
 		return 0;
-	if (srv_data_sync(s) < 0)
-		return av_err_code(err, -EIO, "disk-error",
-		    "this PM's disk failed to flush");
+	rc = srv_data_sync(s) < 0 ? av_err_code(err, -EIO, "disk-error",
+	    "this PM's disk failed to flush") : 0;
 	srv_sb(s, &sb);
 	sb.flags &= ~(uint32_t)(META_PRIMARY_IND | META_CRASHED_PRIMARY);
-	return srv_record(s, &sb, err);
+	if (rc == 0)
+		rc = srv_record(s, &sb, err);
+	/* A disk that had failed before can't stop the change of sides: this leg
+	 * isn't used again before it was a target. */
+	return failed ? 0 : rc;
 }
 
 int

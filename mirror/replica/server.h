@@ -6,8 +6,8 @@
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
  *	   records), disk.c, front.c (the guest's requests), intent.c (bitmap), link.c
  *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
- *	   verify.c (a thread), peer.c (the peer's requests), control.c (the
- *	   agent's socket).
+ *	   verify.c (a thread), readrepair.c, diskless.c, lease.c, peer.c (the
+ *	   peer's requests), control.c (the agent's socket).
  * Locks:  order_mu before mu.
  *	   order_mu: one role change, handshake or durable record at a time; may
  *		be held over disk and (bounded) network waits.  Who holds it may
@@ -38,8 +38,9 @@
  *   HOLD    writes wait; reads go on once the peer agreed (reads_ok)
  *   BOTH    both legs
  *   ALONE   this leg; recorded durably before
+ *   PEER    the peer's leg; recorded durably there before (diskless.c)
  */
-enum io_mode { IO_REFUSE = 0, IO_HOLD, IO_BOTH, IO_ALONE };
+enum io_mode { IO_REFUSE = 0, IO_HOLD, IO_BOTH, IO_ALONE, IO_PEER };
 
 struct srv_params {
 	char		dir[256], id[MIRROR_ID_MAX];
@@ -55,6 +56,12 @@ struct srv_params {
 
 struct peer_conn;
 struct tls_keys;
+struct link_job;
+
+struct disk_op {		/* a request at this PM's disk; disk.c */
+	uint64_t	since_ns;
+	struct disk_op	*next, *prev;
+};
 
 struct srv_verify {			/* verify.c */
 	enum mirror_verify_state state;
@@ -86,6 +93,20 @@ struct srv {
 	struct av_err	why;		/* code and text shown in the status */
 	enum mirror_disk peer_disk;
 	uint64_t	peer_seen_ns;	/* 0 = never */
+
+	/* a failed disk; diskless.c, readrepair.c */
+	bool		in_step;	/* the peer has all, or had when lost */
+	bool		detached;	/* this leg failed while in step */
+	bool		diskless;	/* ordered so */
+	uint64_t	diskless_gen;
+	uint64_t	diskless_current;	/* what the peer took; 0 = not known */
+	bool		peer_serves;	/* the peer answers reads of data */
+	struct disk_op	disk_ops;	/* list head */
+	uint64_t	read_errors, repaired_bytes, notice_count;
+	char		notice_code[32], notice_text[160];
+
+	uint32_t	lease_ms;	/* 0 = off; lease.c */
+	uint64_t	lease_until_ns;	/* CLOCK_BOOTTIME */
 
 	/* the guest's side */
 	struct range_list ranges;
@@ -122,7 +143,8 @@ struct srv {
 
 	/* session of the peer's primary, as secondary; peer.c */
 	struct peer_conn *session;
-	bool		session_started, session_resync;
+	bool		session_started, session_resync, session_diskless;
+	bool		session_wants_diskless;	/* its HELLO said so */
 	uint64_t	session_writes;	/* in flight to the disk */
 	uint64_t	session_total, session_copied;	/* chunks, of the source */
 
@@ -157,6 +179,42 @@ int  srv_order_stop(struct srv *s, struct av_err *err);
  * once it failed it fails for the life of the process. */
 int  srv_data_sync(struct srv *s);
 
+/* mu held: around each request at the data file, for disk_slow. */
+void disk_begin(struct srv *s, struct disk_op *d);
+void disk_end(struct srv *s, struct disk_op *d);
+uint64_t disk_slow_ms(const struct srv *s);	/* 0 = it isn't slow */
+
+/* diskless.c; mu held unless said */
+enum read_from { READ_WAIT, READ_HERE, READ_PEER };
+/* This leg failed with errno 'e'.  True: decide again, the requests wait; false:
+ * there is no other leg, the guest gets the error. */
+bool diskless_hold(struct srv *s, int e, const char *what);
+bool diskless_link_up(const struct srv *s);
+enum read_from diskless_read_from(const struct srv *s);
+int  diskless_write(struct srv *s, struct link_job *j);	/* 0 or EAGAIN */
+void diskless_enter(struct srv *s, const struct proto_msg *reply);
+void diskless_msg(struct srv *s, uint32_t type, struct proto_msg *m);
+void diskless_outdate_here(struct srv *s);	/* order_mu held, mu not */
+int  srv_order_diskless(struct srv *s, uint64_t gen, struct av_err *err);
+int  diskless_judge(const struct srv *s, enum verdict v,
+    const struct proto_msg *m, const struct proto_msg *peer,
+    struct av_err *err);
+bool diskless_can_serve(const struct meta_sb *sb, enum verdict v);
+/* The peer's record; order_mu held, mu not. */
+int  diskless_record(struct srv *s, const struct proto_msg *m,
+    struct av_err *err);
+
+/* readrepair.c; mu held, dropped meanwhile: 0, EAGAIN (decide again), EIO.
+ * readrepair: a read failed here; _held: the range is the caller's. */
+int  readrepair(struct srv *s, void *buf, uint32_t n, uint64_t offset);
+int  readrepair_held(struct srv *s, void *buf, uint32_t n, uint64_t offset);
+int  readrepair_peer(struct srv *s, void *buf, uint32_t n, uint64_t offset);
+
+/* lease.c; mu held.  since_ns is CLOCK_BOOTTIME. */
+bool lease_ok(const struct srv *s);
+void lease_heard(struct srv *s, uint64_t since_ns);
+void lease_set(struct srv *s, uint32_t ms, uint64_t since_ns);
+
 /* front.c: 0 or a positive errno */
 int  front_open(struct srv *s, uint64_t *ret_role_count);
 void front_close(struct srv *s);
@@ -165,6 +223,9 @@ int  front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
 /* buf NULL = zeros */
 int  front_write(struct srv *s, uint64_t role_count, const void *buf,
     uint32_t n, uint64_t offset, bool fua);
+/* Reads as zeros on both legs afterwards; a sparse leg gives its space back. */
+int  front_trim(struct srv *s, uint64_t role_count, uint32_t n,
+    uint64_t offset, bool fua);
 int  front_flush(struct srv *s, uint64_t role_count);
 
 /* intent.c; mu held, may drop and take it again; 0 or -errno */
@@ -177,7 +238,7 @@ int  intent_clear_all(struct srv *s);
 void *intent_cleaner(void *arg);	/* thread */
 
 /* link.c */
-enum link_kind { LINK_WRITE, LINK_ZERO, LINK_FLUSH, LINK_READ };
+enum link_kind { LINK_WRITE, LINK_ZERO, LINK_TRIM, LINK_FLUSH, LINK_READ };
 struct link_job {
 	enum link_kind	kind;
 	const void	*wbuf;
@@ -234,6 +295,8 @@ int  peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
     uint64_t offset);
 int  peer_write(struct srv *s, struct peer_conn *pc, const void *buf,
     uint32_t n, uint64_t offset, bool fua);
+int  peer_trim(struct srv *s, struct peer_conn *pc, uint32_t n,
+    uint64_t offset, bool fua);
 int  peer_flush(struct srv *s, struct peer_conn *pc);
 uint64_t peer_export_bytes(const struct srv *s);	/* without digests */
 /* mu held; returns when no write of the old session is on its way to the disk. */

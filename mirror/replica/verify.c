@@ -267,6 +267,10 @@ look(struct verifier *k)
 	pthread_mutex_lock(&s->mu);
 	if (link_wait(s, &j) != 0)
 		return;			/* the same run again, later */
+	if (rc < 0 && readrepair_held(s, k->data, (uint32_t)((k->n - 1) *
+	    MIRROR_CHUNK_BYTES) + chunk_bytes(s, k->first + k->n - 1),
+	    (uint64_t)k->first * MIRROR_CHUNK_BYTES) != EIO)
+		return;			/* mended, or decided again */
 	if (rc < 0) {
 		end(s, MIRROR_VERIFY_FAILED, "disk-error",
 		    "this PM's disk can't be read");

@@ -120,7 +120,7 @@ TEST(every_moment_is_a_power_cut)
 /* --- faults --- */
 
 struct fault_sum {
-	uint64_t	runs, fired;
+	uint64_t	runs, fired, diskless;
 	struct replay_count count;
 };
 
@@ -167,6 +167,7 @@ fault_loop(struct sim_fault f, uint64_t seed, struct fault_sum *sum)
 			return rc;
 		}
 		sum->runs++;
+		sum->diskless += run.n_diskless;
 		if (sim_fault.fired == 0)
 			break;
 		sum->fired++;
@@ -194,11 +195,13 @@ TEST(every_operation_fails_once_or_for_good)
 		CHECK_EQ(fault_loop(f, seed + (uint64_t)(i >> 3) /
 		    FAULT_KINDS, &sum), 0);
 	}
-	fprintf(stderr, "%llu runs, %llu with a fault, %llu cases after, "
-	    "%.1f s\n", (unsigned long long)sum.runs,
-	    (unsigned long long)sum.fired,
+	fprintf(stderr, "%llu runs, %llu with a fault, %llu went on without "
+	    "a disk, %llu cases after, %.1f s\n",
+	    (unsigned long long)sum.runs, (unsigned long long)sum.fired,
+	    (unsigned long long)sum.diskless,
 	    (unsigned long long)sum.count.cases, seconds() - start);
 	CHECK(sum.fired >= 50 * n_seeds);	/* the points are there */
+	CHECK(sum.diskless >= 5 * n_seeds);
 	return 0;
 }
 

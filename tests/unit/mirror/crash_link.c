@@ -21,7 +21,7 @@
 #define SOCKET_FD	3000
 #define WAKE_FD		2000
 
-enum cmd_kind { CMD_WRITE, CMD_ZERO, CMD_FLUSH, CMD_READ };
+enum cmd_kind { CMD_WRITE, CMD_ZERO, CMD_TRIM, CMD_FLUSH, CMD_READ };
 
 struct cmd {
 	struct nbd_handle *h;
@@ -67,6 +67,9 @@ execute(struct cmd *c)
 	case CMD_WRITE:
 	case CMD_ZERO:
 		c->rc = peer_write(h->srv, h->pc, c->buf, c->n, c->offset, fua);
+		break;
+	case CMD_TRIM:
+		c->rc = peer_trim(h->srv, h->pc, c->n, c->offset, fua);
 		break;
 	case CMD_FLUSH:
 		c->rc = peer_flush(h->srv, h->pc);
@@ -343,6 +346,20 @@ nbd_aio_zero(struct nbd_handle *h, uint64_t n, uint64_t offset,
     nbd_completion_callback cb, uint32_t flags)
 {
 	return send_cmd(h, CMD_ZERO, NULL, NULL, n, offset, cb, flags);
+}
+
+int
+nbd_can_trim(struct nbd_handle *h)
+{
+	(void)h;
+	return 1;
+}
+
+int64_t
+nbd_aio_trim(struct nbd_handle *h, uint64_t n, uint64_t offset,
+    nbd_completion_callback cb, uint32_t flags)
+{
+	return send_cmd(h, CMD_TRIM, NULL, NULL, n, offset, cb, flags);
 }
 
 int64_t

@@ -25,7 +25,7 @@ struct run run;
 static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
-	ORDER_SECONDARY };
+	ORDER_SECONDARY, ORDER_DISKLESS };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
@@ -95,14 +95,17 @@ guest_write(struct srv *s, uint64_t role)
 	for (i = 0; i < n; i++)
 		values[i] = model_value(r->id, first + i);
 	sim_fill(buf, n, values);
-	rc = front_write(s, role, zero ? NULL : buf,
+	rc = zero && r->issue % 2 == 0 ? front_trim(s, role,
+	    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua) :
+	    front_write(s, role, zero ? NULL : buf,
 	    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
 	if (rc != 0) {
 		run.guest_error = run.guest_error || rc != ESHUTDOWN;
 		return false;
 	}
 	r->ack = sim.tick++;
-	if (fua)
+	/* without a disk here each write is durable at the peer */
+	if (fua || s->io_mode == IO_PEER)
 		r->flush = r->ack;
 	/* in step only counts once the agents know it */
 	if (s->primary_conn == MIRROR_CONNECTED && run.granted < 0)
@@ -191,6 +194,9 @@ order_run(void *arg)
 		break;
 	case ORDER_ALONE:
 		o->rc = srv_order_alone(s, o->gen, &o->err);
+		break;
+	case ORDER_DISKLESS:
+		o->rc = srv_order_diskless(s, o->gen, &o->err);
 		break;
 	case ORDER_SECONDARY:
 		o->rc = srv_order_secondary(s, &o->err);
@@ -549,6 +555,37 @@ equal_check(void)
 		}
 }
 
+/* The primary's disk failed while both were in step: the peer's leg goes on, and
+ * the peer alone may be promoted from then on.  The connection is lost and comes
+ * back. */
+static void
+after_fault(void)
+{
+	struct srv *s = run.primary < 0 ? NULL : sim.srv[run.primary];
+	unsigned acks;
+
+	sim.link_ok = true;
+	sim_sleep(10 * AV_NS_PER_S);
+	if (s == NULL || !s->detached || run.granted == run.primary)
+		return;
+	grant(1 - run.primary, run.weak, true);
+	if (order(run.primary, ORDER_DISKLESS) < 0 && !s->diskless)
+		return;
+	acks = run.n_acks;
+	sim_sleep(10 * AV_NS_PER_S);
+	if (s->io_mode != IO_PEER)
+		return;
+	run.n_diskless++;
+	if (sim_chance(50)) {
+		sim_link_break();
+		sim_sleep(10 * AV_NS_PER_S);
+	}
+	if (run.n_acks == acks && run.n_guests > 0)
+		(void)snprintf(run.failed, sizeof(run.failed),
+		    "without its disk the primary does nothing: %s: %.100s",
+		    s->why.code, s->why.text);
+}
+
 static void *
 agents(void *arg)
 {
@@ -565,7 +602,7 @@ agents(void *arg)
 	    sim_fault.fired == 0)
 		step();
 	if (sim_fault.fired > 0)
-		sim_sleep(10 * AV_NS_PER_S);
+		after_fault();
 	run.stop = true;
 	if (run.failed[0] != '\0' || sim_fault.fired > 0)
 		return NULL;

@@ -79,7 +79,8 @@ struct run {
 	size_t		n_grants;
 	unsigned	n_guests;
 	bool		stop, guest_error, disk_error_seen;
-	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches;
+	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches,
+			n_diskless;
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */

@@ -40,15 +40,18 @@ struct half {
 	bool		uptodate;
 	bool		alone;		/* primary: writes go to this leg alone */
 	bool		era;
+	bool		failed;		/* its disk, until the server restarts */
 	unsigned	bits, un, ack;	/* chunks */
 };
 
-enum link { NO_LINK = 0, IN_STEP, COPYING };
+enum link { NO_LINK = 0, IN_STEP, COPYING, DISKLESS };
 
 struct state {
 	struct half	h[2];
 	enum link	link;
 	unsigned	oos;		/* COPYING: still to be copied */
+	bool		served;		/* the other leg was recorded as the only
+					 * good one, no grant since */
 };
 
 /* --- states: names of numbers, packing, the set of those seen --- */
@@ -148,10 +151,10 @@ pack(const struct state *s, struct packed *ret)
 		}
 		*b++ = (uint8_t)(h->id.crashed_primary | h->id.primary << 1 |
 		    h->id.inconsistent << 2 | h->uptodate << 3 |
-		    h->alone << 4 | h->era << 5);
+		    h->alone << 4 | h->era << 5 | h->failed << 6);
 		*b++ = (uint8_t)(h->bits | h->un << 2 | h->ack << 4);
 	}
-	*b++ = (uint8_t)s->link;
+	*b++ = (uint8_t)(s->link | s->served << 4);
 	*b = (uint8_t)s->oos;
 }
 
@@ -176,11 +179,13 @@ unpack(const struct packed *p, struct state *s)
 		h->uptodate = b[8] & 8;
 		h->alone = b[8] & 16;
 		h->era = b[8] & 32;
+		h->failed = b[8] & 64;
 		h->bits = b[9] & 3u;
 		h->un = b[9] >> 2 & 3u;
 		h->ack = b[9] >> 4 & 3u;
 	}
-	s->link = (enum link)b[0];
+	s->link = (enum link)(b[0] & 15);
+	s->served = b[0] & 16;
 	s->oos = b[1];
 }
 
@@ -219,7 +224,7 @@ show(const struct state *s, const char *what)
 		const struct half *h = &s->h[i];
 
 		fprintf(stderr, "  C %llx B %llx H %llx %llx%s%s%s%s%s%s "
-		    "bits %x un %x ack %x\n",
+		    "%s bits %x un %x ack %x\n",
 		    (unsigned long long)h->id.current,
 		    (unsigned long long)h->id.bitmap,
 		    (unsigned long long)h->id.h0,
@@ -228,7 +233,7 @@ show(const struct state *s, const char *what)
 		    h->id.crashed_primary ? " crashed" : "",
 		    h->id.inconsistent ? " unfinished" : "",
 		    h->uptodate ? "" : " old", h->alone ? " alone" : "",
-		    h->era ? " era" : "", h->bits, h->un, h->ack);
+		    h->era ? " era" : "", h->failed ? " failed" : "", h->bits, h->un, h->ack);
 	}
 }
 
@@ -314,9 +319,10 @@ ev_primary(struct state *s, unsigned i, unsigned alone)
 {
 	struct half *h = &s->h[i];
 
-	if (h->id.primary || h->id.inconsistent || !h->uptodate)
+	if (h->id.primary || h->id.inconsistent || !h->uptodate || h->failed)
 		return false;
 	lose(s);
+	s->served = s->served && !alone;
 	h->id.primary = true;
 	h->alone = alone;
 	if (alone) {
@@ -332,9 +338,10 @@ ev_alone(struct state *s, unsigned i, unsigned arg)
 	struct half *h = &s->h[i];
 
 	(void)arg;
-	if (!h->id.primary || h->alone)
+	if (!h->id.primary || h->alone || h->failed)
 		return false;
 	lose(s);
+	s->served = false;
 	h->alone = true;
 	(void)identity_go_alone(&h->id, fresh_number(s));
 	h->era = true;
@@ -354,7 +361,9 @@ ev_secondary(struct state *s, unsigned i, unsigned arg)
 	else if (arg == 1 && s->link != IN_STEP)
 		return false;
 	lose(s);
-	h->id.primary = h->alone = h->id.crashed_primary = false;
+	/* a failed disk may not take the record */
+	h->id.crashed_primary = h->failed;
+	h->id.primary = h->alone = false;
 	return true;
 }
 
@@ -375,9 +384,13 @@ ev_crash(struct state *s, unsigned i, unsigned arg)
 	struct half *h = &s->h[i];
 
 	(void)arg;
-	if (!h->id.primary)
+	if (!h->id.primary && !h->failed)
 		return false;	/* of a secondary: the same as a lost link */
 	lose(s);
+	s->served = s->served && !h->failed;
+	h->failed = false;	/* its old content is there again */
+	if (!h->id.primary)
+		return true;
 	h->id.primary = h->alone = false;
 	h->id.crashed_primary = true;
 	return true;
@@ -402,6 +415,7 @@ ev_replace(struct state *s, unsigned i, unsigned arg)
 	if (h->id.primary || o->id.inconsistent)
 		return false;	/* nothing is left to be right about */
 	lose(s);
+	s->served = false;
 	*h = (struct half){ .id = { .current = IDENTITY_JUST_CREATED,
 		.inconsistent = true, .tie_break = i == 0 } };
 	o->ack = ALL;		/* it alone has anything */
@@ -465,6 +479,63 @@ start_in_step(struct state *s, unsigned i, unsigned cut)
 	s->h[i].alone = false;
 }
 
+/* The peer's durable step; see diskless_record(). */
+static void
+record_diskless(struct state *s, unsigned i)
+{
+	struct half *h = &s->h[i], *p = &s->h[1 - i];
+
+	if (h->ack != 0)
+		broken = "a leg without all acknowledged data takes over";
+	p->bits = ALL;
+	if (identity_go_diskless(&p->id, &h->id, fresh_number(s)))
+		p->era = true;
+	s->served = true;
+}
+
+/* arg & 3: heard, and recorded here; heard; not heard; held, no order yet.
+ * arg & 4: a write reached the failing leg alone. */
+static bool
+ev_diskless(struct state *s, unsigned i, unsigned arg)
+{
+	struct half *h = &s->h[i];
+	unsigned how = arg & 3;
+
+	if (!h->id.primary || s->link != IN_STEP)
+		return false;
+	if (arg & 4)
+		h->un |= 1;
+	h->bits |= arg & 4 ? 1 : 0;
+	h->failed = true;
+	if (how < 3)
+		record_diskless(s, i);
+	s->link = DISKLESS;
+	if (how == 0)
+		h->uptodate = false;
+	if (how >= 2)
+		lose(s);
+	return true;
+}
+
+/* diskless_judge(), then the record. */
+static bool
+shake_diskless(struct state *s, unsigned i, unsigned cut)
+{
+	struct half *h = &s->h[i], *p = &s->h[1 - i];
+	enum verdict v;
+	int rule;
+
+	v = identity_decide(&h->id, &p->id, &rule);
+	if (!p->uptodate || p->id.inconsistent || cut > 1)
+		return false;
+	if (!s->served && (v != VERDICT_NONE || h->bits != 0 || p->bits != 0))
+		return false;
+	record_diskless(s, i);
+	if (cut == 1)
+		s->link = DISKLESS;
+	return true;
+}
+
 static bool
 ev_shake(struct state *s, unsigned i, unsigned cut)
 {
@@ -472,8 +543,11 @@ ev_shake(struct state *s, unsigned i, unsigned cut)
 	enum verdict v;
 	int rule;
 
-	if (!h->id.primary || p->id.primary || s->link != NO_LINK)
+	if (!h->id.primary || p->id.primary || s->link != NO_LINK ||
+	    p->failed)
 		return false;
+	if (h->failed)
+		return shake_diskless(s, i, cut);
 	v = identity_decide(&h->id, &p->id, &rule);
 	if (v == VERDICT_NONE && h->bits == 0 && p->bits == 0)
 		start_in_step(s, i, cut);
@@ -532,7 +606,8 @@ ev_clean(struct state *s, unsigned i, unsigned arg)
 	unsigned old = s->h[i].bits;
 
 	(void)arg;
-	if (s->link == NO_LINK || !s->h[i].id.primary)
+	if (s->link == NO_LINK || s->link == DISKLESS ||
+	    !s->h[i].id.primary)
 		return false;
 	s->h[i].bits &= s->oos;
 	return s->h[i].bits != old;
@@ -548,6 +623,15 @@ ev_write(struct state *s, unsigned i, unsigned arg)
 
 	if (!h->id.primary || (s->link == NO_LINK && !h->alone))
 		return false;
+	if (s->link == DISKLESS) {
+		if (how == 0)
+			p->ack |= bit;
+		else
+			p->un |= bit;
+		if (how == 2)
+			lose(s);
+		return true;
+	}
 	h->bits |= bit;
 	if (s->link == NO_LINK) {
 		if (how == 0)
@@ -582,6 +666,7 @@ static const struct {
 	{ "copy", ev_copy, 1 },
 	{ "resync's end", ev_end, 4 },
 	{ "clean", ev_clean, 1 },
+	{ "disk failed", ev_diskless, 8 },
 	{ "write", ev_write, 3 * CHUNKS },
 };
 #define N_EVENTS	(sizeof(events) / sizeof(events[0]))
