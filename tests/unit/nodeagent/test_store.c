@@ -426,7 +426,63 @@ TEST(trying_changes_and_records_nothing)
 	return 0;
 }
 
-TESTS_MAIN(T(a_new_database_has_position_zero),
+/* Column by column: what version 2 has added. */
+static const char to_v1[] =
+    "ALTER TABLE unit DROP COLUMN resync_rate_kib_s;"
+    "ALTER TABLE unit DROP COLUMN verify_every;"
+    "ALTER TABLE unit DROP COLUMN verify_day;"
+    "ALTER TABLE unit DROP COLUMN verify_hour;"
+    "ALTER TABLE unit DROP COLUMN verify_repair;"
+    "ALTER TABLE volume DROP COLUMN resync_paused;"
+    "ALTER TABLE volume DROP COLUMN leg_failed;"
+    "ALTER TABLE volume DROP COLUMN leg_failed_ms;"
+    "ALTER TABLE volume DROP COLUMN leg_failed_text;"
+    "ALTER TABLE volume DROP COLUMN leg_replace;"
+    "ALTER TABLE volume DROP COLUMN verify_run;"
+    "ALTER TABLE volume DROP COLUMN verify_active;"
+    "ALTER TABLE volume DROP COLUMN verify_repair;"
+    "ALTER TABLE volume DROP COLUMN verify_by;"
+    "ALTER TABLE volume DROP COLUMN verify_started_ms;"
+    "ALTER TABLE volume DROP COLUMN verify_ended_ms;"
+    "ALTER TABLE volume DROP COLUMN verify_result;"
+    "ALTER TABLE volume DROP COLUMN verify_found;"
+    "ALTER TABLE volume DROP COLUMN verify_repaired;"
+    "ALTER TABLE volume DROP COLUMN verify_text;"
+    "PRAGMA user_version = 1";
+
+TEST(a_database_of_version_1_goes_on)
+{
+	struct store_position before, after;
+	struct store_volume vol;
+	struct store_unit unit;
+	struct store_vm vm;
+	char id[32];
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "store"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(sql_script(fx.st->db, to_v1, NULL), 0);
+	store_position(fx.st, &before);
+	fx.st = store_close(fx.st);
+	CHECK_EQ(store_open(fx.path, &fx.st, &fx.err), 0);
+	store_position(fx.st, &after);
+	CHECK_EQ(before.seq, after.seq);
+	CHECK(memcmp(before.hash, after.hash, 32) == 0);
+	CHECK_EQ(store_get_unit(fx.st, &unit), 0);
+	CHECK_EQ(unit.verify.every, STORE_EVERY_MONTH);
+	CHECK_EQ(unit.verify.hour, 3);
+	CHECK_EQ(unit.resync_rate_kib_s, 0);
+	CHECK_EQ(store_get_vm(fx.st, id, &vm), 0);
+	CHECK_EQ(store_get_volume(fx.st, vm.disks[0].volume_id, &vol), 0);
+	CHECK_EQ(vol.failed_leg, -1);
+	CHECK_EQ(vol.size_bytes, 16777216);
+	CHECK(!vol.resync_paused && !vol.verify.active);
+	CHECK_EQ(fx_vm(&fx, "db", 300, id), 0);
+	fx_close(&fx);
+	return 0;
+}
+
+TESTS_MAIN(T(a_database_of_version_1_goes_on),T(a_new_database_has_position_zero),
     T(position_and_content_outlive_the_process), T(one_process_at_a_time),
     T(a_newer_version_is_refused_and_left_alone),
     T(a_damaged_one_is_refused_in_words_and_can_be_set_aside),
