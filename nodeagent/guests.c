@@ -445,6 +445,14 @@ guests_here(const struct guests *gs, const char *vm_id)
 	    g->copy != NULL || process_may_be_here(g);
 }
 
+struct vmm_dom *
+guests_dom(const struct guests *gs, const char *vm_id)
+{
+	const struct guest *g = find(gs, vm_id);
+
+	return g != NULL ? g->dom : NULL;
+}
+
 bool
 guests_none(const struct guests *gs)
 {

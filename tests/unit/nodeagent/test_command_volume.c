@@ -54,7 +54,7 @@ TEST(bad_input)
 	static const struct { const char *op, *args, *code; } cases[] = {
 		{ "volume.verify", "{}", "bad-argument" },
 		{ "volume.verify", "{'volume':'nobody'}", "not-found" },
-		{ "volume.verify", "{'volume':'volume:o99'}", "not-found" },
+		{ "volume.verify", "{'volume':'volume:o109'}", "not-found" },
 		{ "volume.verify", "{" VOL ",'repair':'yes'}", "bad-argument" },
 		{ "volume.verify", "{" VOL ",'speed':1}", "bad-argument" },
 		{ "volume.verify-cancel", "{" VOL "}", "verify-not-running" },
@@ -376,7 +376,7 @@ TEST(when_it_is_due)
 TEST(each_volume_in_its_turn)
 {
 	json_t *f = fx_json("{'role':{'state':'together'},'volumes':{"
-	    FACT("volume:o7") "," FACT("volume:o9") "}}");
+	    FACT("volume:o7") "," FACT("volume:o10") "}}");
 	const json_t *facts[2] = { f, f };
 	char id[STORE_ID_MAX], vm[32];
 	bool repair;
@@ -384,7 +384,7 @@ TEST(each_volume_in_its_turn)
 
 	CHECK_EQ(open_with_vm(&fx), 0);
 	fx_context(&fx, SEEN("in-step"));
-	CHECK_EQ(fx_vm(&fx, "db", 300, vm), 0);		/* vm:o8, volume:o9 */
+	CHECK_EQ(fx_vm(&fx, "db", 300, vm), 0);		/* vm:o9, volume:o10 */
 	/* made after the last due moment: not before the next one */
 	CHECK_EQ(schedule_next(fx.st, facts, 0, fx.at_ms, id, &repair), -ENOENT);
 	fx.at_ms = AT(20, 0);
@@ -396,10 +396,10 @@ TEST(each_volume_in_its_turn)
 	CHECK_EQ(schedule_next(fx.st, facts, 0, fx.at_ms, id, &repair), -ENOENT);
 	CHECK_EQ(report(&fx, 0, "verify-ended", ",'run':1,'result':'done'"), 0);
 	CHECK_EQ(schedule_next(fx.st, facts, 0, fx.at_ms, id, &repair), 0);
-	CHECK_STR(id, "volume:o9");
+	CHECK_STR(id, "volume:o10");
 	/* one that isn't in step waits, and is not forgotten */
 	(void)json_object_set_new(json_object_get(json_object_get(f, "volumes"),
-	    "volume:o9"), "conn", json_string("resync-source"));
+	    "volume:o10"), "conn", json_string("resync-source"));
 	CHECK_EQ(schedule_next(fx.st, facts, 0, fx.at_ms, id, &repair), -ENOENT);
 	/* the next month: the first one again */
 	CHECK_EQ(schedule_next(fx.st, facts, 0, AT(60, 0), id, &repair), 0);
