@@ -188,14 +188,27 @@ steer_own_failed(struct volume *v, const struct mirror_status *st)
 	return true;
 }
 
+/* From here on 'connected' means that the other leg was a target; the copying can
+ * be over before anybody looks. */
+static void
+alone_done(struct mirror_op *op, int rc, const struct av_err *err)
+{
+	struct volume *v = container_of(op, struct volume, op);
+
+	v->leg_apart |= rc == 0;
+	volume_order_done(op, rc, err);
+}
+
 static bool
 steer_peer_failed(struct volume *v, const struct mirror_status *st)
 {
 	if (v->vs->right.kind == RIGHT_FOLLOW)
 		return false;		/* it only fills the owner's new leg */
 	if (st->role != MIRROR_PRIMARY) {
-		if (mark_is_everywhere(v))
+		if (mark_is_everywhere(v)) {
 			volume_order_primary(v, true);
+			v->op.done = alone_done;
+		}
 		return true;
 	}
 	v->leg_apart |= st->alone || st->conn == MIRROR_RESYNC_SOURCE;
@@ -203,8 +216,10 @@ steer_peer_failed(struct volume *v, const struct mirror_status *st)
 		return false;		/* as any that runs alone */
 	/* held, or connected: the mark is new, or this agent is, and nobody
 	 * knows what the other leg missed */
-	if (mark_is_everywhere(v))
+	if (mark_is_everywhere(v)) {
 		volume_order_alone(v);
+		v->op.done = alone_done;
+	}
 	return true;
 }
 
