@@ -24,6 +24,7 @@
 #include "vmm/args.h"
 #include "vmm/priv.h"
 #include "vmm/proc.h"
+#include "vmm/qemu_resize.h"
 #include "vmm/qga.h"
 #include "vmm/qmp.h"
 #include "vmm/spawn.h"
@@ -51,9 +52,7 @@ struct qemu {
 	bool		  timed_out;	/* start: killed for its deadline */
 	bool		  port_open;	/* the guest opened the agent's port */
 	bool		  rx_known;
-	bool		  nudged;	/* resize: the second try */
-	unsigned	  resize_disk;
-	uint64_t	  resize_bytes;
+	struct qemu_resize resize;
 	uint64_t	  kill_at_ns;	/* 0 = none */
 	uint64_t	  give_up_ns;	/* 0 = none: a failed start's last limit */
 	uint64_t	  gone_ns;	/* the process ended; 0 = it lives */
@@ -840,112 +839,18 @@ qemu_resume(struct vmm_dom *dom, struct av_err *err)
 	return monitor_word(dom, "cont", err);
 }
 
-/* --------------------- a disk grows: look -> resize ----------------------- */
-
-static void resize_order(struct qemu *q);
-
-/* A read has made the NBD client connect anew and learn the size. */
-static void
-resize_nudged(void *ctx, int rc, const json_t *ret, const struct av_err *err)
-{
-	struct qemu *q = ctx;
-
-	(void)ret;
-	if (vmm_op_kind(q->dom) != VMM_OP_RESIZE)
-		return;
-	if (rc < 0)
-		vmm_op_finish(q->dom, rc, err);
-	else
-		resize_order(q);
-}
-
-/* QEMU's client connects again only with its next request; an idle guest makes
- * none.  A guest that reads meanwhile does the same. */
-static void
-resize_nudge(struct qemu *q)
-{
-	char line[64];
-
-	q->nudged = true;
-	(void)snprintf(line, sizeof(line), "qemu-io disk%u \"read 0 512\"",
-	    q->resize_disk);
-	if (qmp_call(q->qmp, "human-monitor-command", json_pack("{s:s}",
-	    "command-line", line), resize_nudged, q) < 0)
-		fail_op(q, -EAGAIN, AV_NOT_DONE, "its monitor is silent");
-}
-
-static void
-resize_replied(void *ctx, int rc, const json_t *ret, const struct av_err *err)
-{
-	struct qemu *q = ctx;
-
-	(void)ret;
-	if (vmm_op_kind(q->dom) != VMM_OP_RESIZE)
-		return;
-	if (rc < 0 && !q->nudged && q->qmp != NULL)
-		resize_nudge(q);
-	else
-		vmm_op_finish(q->dom, rc, err);
-}
-
-static void
-resize_order(struct qemu *q)
-{
-	char node[16];
-
-	(void)snprintf(node, sizeof(node), "disk%u", q->resize_disk);
-	if (q->qmp == NULL || qmp_call(q->qmp, "block_resize",
-	    json_pack("{s:s, s:I}", "node-name", node, "size",
-	    (json_int_t)q->resize_bytes), resize_replied, q) < 0)
-		fail_op(q, -EAGAIN, AV_NOT_DONE, "its monitor is silent");
-}
-
-/* A guest that has the size is left alone. */
-static void
-resize_look(void *ctx, int rc, const json_t *ret, const struct av_err *err)
-{
-	struct qemu *q = ctx;
-	const json_t *node;
-	char name[16];
-	size_t i;
-
-	if (vmm_op_kind(q->dom) != VMM_OP_RESIZE)
-		return;
-	if (rc < 0) {
-		vmm_op_finish(q->dom, rc, err);
-		return;
-	}
-	(void)snprintf(name, sizeof(name), "disk%u", q->resize_disk);
-	json_array_foreach((json_t *)(uintptr_t)ret, i, node) {
-		const char *is = json_string_value(json_object_get(node,
-		    "node-name"));
-
-		if (is != NULL && strcmp(is, name) == 0 &&
-		    (uint64_t)json_integer_value(json_object_get(
-		    json_object_get(node, "image"), "virtual-size")) ==
-		    q->resize_bytes) {
-			vmm_op_finish(q->dom, 0, NULL);
-			return;
-		}
-	}
-	resize_order(q);
-}
-
 static int
 qemu_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
     struct av_err *err)
 {
 	struct qemu *q = dom->drv;
-	int rc = -EAGAIN;
 
-	q->resize_disk = disk;
-	q->resize_bytes = size_bytes;
-	q->nudged = false;
-	if (q->verified)
-		rc = qmp_call(q->qmp, "query-named-block-nodes",
-		    json_pack("{s:b}", "flat", 1), resize_look, q);
-	return rc < 0 ? av_err_set(err, rc, "vm '%s': its monitor is silent",
-	    dom->spec.name) : 0;
+	q->resize = (struct qemu_resize){ .dom = dom, .qmp = &q->qmp,
+		.disk = disk, .bytes = size_bytes };
+	if (!q->verified)
+		return av_err_set(err, -EAGAIN, "vm '%s': its monitor is "
+		    "silent", dom->spec.name);
+	return qemu_resize_begin(&q->resize, err);
 }
 
 static void
