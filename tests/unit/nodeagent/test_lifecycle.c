@@ -596,6 +596,31 @@ TEST(the_peers_leg_fails_and_the_guest_goes_on)
 	return 0;
 }
 
+/* The other PM's own word comes first: its server answers still. */
+TEST(a_marked_volume_is_not_in_step)
+{
+	struct world w;
+	int i;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes));
+	w.hold_seen = true;
+	CHECK_EQ(apply(&w, 1, "volume.report", json_pack("{s:s,s:s,s:s,s:s}",
+	    "volume", vol_row(&w).id, "node", "node1", "event", "leg-failed",
+	    "reason", "EIO"), NULL), 0);
+	for (i = 0; i < 50; i++) {
+		turn(&w);
+		CHECK_EQ(status(&w, 0)->conn, MIRROR_CONNECTED);
+		CHECK(!volumes_in_step(w.pm[0].volumes));
+		CHECK(!volumes_in_step(w.pm[1].volumes));
+	}
+	/* 'connected' since before the mark proves nothing */
+	CHECK_EQ(vol_row(&w).failed_leg, 1);
+	world_close(&w);
+	return 0;
+}
+
 TEST(a_replaced_leg_is_filled_and_the_mark_goes)
 {
 	struct world w;
@@ -676,7 +701,7 @@ TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
     T(pause_and_limit_follow_the_database_through_restarts),
     T(a_volume_grows_under_its_guest),
     T(the_peers_leg_fails_and_the_guest_goes_on),
-    T(a_replaced_leg_is_filled_and_the_mark_goes),
+    T(a_marked_volume_is_not_in_step), T(a_replaced_leg_is_filled_and_the_mark_goes),
     T(the_own_leg_fails_and_the_guest_goes_on_without_it),
     T(without_its_server_a_diskless_guest_goes_to_the_other_pm),
     T(a_vm_is_made_on_both_and_runs_on_one),
