@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ fails(int fd, bool reading)
 {
 	char link[64], path[512], word[8] = "";
 	ssize_t n;
-	int flag = open(FLAG, O_RDONLY | O_CLOEXEC);
+	const char *other = getenv("AVPAIR_FAIL_DISK");	/* instead of FLAG */
+	int flag = open(other != NULL ? other : FLAG, O_RDONLY | O_CLOEXEC);
 
 	if (flag < 0)
 		return false;

@@ -155,6 +155,18 @@ TEST(only_a_volume_in_step_is_verified_or_grown)
 	return 0;
 }
 
+static bool
+has_code(const json_t *alerts, const char *code)
+{
+	const json_t *a;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)alerts, i, a)
+		if (strcmp(fx_text(a, "code"), code) == 0)
+			return true;
+	return false;
+}
+
 TEST(a_verify_from_order_to_result)
 {
 	struct store_volume v;
@@ -185,13 +197,14 @@ TEST(a_verify_from_order_to_result)
 	CHECK_EQ(v.verify.repaired, 1);
 	CHECK_EQ(v.verify.ended_ms, fx.at_ms);
 	alerts = alerts_wanted(fx.st, facts, 0);
-	CHECK(strstr(json_dumps(alerts, 0), "verify-differences") != NULL);
+	CHECK(has_code(alerts, "verify-differences"));
 	json_decref(alerts);
 	/* the next one finds nothing: the alert goes */
 	CHECK_STR(fx_code(&fx, "volume.verify", "{" VOL "}"), "");
 	CHECK_EQ(report(&fx, 0, "verify-ended", ",'run':2,'result':'done'"), 0);
 	alerts = alerts_wanted(fx.st, facts, 0);
-	CHECK(strstr(json_dumps(alerts, 0), "verify-") == NULL);
+	CHECK(!has_code(alerts, "verify-differences"));
+	CHECK(!has_code(alerts, "verify-repaired"));
 	json_decref(alerts);
 	CHECK_STR(fx_code(&fx, "volume.verify", "{" VOL "}"), "");
 	CHECK_STR(fx_code(&fx, "volume.verify-cancel", "{" VOL "}"), "");
