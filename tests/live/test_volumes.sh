@@ -11,7 +11,7 @@
 eval "$(declare -f programs_install | sed '1s/.*/programs_install_plain()/')"
 programs_install() {
 	programs_install_plain
-	${CC:-cc} -shared -fPIC -O1 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	${CC:-cc} -shared -fPIC -O1 -D_GNU_SOURCE \
 		-o "$TRY/prog/faildisk.so" "$TREE/tests/live/faildisk.c" -ldl
 	printf '#!/bin/sh\nexport LD_PRELOAD=%s/faildisk.so\nexec /usr/bin/nbdkit "$@"\n' \
 		"$TRY/prog" >"$TRY/prog/nbdkit-fails"
