@@ -78,7 +78,6 @@ static const struct opt_def verify_opts[] = {
 	    "copy what differs from the PM that leads the volume", NULL },
 	DRY_RUN, WAIT, END,
 };
-static const struct opt_def dry_run_opts[] = { DRY_RUN, END };
 static const struct opt_def configure_opts[] = {
 	{ "resync-limit", 0, OPT_ONE, "SIZE|none",
 	    "copying and verifying, a volume and second: 50M", NULL },
@@ -86,6 +85,15 @@ static const struct opt_def configure_opts[] = {
 	    "when the volumes are verified: monthly,sun,3", NULL },
 	{ "verify-repair", 0, OPT_FLAG, NULL,
 	    "and what differs is repaired (with --verify)", NULL },
+	DRY_RUN, END,
+};
+static const struct opt_def dry_opts[] = { DRY_RUN, END };
+static const struct opt_def mtbf_opts[] = {
+	{ "policy", 0, OPT_ONE, "threshold|always|never",
+	    "what a failure leads to", NULL },
+	{ "threshold", 0, OPT_ONE, "SECONDS",
+	    "it stays down below this mean time between failures", NULL },
+	{ "failures", 0, OPT_ONE, "N", "judge from the Nth failure on", NULL },
 	DRY_RUN, END,
 };
 static const struct opt_def alert_opts[] = {
@@ -118,6 +126,12 @@ const struct command commands[] = {
 	    0, 0, NULL, takeover_opts, run_unit_takeover, false },
 	{ "node", "info", NULL, "[NODE...]", "the physical machines",
 	    0, MANY, "node", NULL, run_list_info, false },
+	{ "node", "set-mtbf", NULL, "NODE... [OPTION...]",
+	    "say when a PM that fails is left out",
+	    1, MANY, "node", mtbf_opts, run_mtbf, false },
+	{ "node", "clear-mtbf", "pm-clear-mtbf", "NODE...",
+	    "clear the failure counters of PMs; they take part again",
+	    1, MANY, "node", dry_opts, run_mtbf, false },
 	{ "vm", "create", NULL, "--name NAME --memory SIZE [OPTION...]",
 	    "make a virtual machine",
 	    0, 0, NULL, create_opts, run_vm_create, false },
@@ -130,6 +144,12 @@ const struct command commands[] = {
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
 	{ "vm", "poweroff", NULL, "VM...", "stop virtual machines at once",
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
+	{ "vm", "reset-device", "localvm-clear-mtbf", "VM...",
+	    "clear the crash counters; start VMs that were kept down",
+	    1, MANY, "vm", dry_opts, run_mtbf, false },
+	{ "vm", "set-mtbf", NULL, "VM... [OPTION...]",
+	    "say when a VM that crashes stays down",
+	    1, MANY, "vm", mtbf_opts, run_mtbf, false },
 	{ "vm", "delete", NULL, "VM...",
 	    "remove virtual machines and their volumes",
 	    1, MANY, "vm", delete_opts, run_delete, false },
@@ -145,13 +165,13 @@ const struct command commands[] = {
 	    "compare the two copies of volumes",
 	    1, MANY, "volume", verify_opts, run_volume_verb, false },
 	{ "volume", "verify-cancel", NULL, "VOLUME...", "end a verify",
-	    1, MANY, "volume", dry_run_opts, run_volume_verb, false },
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
 	{ "volume", "resync-pause", NULL, "VOLUME...",
 	    "pause the copying between the PMs, until it is resumed",
-	    1, MANY, "volume", dry_run_opts, run_volume_verb, false },
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
 	{ "volume", "resync-resume", NULL, "VOLUME...",
 	    "resume the copying between the PMs",
-	    1, MANY, "volume", dry_run_opts, run_volume_verb, false },
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
 	{ "volume", "replace-leg", NULL, "VOLUME...",
 	    "make a copy anew whose disk failed and was replaced",
 	    1, MANY, "volume", change_opts, run_volume_verb, false },

@@ -126,6 +126,21 @@ static const struct field agent_fields[] = {
 	FIELD("uptime_s", "uptime", F_SECONDS),
 	END,
 };
+static const struct field mtbf_fields[] = {
+	FIELD("policy", "policy", F_TEXT),
+	FIELD("threshold_s", "threshold", F_SECONDS),
+	FIELD("judged_from", "minimum-failures", F_TEXT),
+	FIELD("failures", "failures", F_TEXT),
+	MAYBE("mean_s", "mtbf", F_SECONDS),
+	MAYBE("last_utc", "last-failure", F_TEXT),
+	FIELD("held", "excessive-failures", F_BOOL),
+	END,
+};
+static const struct field watchdog_fields[] = {
+	FIELD("state", "status", F_TEXT),
+	FIELD("device", "device", F_TEXT),
+	END,
+};
 static const struct field node_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -144,6 +159,8 @@ static const struct field node_fields[] = {
 	GROUP("versions", "versions", version_fields),
 	GROUP("signs", "signs-of-life", sign_fields),
 	GROUP("agent", "agent", agent_fields),
+	GROUP("watchdog", "watchdog", watchdog_fields),
+	GROUP("mtbf", "mtbf", mtbf_fields),
 	END,
 };
 
@@ -184,6 +201,7 @@ static const struct field vm_fields[] = {
 	FIELD("crashes", "crashes", F_TEXT),
 	FIELD("created_utc", "created", F_TEXT),
 	MAYBE("started_utc", "started", F_TEXT),
+	GROUP("mtbf", "mtbf", mtbf_fields),
 	GROUPS("networks", "interfaces", vm_network_fields, "interface"),
 	GROUPS("volumes", "volumes", vm_volume_fields, "volume"),
 	END,

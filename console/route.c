@@ -33,6 +33,12 @@ static const struct route table[] = {
 	{ "GET", "/nodes", OP, ROLE_READ, "node.list" },
 	{ "GET", "/nodes/{id}", OP, ROLE_READ, "node.list", .pick = true },
 
+	{ "POST", "/nodes/{id}/mtbf", OP, ROLE_PLATFORM, "node.set-mtbf",
+	  "node", .body = BODY_REQUIRED, CHANGE, .query = { DRY } },
+	{ "POST", "/nodes/{id}/clear-mtbf", OP, ROLE_PLATFORM,
+	  "node.clear-mtbf", "node", .body = BODY_OPTIONAL, CHANGE,
+	  .query = { DRY } },
+
 	{ "GET", "/vms", OP, ROLE_READ, "vm.list" },
 	{ "POST", "/vms", OP, ROLE_VM, "vm.create", .body = BODY_REQUIRED,
 	  CHANGE, .query = { DRY } },
@@ -48,6 +54,10 @@ static const struct route table[] = {
 	  .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
 	{ "POST", "/vms/{id}/poweroff", OP, ROLE_VM, "vm.poweroff", "vm",
 	  .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
+	{ "POST", "/vms/{id}/reset", OP, ROLE_VM, "vm.reset", "vm",
+	  .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
+	{ "POST", "/vms/{id}/mtbf", OP, ROLE_VM, "vm.set-mtbf", "vm",
+	  .body = BODY_REQUIRED, CHANGE, .query = { DRY } },
 	{ "POST", "/vms/{id}/console", .kind = ROUTE_TICKET, ROLE_VM,
 	  "vm.vnc", "vm", .body = BODY_OPTIONAL, CHANGE },
 	{ "GET", "/console/{id}", .kind = ROUTE_SCREEN, ROLE_VM, "vm.vnc" },

@@ -564,7 +564,7 @@ drbd_order(struct mirror *m, struct mirror_op *op,
 	if (op == NULL)
 		return 0;	/* alive: the kernel knows no lease */
 	if (plan == NULL)
-		return av_err_code(err, -EOPNOTSUPP, "bad-request",
+		return av_err_code(err, -EOPNOTSUPP, "not-supported",
 		    "driver 'drbd' can't do that");
 	if (o->gen > INT64_MAX || o->offset > INT64_MAX ||
 	    o->length > INT64_MAX || o->rate_kib_s > INT64_MAX)
@@ -658,6 +658,29 @@ drbd_front_path(const struct mirror *m)
 	return ((const struct drbd *)(const void *)m)->c.front_path;
 }
 
+/* A logical volume isn't a file; LVM's own snapshots aren't used yet. */
+static int
+drbd_leg_snapshot(const char *dir, const char *id, const char *name,
+    uint64_t *ret_size_bytes, struct av_err *err)
+{
+	(void)dir;
+	(void)name;
+	(void)ret_size_bytes;
+	return av_err_code(err, -EOPNOTSUPP, "not-supported",
+	    "'%s': driver 'drbd' makes no snapshots", id);
+}
+
+static int
+drbd_leg_snapshot_delete(const char *dir, const char *id, const char *name,
+    struct av_err *err)
+{
+	(void)dir;
+	(void)id;
+	(void)name;
+	(void)err;
+	return 0;	/* there are none */
+}
+
 const struct mirror_ops mirror_drbd_ops = {
 	.name = "drbd",
 	.leg_create = drbd_leg_create,
@@ -669,4 +692,6 @@ const struct mirror_ops mirror_drbd_ops = {
 	.order = drbd_order,
 	.status_peek = drbd_status_peek,
 	.front_path = drbd_front_path,
+	.leg_snapshot = drbd_leg_snapshot,
+	.leg_snapshot_delete = drbd_leg_snapshot_delete,
 };

@@ -247,6 +247,7 @@ struct drbd_job {
 	uint64_t		 deadline_ns;
 	uint64_t		 grace_ns;	/* a handler was answered: until
 						 * then DRBD thaws by itself */
+	bool			 had_no_disk;	/* before the order */
 	struct drbd_job		*next;
 };
 

@@ -251,6 +251,21 @@ set_rate(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)err;
 	d->c.resync_rate_kib_s = job->o.rate_kib_s;
+	d->st.resync_limit_kib_s = job->o.rate_kib_s;
+	return 0;
+}
+
+static bool
+changes_pause(const struct drbd *d, const struct drbd_job *job)
+{
+	return d->st.resync_paused != (job->o.verb == MIRROR_V_RESYNC_PAUSE);
+}
+
+static int
+note_pause(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	d->st.resync_paused = job->o.verb == MIRROR_V_RESYNC_PAUSE;
 	return 0;
 }
 
@@ -354,14 +369,23 @@ static const struct drbd_step plan_alone[] = {
 	RUN_IF(is_primary, "drbdadm -c %c secondary %r"), \
 	WAIT_WHILE(is_primary)
 
+static int
+note_disk(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	job->had_no_disk = d->st.disk == MIRROR_DISK_FAILED;
+	return 0;
+}
+
+/* A leg that had failed before stays so until its server starts again. */
 static bool
 is_diskless(const struct drbd *d, const struct drbd_job *job)
 {
-	(void)job;
-	return d->ev.now.disk == DRBD_D_DISKLESS;
+	return d->ev.now.disk == DRBD_D_DISKLESS && !job->had_no_disk;
 }
 
 static const struct drbd_step plan_secondary[] = {
+	CALL(note_disk),
 	STEP_DOWN,
 	RUN_IF(is_diskless, "drbdadm -c %c attach %r"),
 	WAIT_WHILE(is_diskless),
@@ -403,6 +427,19 @@ static const struct drbd_step plan_rate[] = {
 	END
 };
 
+/* DRBD refuses to pause what is paused. */
+static const struct drbd_step plan_pause[] = {
+	RUN_IF(changes_pause, "drbdadm -c %c pause-sync %r"),
+	CALL(note_pause),
+	END
+};
+
+static const struct drbd_step plan_resume[] = {
+	RUN_IF(changes_pause, "drbdadm -c %c resume-sync %r"),
+	CALL(note_pause),
+	END
+};
+
 /* DRBD detaches by itself at the first error (on-io-error detach) and goes on at
  * the peer, which has a new identity at the next write. */
 static const struct drbd_step plan_diskless[] = {
@@ -440,6 +477,8 @@ drbd_plan(enum mirror_verb verb, bool alone)
 		[MIRROR_V_RATE] = plan_rate,
 		[MIRROR_V_STOP] = plan_stop,
 		[MIRROR_V_DIGEST] = plan_digest,
+		[MIRROR_V_RESYNC_PAUSE] = plan_pause,
+		[MIRROR_V_RESYNC_RESUME] = plan_resume,
 		[MIRROR_V_DISKLESS] = plan_diskless,
 	};
 

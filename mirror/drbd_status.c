@@ -160,6 +160,8 @@ map_resync(struct drbd *d)
 	st->resync_percent = d->sync_from_kib == 0 ? 0 :
 	    (uint32_t)(gone * 100 / d->sync_from_kib);
 	ms = (now - d->sync_from_ns) / AV_NS_PER_MS;
+	st->resync_speed_kib_s = ms == 0 || m->resync_suspended ? 0 :
+	    gone * 1000 / ms;
 	st->resync_eta_s = gone == 0 || m->resync_suspended ? 0 :
 	    (uint64_t)((double)left * (double)ms / (double)gone / 1000) + 1;
 	return false;

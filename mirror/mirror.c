@@ -43,7 +43,8 @@ mirror_ops_check(struct av_err *err)
 		    o->leg_delete == NULL || o->leg_read == NULL ||
 		    o->open == NULL || o->close == NULL || o->start == NULL ||
 		    o->order == NULL || o->status_peek == NULL ||
-		    o->front_path == NULL)
+		    o->front_path == NULL || o->leg_snapshot == NULL ||
+		    o->leg_snapshot_delete == NULL)
 			return av_err_set(err, -EINVAL,
 			    "mirror driver %zu has a hole", i);
 		for (k = 0; k < i; k++)
@@ -261,4 +262,81 @@ mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
 	struct mirror_order o = { .verb = MIRROR_V_VERIFY_CANCEL };
 
 	return order(m, op, &o, err);
+}
+
+int
+mirror_resync_pause(struct mirror *m, struct mirror_op *op,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_RESYNC_PAUSE };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_resync_resume(struct mirror *m, struct mirror_op *op,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_RESYNC_RESUME };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_grow(struct mirror *m, struct mirror_op *op, uint64_t new_size_bytes,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_GROW,
+		.new_size_bytes = new_size_bytes };
+
+	if (new_size_bytes < MIRROR_SIZE_MIN_BYTES ||
+	    new_size_bytes > MIRROR_SIZE_MAX_BYTES ||
+	    new_size_bytes % 512 != 0)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "volume size must be a multiple of 512 bytes, at most "
+		    "16 TiB");
+	return order(m, op, &o, err);
+}
+
+int
+mirror_hold_writes(struct mirror *m, struct mirror_op *op,
+    uint32_t timeout_ms, struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_HOLD,
+		.timeout_ms = timeout_ms != 0 ? timeout_ms :
+		    MIRROR_HOLD_DEFAULT_MS };
+
+	if (timeout_ms > MIRROR_HOLD_MAX_MS)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "writes are held for at most %u ms", MIRROR_HOLD_MAX_MS);
+	return order(m, op, &o, err);
+}
+
+int
+mirror_release_writes(struct mirror *m, struct mirror_op *op,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_RELEASE };
+
+	return order(m, op, &o, err);
+}
+
+int
+mirror_leg_snapshot(const char *driver, const char *dir, const char *id,
+    const char *name, uint64_t *ret_size_bytes, struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+
+	return o == NULL ? -EINVAL : o->leg_snapshot(dir, id, name,
+	    ret_size_bytes, err);
+}
+
+int
+mirror_leg_snapshot_delete(const char *driver, const char *dir,
+    const char *id, const char *name, struct av_err *err)
+{
+	const struct mirror_ops *o = find_driver(driver, err);
+
+	return o == NULL ? -EINVAL : o->leg_snapshot_delete(dir, id, name,
+	    err);
 }

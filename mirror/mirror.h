@@ -50,7 +50,7 @@
  *		status.error_code besides those: disk-error (this PM's disk
  *		failed), peer-disk-error (the peer's), peer-lost,
  *		peer-unreachable, peer-newer, split, unrelated, disconnected,
- *		lease, disk-slow.
+ *		peer-key (the key files differ), lease, disk-slow.
  *
  * A disk that fails:
  *  - A read that fails here while the peer is in step is answered with the
@@ -153,7 +153,7 @@ enum mirror_disk {
 /*
  * NONE       none since the server's start
  * RUNNING    from the volume's begin to its end, once; gives way to the guest
- * WAITING    the peer is away; goes on when it is back
+ * WAITING    the peer is away, or a resync runs or is paused; then it goes on
  * DONE, FAILED (see code and text), CANCELLED
  */
 enum mirror_verify_state {
@@ -168,8 +168,8 @@ enum mirror_verify_state {
 /* A disk that takes so long for one request is shown as disk-slow. */
 #define MIRROR_DISK_SLOW_MS	2000u
 
-/* How the verify before this one ended; kept while the next one runs and, with
- * driver replica, when the server starts again. */
+/* How the last verify ended; kept while the next one runs, as long as the
+ * server lives. */
 struct mirror_verify_last {
 	enum mirror_verify_state state;	/* NONE = never; DONE, FAILED, CANCELLED */
 	int64_t		finished_at;	/* seconds since 1970, wall clock */
@@ -489,8 +489,8 @@ int mirror_grow(struct mirror *m, struct mirror_op *op,
  * no write is under way and all acknowledged ones are flushed on both legs (on
  * this one when alone).  It ends by mirror_release_writes(), by any order of a
  * role, or by itself after timeout_ms (0 = MIRROR_HOLD_DEFAULT_MS, at most
- * MIRROR_HOLD_MAX_MS), counted from when writes began to wait.  A split-second
- * loss of the peer meanwhile: expired.  Primary that is connected (resync too)
+ * MIRROR_HOLD_MAX_MS), counted from when writes began to wait.  A loss of the
+ * peer meanwhile changes nothing.  Primary that is connected (resync too)
  * or alone; else wrong-role, wrong-state (also when held already).
  */
 int mirror_hold_writes(struct mirror *m, struct mirror_op *op,
@@ -634,6 +634,8 @@ void mirror_sim_kill(struct mirror *m);
 void mirror_sim_fail_disk(struct mirror *m);
 /* The next verify finds so many chunks that differ. */
 void mirror_sim_damage(struct mirror *m, uint64_t n_chunks);
+/* A volume can't grow beyond so many bytes. */
+void mirror_sim_space(uint64_t max_bytes);
 void mirror_sim_reset(void);	/* forgets all sim legs */
 
 /* 0, or -EINVAL naming the driver with a hole or a double name. */

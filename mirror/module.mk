@@ -3,7 +3,7 @@
 MIRROR_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/*.c))
 # parts of the server that are pure, or local files only
 MIRROR_LEG_OBJS := $(patsubst %,$(B)/mirror/replica/%.o,\
-	identity meta leg range proto)
+	identity meta leg range proto pace window snapshot)
 MIRROR_PLUGIN_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard mirror/replica/*.c)) \
 	$(B)/mirror/names.o
 
@@ -43,6 +43,14 @@ $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
 	$(LINK)
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
 UNIT_TESTS += $(MIRROR_TESTS)
+
+# a bad disk: loaded into real servers by pair_new_faulty(); never sanitized
+$(B)/tests/unit/mirror/fault_disk.so: tests/unit/mirror/fault_disk.c \
+	tests/unit/mirror/fault_disk.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC \
+	  -shared -I. -o $@.new $< -ldl && mv -f $@.new $@
+$(MIRROR_TESTS): | $(B)/tests/unit/mirror/fault_disk.so
 
 # power cuts, replayed: the server's sources once more, over simulated threads,
 # files and connections (tests/unit/mirror/crash_redirect.h)

@@ -78,3 +78,16 @@ mirror_verify_name(enum mirror_verify_state state)
 
 	return NAME_OF(names, state);
 }
+
+const char *
+mirror_hold_name(enum mirror_hold hold)
+{
+	static const char *const names[] = {
+		[MIRROR_HOLD_NONE] = "none",
+		[MIRROR_HOLD_BEGINNING] = "beginning",
+		[MIRROR_HOLD_HELD] = "held",
+		[MIRROR_HOLD_EXPIRED] = "expired",
+	};
+
+	return NAME_OF(names, hold);
+}

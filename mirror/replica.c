@@ -414,11 +414,16 @@ order_json(const struct mirror_order *o, uint64_t seq)
 		[MIRROR_V_DIGEST] = "digest",
 		[MIRROR_V_VERIFY] = "verify",
 		[MIRROR_V_VERIFY_CANCEL] = "verify-cancel",
+		[MIRROR_V_RESYNC_PAUSE] = "resync-pause",
+		[MIRROR_V_RESYNC_RESUME] = "resync-resume",
+		[MIRROR_V_GROW] = "grow",
+		[MIRROR_V_HOLD] = "hold",
+		[MIRROR_V_RELEASE] = "release",
 		[MIRROR_V_DISKLESS] = "diskless",
 		[MIRROR_V_ALIVE] = "alive",
 	};
 
-	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I}",
+	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
 	    "seq", (json_int_t)seq, "cmd", words[o->verb],
 	    "alone", (int)o->alone, "repair", (int)o->repair, "gen", (json_int_t)o->gen,
 	    "lease_ms", (json_int_t)o->lease_ms,
@@ -426,7 +431,9 @@ order_json(const struct mirror_order *o, uint64_t seq)
 	    o->since_boot_ns : av_clock_boot_ns()),
 	    "kib_s", (json_int_t)o->rate_kib_s,
 	    "offset", (json_int_t)o->offset,
-	    "length", (json_int_t)o->length);
+	    "length", (json_int_t)o->length,
+	    "size_bytes", (json_int_t)o->new_size_bytes,
+	    "timeout_ms", (json_int_t)o->timeout_ms);
 }
 
 static int
@@ -557,4 +564,6 @@ const struct mirror_ops mirror_replica_ops = {
 	.order = replica_order,
 	.status_peek = replica_status_peek,
 	.front_path = replica_front_path,
+	.leg_snapshot = leg_snapshot,
+	.leg_snapshot_delete = leg_snapshot_delete,
 };

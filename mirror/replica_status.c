@@ -81,18 +81,49 @@ get_conn(const json_t *j)
 	return MIRROR_DISCONNECTED;
 }
 
+static enum mirror_verify_state
+get_verify_state(const json_t *j)
+{
+	int st;
+
+	for (st = MIRROR_VERIFY_NONE; st <= MIRROR_VERIFY_CANCELLED; st++)
+		if (is_word(j, "state", mirror_verify_name(
+		    (enum mirror_verify_state)st)))
+			return (enum mirror_verify_state)st;
+	return MIRROR_VERIFY_NONE;
+}
+
+static enum mirror_hold
+get_hold(const json_t *j)
+{
+	int h;
+
+	for (h = MIRROR_HOLD_NONE; h <= MIRROR_HOLD_EXPIRED; h++)
+		if (is_word(j, "hold", mirror_hold_name((enum mirror_hold)h)))
+			return (enum mirror_hold)h;
+	return MIRROR_HOLD_NONE;
+}
+
+static void
+get_verify_last(const json_t *j, struct mirror_verify_last *l)
+{
+	l->state = get_verify_state(j);
+	l->finished_at = (int64_t)get_u64(j, "finished_at");
+	l->repair = get_bool(j, "repair");
+	l->n_found = get_u64(j, "found");
+	l->n_repaired = get_u64(j, "repaired");
+}
+
 static void
 get_verify(const json_t *j, struct mirror_verify *v)
 {
 	const json_t *list = json_object_get(j, "list");
 	size_t i;
-	int st;
 
 	memset(v, 0, sizeof(*v));
-	for (st = MIRROR_VERIFY_NONE; st <= MIRROR_VERIFY_CANCELLED; st++)
-		if (is_word(j, "state", mirror_verify_name(
-		    (enum mirror_verify_state)st)))
-			v->state = (enum mirror_verify_state)st;
+	v->state = get_verify_state(j);
+	v->finished_at = (int64_t)get_u64(j, "finished_at");
+	get_verify_last(json_object_get(j, "last"), &v->last);
 	v->repair = get_bool(j, "repair");
 	v->total_bytes = get_u64(j, "total_bytes");
 	v->done_bytes = get_u64(j, "done_bytes");
@@ -139,6 +170,12 @@ replica_status_parse(const json_t *j, struct mirror_status *st)
 	st->resync_count = get_u64(j, "resync_count");
 	st->resync_percent = (uint32_t)get_u64(j, "resync_percent");
 	st->resync_eta_s = get_u64(j, "resync_eta_s");
+	st->resync_paused = get_bool(j, "resync_paused");
+	st->resync_limit_kib_s = get_u64(j, "resync_limit_kib_s");
+	st->resync_speed_kib_s = get_u64(j, "resync_speed_kib_s");
+	st->peer_size_bytes = get_u64(j, "peer_size_bytes");
+	st->hold = get_hold(j);
+	st->hold_left_ms = get_u64(j, "hold_left_ms");
 	get_verify(json_object_get(j, "verify"), &st->verify);
 	st->peer_seen_ms = seen == INT64_MAX ? UINT64_MAX : seen;
 	st->peer_connected = get_bool(j, "peer_connected");

@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "mirror/mirror.h"
@@ -42,6 +44,7 @@ struct sim {
 	sd_event_source	*turn;		/* finishes ops, tells changes */
 	mirror_changed_fn changed;
 	void		*arg;
+	uint64_t	hold_due;
 	uint64_t	damaged;	/* what the next verify finds */
 	bool		failed;		/* its leg, for the server's life */
 	uint64_t	diskless_gen;
@@ -54,6 +57,7 @@ static struct sim_leg *legs;
 static struct sim *sims;
 static char cut_uuid[40];
 static uint64_t next_id = 0x1000;
+static uint64_t no_space_beyond = UINT64_MAX;
 
 static struct sim_leg *
 leg_find(const char *dir, const char *id)
@@ -196,6 +200,12 @@ in_step(struct sim *s, struct sim *p, bool copied)
 	}
 	p->leg->info.disk = MIRROR_DISK_UPTODATE;
 	p->leg->info.gen = s->leg->info.gen;
+	if (p->leg->info.size_bytes < s->leg->info.size_bytes)
+		p->leg->info.size_bytes = s->leg->info.size_bytes;
+	else
+		s->leg->info.size_bytes = p->leg->info.size_bytes;
+	s->st.size_bytes = p->st.size_bytes = s->leg->info.size_bytes;
+	s->st.peer_size_bytes = p->st.peer_size_bytes = s->st.size_bytes;
 	s->leg->info.peer_outdated = p->leg->info.peer_outdated = false;
 	s->leg->info.crashed_primary = p->leg->info.crashed_primary = false;
 	s->st.alone = false;
@@ -213,6 +223,7 @@ lose(struct sim *s)
 	if (s->st.role != MIRROR_PRIMARY)
 		s->st.conn = MIRROR_DISCONNECTED;
 	else if (s->st.conn == MIRROR_CONNECTED ||
+	    s->st.conn == MIRROR_RESYNC_SOURCE ||
 	    s->st.conn == MIRROR_DISKLESS)
 		s->st.conn = MIRROR_HELD;
 	s->st.peer_connected = false;
@@ -262,6 +273,8 @@ settle(struct sim *s)
 
 	if (p == NULL || !s->st.wants_connect) {
 		if (s->st.conn == MIRROR_CONNECTED ||
+		    s->st.conn == MIRROR_RESYNC_SOURCE ||
+		    s->st.conn == MIRROR_RESYNC_TARGET ||
 		    s->st.conn == MIRROR_DISKLESS || s->st.peer_connected)
 			lose(s);
 		return;
@@ -281,7 +294,17 @@ settle(struct sim *s)
 	si = identity_of(s);
 	pi = identity_of(p);
 	v = identity_decide(&si, &pi, &rule);
-	if (v == VERDICT_NONE || v == VERDICT_SOURCE ||
+	if (s->st.resync_paused && (v == VERDICT_SOURCE ||
+	    v == VERDICT_SOURCE_FULL)) {
+		/* as the replica: it has begun, and doesn't go on */
+		if (s->st.conn != MIRROR_RESYNC_SOURCE)
+			touch(s);
+		s->st.conn = MIRROR_RESYNC_SOURCE;
+		p->st.conn = MIRROR_RESYNC_TARGET;
+		p->leg->info.disk = MIRROR_DISK_INCONSISTENT;
+		s->st.peer_disk = MIRROR_DISK_INCONSISTENT;
+		s->st.alone = false;
+	} else if (v == VERDICT_NONE || v == VERDICT_SOURCE ||
 	    v == VERDICT_SOURCE_FULL) {
 		in_step(s, p, v != VERDICT_NONE);
 	} else if (s->st.conn != MIRROR_SPLIT) {
@@ -398,7 +421,8 @@ sim_verify(struct sim *s, bool repair, struct av_err *err)
 		return av_err_code(err, -ENOTCONN, "wrong-state",
 		    "the peer isn't connected");
 	*v = (struct mirror_verify){ .state = MIRROR_VERIFY_RUNNING,
-		.repair = repair, .total_bytes = s->st.size_bytes };
+		.repair = repair, .total_bytes = s->st.size_bytes,
+		.last = v->last };
 	return 0;
 }
 
@@ -421,6 +445,79 @@ sim_verify_turn(struct sim *s)
 		v->n_repaired = v->n_found;
 		s->damaged = 0;
 	}
+	v->finished_at = (int64_t)time(NULL);
+	v->last = (struct mirror_verify_last){ .state = v->state,
+		.finished_at = v->finished_at, .repair = v->repair,
+		.n_found = v->n_found, .n_repaired = v->n_repaired };
+}
+
+static int
+sim_grow(struct sim *s, uint64_t to, struct av_err *err)
+{
+	struct sim *p = peer_of(s);
+
+	if (s->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "the primary grows a volume");
+	if (to < s->leg->info.size_bytes)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "a volume only grows");
+	if (s->st.conn != MIRROR_CONNECTED || p == NULL)
+		return av_err_code(err, -ENOTCONN, "wrong-state",
+		    "both copies must be connected and in step");
+	if (to > no_space_beyond)
+		return av_err_code(err, -ENOSPC, "no-space",
+		    "not enough space for the larger volume");
+	s->leg->info.size_bytes = p->leg->info.size_bytes = to;
+	s->st.size_bytes = p->st.size_bytes = to;
+	s->st.peer_size_bytes = p->st.peer_size_bytes = to;
+	touch(p);
+	return 0;
+}
+
+static void
+hold_look(struct sim *s)
+{
+	if (s->st.hold == MIRROR_HOLD_HELD && (av_clock_ns() >= s->hold_due ||
+	    s->st.role != MIRROR_PRIMARY)) {
+		s->st.hold = MIRROR_HOLD_EXPIRED;
+		s->st.hold_left_ms = 0;
+	}
+}
+
+static int
+sim_hold(struct sim *s, uint32_t timeout_ms, struct av_err *err)
+{
+	hold_look(s);
+	if (s->st.role != MIRROR_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-role",
+		    "the primary holds writes");
+	if (s->st.hold == MIRROR_HOLD_HELD)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "writes are held already");
+	if (s->st.conn != MIRROR_CONNECTED && !s->st.alone)
+		return av_err_code(err, -ENOTCONN, "wrong-state",
+		    "the peer is lost and it isn't decided how to go on");
+	s->st.hold = MIRROR_HOLD_HELD;
+	s->st.hold_left_ms = timeout_ms;
+	s->hold_due = av_clock_ns() + timeout_ms * AV_NS_PER_MS;
+	return 0;
+}
+
+static int
+sim_release(struct sim *s, struct av_err *err)
+{
+	enum mirror_hold was;
+
+	hold_look(s);
+	was = s->st.hold;
+	s->st.hold = MIRROR_HOLD_NONE;
+	s->st.hold_left_ms = 0;
+	if (was == MIRROR_HOLD_NONE)
+		return av_err_code(err, -EALREADY, "wrong-state",
+		    "no writes are held");
+	return was == MIRROR_HOLD_HELD ? 0 : av_err_code(err, -ETIME,
+	    "hold-expired", "writes went on before they were released");
 }
 
 static int
@@ -478,6 +575,18 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		s->st.lease_ms = o->lease_ms;
 		return 0;
 	case MIRROR_V_RATE:
+		s->st.resync_limit_kib_s = o->rate_kib_s;
+		return 0;
+	case MIRROR_V_RESYNC_PAUSE:
+	case MIRROR_V_RESYNC_RESUME:
+		s->st.resync_paused = o->verb == MIRROR_V_RESYNC_PAUSE;
+		return 0;
+	case MIRROR_V_GROW:
+		return sim_grow(s, o->new_size_bytes, err);
+	case MIRROR_V_HOLD:
+		return sim_hold(s, o->timeout_ms, err);
+	case MIRROR_V_RELEASE:
+		return sim_release(s, err);
 	case MIRROR_V_DIGEST:
 	default:
 		return 0;
@@ -521,6 +630,7 @@ on_turn(sd_event_source *es, void *arg)
 		start_server(s);
 	settle_all();
 	sim_verify_turn(s);
+	hold_look(s);
 	if (s->leg != NULL) {
 		s->st.disk = s->failed ? MIRROR_DISK_FAILED :
 		    s->leg->info.disk;
@@ -648,7 +758,8 @@ sim_start(struct mirror *m, struct av_err *err)
 		return av_err_code(err, -EALREADY, "wrong-state",
 		    "the mirror server isn't down");
 	s->st.server = MIRROR_SERVER_STARTING;
-	s->st.found = false;
+	s->st.found = s->st.resync_paused = false;
+	s->st.hold = MIRROR_HOLD_NONE;
 	s->st.wants_connect = true;
 	s->st.error_code[0] = s->st.error_text[0] = '\0';
 	touch(s);
@@ -697,9 +808,43 @@ mirror_sim_damage(struct mirror *m, uint64_t n_chunks)
 }
 
 void
+mirror_sim_space(uint64_t max_bytes)
+{
+	no_space_beyond = max_bytes;
+}
+
+/* There is no data: the size is all there is to tell. */
+static int
+sim_leg_snapshot(const char *dir, const char *id, const char *name,
+    uint64_t *ret_size_bytes, struct av_err *err)
+{
+	const struct sim_leg *l = leg_find(dir, id);
+
+	(void)name;
+	if (l == NULL)
+		return av_err_code(err, -ENOENT, "leg-missing",
+		    "'%s' doesn't exist", id);
+	*ret_size_bytes = l->info.size_bytes;
+	return 0;
+}
+
+static int
+sim_leg_snapshot_delete(const char *dir, const char *id, const char *name,
+    struct av_err *err)
+{
+	(void)dir;
+	(void)id;
+	(void)name;
+	(void)err;
+	return 0;
+}
+
+void
 mirror_sim_reset(void)
 {
 	struct sim *s, *next;
+
+	no_space_beyond = UINT64_MAX;
 
 	for (s = sims; s != NULL; s = next) {
 		next = s->next;
@@ -740,4 +885,6 @@ const struct mirror_ops mirror_sim_ops = {
 	.order = sim_order,
 	.status_peek = sim_status_peek,
 	.front_path = sim_front_path,
+	.leg_snapshot = sim_leg_snapshot,
+	.leg_snapshot_delete = sim_leg_snapshot_delete,
 };

@@ -19,6 +19,7 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/store_mtbf.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -87,8 +88,10 @@ on_apply(void *ctx, const json_t *cmd, json_t **ret_result, struct av_err *err)
 	struct agent *a = ctx;
 	int rc = store_apply(a->store, cmd, ret_result, err);
 
-	if (rc < 0 && err->outcome == AV_MAYBE)
+	if (rc < 0 && err->outcome == AV_MAYBE) {
+		a->store_failed = true;
 		return rc;
+	}
 	control_changed(a->control, NULL);
 	agent_kick(a);
 	return rc;
@@ -153,6 +156,12 @@ set_right(struct agent *a, enum right_kind kind, uint64_t gen)
 {
 	a->right = (struct right){ .kind = kind, .gen = gen };
 	agent_kick(a);
+}
+
+static void
+on_losing(void *ctx)
+{
+	agent_watchdog_losing(ctx);
 }
 
 static void
@@ -245,6 +254,8 @@ on_changed(void *ctx)
 	struct agent *a = ctx;
 	struct av_err err = { 0 };
 
+	/* first: before the arbiter or the peer can hear of it */
+	agent_watchdog_news(a);
 	/* REJOINING: guests run on, no volume may be ordered alone any more */
 	if (order_role(a->order)->state == ROLE_REJOINING &&
 	    a->right.kind == RIGHT_ALONE)
@@ -271,7 +282,7 @@ on_fatal(void *ctx, const struct av_err *err)
 static const struct order_ops order_callbacks = {
 	.apply = on_apply, .position = on_position,
 	.serialize = on_serialize, .replace = on_replace,
-	.freeze = on_freeze, .resume_together = on_resume_together,
+	.losing = on_losing, .freeze = on_freeze, .resume_together = on_resume_together,
 	.run_alone = on_run_alone, .take_peer_guests = on_take_peer_guests,
 	.stop_guests = on_stop_guests, .follow = on_follow,
 	.create_unit = on_create_unit, .peer_facts = on_peer_facts,
@@ -379,7 +390,10 @@ reconcile(struct agent *a)
 	uint64_t began_boot_ns = av_clock_boot_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
-	order_mirror_state(a->order, volumes_in_step(a->volumes),
+	/* a PM that crashes too often gets data, but no right, until it is reset */
+	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
+	    !(a->right.kind == RIGHT_ALONE &&
+	    store_node_held(a->store, 1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);
@@ -393,6 +407,7 @@ reconcile(struct agent *a)
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
 	facts_refresh(a);
+	a->duties_ns = av_clock_ns();
 	/* last: only a whole pass lets the mirror servers go on */
 	volumes_alive(a->volumes, began_boot_ns);
 }
@@ -531,8 +546,12 @@ open_parts(struct agent *a, struct av_err *err)
 	if (rc == 0)
 		rc = control_open(a->event, path, 0660, (gid_t)c->socket_gid,
 		    a->store, &ops, a->boot, &a->control, err);
+	/* from now on no word of the agent before this one keeps the peer alive */
+	a->watchdog = watchdog_line_open(c->run_dir);
 	if (rc == 0)
 		rc = open_order(a, err);
+	if (rc == 0)
+		rc = agent_watchdog_start(a, err);
 	return rc;
 }
 
@@ -581,6 +600,8 @@ agent_close(struct agent *a)
 	a->store = store_close(a->store);
 	a->kick = sd_event_source_disable_unref(a->kick);
 	a->tick = sd_event_source_disable_unref(a->tick);
+	a->pass = sd_event_source_disable_unref(a->pass);
+	a->watchdog = watchdog_line_close(a->watchdog);
 	json_decref(a->facts[0]);
 	json_decref(a->facts[1]);
 	json_decref(a->host);

@@ -21,6 +21,7 @@
 #include "nodeagent/right.h"
 #include "nodeagent/store.h"
 #include "nodeagent/volumes.h"
+#include "nodeagent/watchdog.h"
 
 /* How the last takeover went; times are CLOCK_MONOTONIC ns, 0 = not yet. */
 struct agent_failover {
@@ -53,6 +54,11 @@ struct agent {
 	uint64_t	 images_read_ns;
 	sd_event_source	*kick;		/* reconcile when the loop is idle */
 	sd_event_source	*tick;		/* and once a second */
+	/* agent_watchdog.c */
+	struct watchdog_line *watchdog;
+	sd_event_source	*pass;
+	uint64_t	 duties_ns;	/* all were done */
+	bool		 store_failed;
 	/* duties.c */
 	bool		 take_due;	/* the peer's guests are to be taken */
 	bool		 create_due;	/* the unit is to be created */
@@ -76,6 +82,13 @@ void agent_order(struct agent *a, const char *op, json_t *args,
 
 /* facts.c: this PM's facts, new and yours. */
 json_t *facts_make(struct agent *a);
+
+/* agent_watchdog.c: the word to this PM's guard.  A pass that comes when nothing else
+ * is pending is said every timing.pass_ns; agent_watchdog_news() says at once
+ * what is held now, and that is no pass. */
+int agent_watchdog_start(struct agent *a, struct av_err *err);
+void agent_watchdog_news(struct agent *a);
+void agent_watchdog_losing(struct agent *a);
 
 /* duties.c: called by the tick and after role changes. */
 void duties_do(struct agent *a);

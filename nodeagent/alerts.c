@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
 #define REPAIR_MAX	4
@@ -28,6 +29,14 @@ static const struct alert_kind {
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
 	      "On the PM, look at 'systemctl status corosync'." } },
+	{ "node-left-out", "critical",
+	    "The PM was lost too often in a short time; its data is kept up to date, but no guest runs there.",
+	    { "Look for the reason: power, hardware, the links.",
+	      "Clear its counter ('avcli node clear-mtbf'): it then takes part again." } },
+	{ "watchdog-missing", "minor",
+	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
+	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
+	      "See that the service av-watchdog runs; 'watchdog' in avnoded.conf names the device." } },
 	{ "unit-alone", "serious",
 	    "One PM runs all guests; if it fails too, they stop.",
 	    { "Bring the other PM back: see the alerts about it.",
@@ -52,7 +61,7 @@ static const struct alert_kind {
 	{ "vm-crashed", "critical",
 	    "The VM crashed too often in a short time and isn't started again by itself.",
 	    { "Look at the VM's console and the audit log for the reason.",
-	      "Start the VM: that clears the counter." } },
+	      "Reset the VM ('avcli vm reset-device'): that clears the counter and starts it." } },
 	{ "vm-waits", "minor",
 	    "The VM is to run, but something that it needs isn't there yet.",
 	    { "Mend what the reason names; the VM is then started by itself." } },
@@ -151,6 +160,17 @@ add(struct build *b, const char *code, const char *object, json_t *params,
 /* --- PMs and what is between them --- */
 
 static void
+add_watchdog(struct build *b, const struct store_node *node,
+    const char *state)
+{
+	if (state[0] == '\0' || strcmp(state, "ok") == 0)
+		return;
+	add(b, "watchdog-missing", node->id, json_pack("{s:s, s:s}", "node",
+	    node->name, "state", state), "%s has no watchdog (%s)", node->name,
+	    state);
+}
+
+static void
 add_nodes(struct build *b)
 {
 	struct store_node node;
@@ -161,6 +181,10 @@ add_nodes(struct build *b)
 
 		if (store_get_node(b->st, i, &node) < 0)
 			continue;
+		if (store_node_held(b->st, i))
+			add(b, "node-left-out", node.id, json_pack("{s:s}",
+			    "node", node.name), "%s crashed too often and is "
+			    "left out", node.name);
 		if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),
@@ -169,6 +193,7 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}
 }
 

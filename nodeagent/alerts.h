@@ -11,6 +11,8 @@
  *
  *   node-lost {node}                     serious   host
  *   corosync-down {node}                 serious   host
+ *   node-left-out {node}                 critical  host
+ *   watchdog-missing {node, state}       minor     host    (none, gone or slow)
  *   unit-alone {node}                    serious   unit
  *   unit-syncing {}                      info      unit
  *   no-quorum-server {}                  info      unit

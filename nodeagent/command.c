@@ -45,7 +45,8 @@ static const struct arg_spec unit_create_args[] = {
 	TEXT("uuid", ARG_NEEDED, 36), REF("name"), TEXT("address", 0, 63),
 	OBJECT("admin", 0, unit_admin_args),
 	LIST("nodes", 0, 2, unit_node_args),
-	LIST("networks", 0, 16, unit_network_args), END };
+	LIST("networks", 0, 16, unit_network_args),
+	TEXT("mtbf_policy", 0, 16), END };
 static const struct arg_spec node_only_args[] = {
 	NODE("node", ARG_NEEDED), END };
 static const struct arg_spec node_report_args[] = {
@@ -75,6 +76,11 @@ static const struct arg_spec vm_create_args[] = {
 static const struct arg_spec vm_report_args[] = {
 	REF("vm"), UINT("run_id", ARG_NEEDED, 0), TEXT("event", ARG_NEEDED, 32),
 	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), END };
+#define MTBF_ARGS	TEXT("policy", 0, 16), UINT("threshold_s", 0, 0), \
+	UINT("judged_from", 0, 0), END
+static const struct arg_spec vm_mtbf_args[] = { REF("vm"), MTBF_ARGS };
+static const struct arg_spec node_mtbf_args[] = {
+	NODE("node", ARG_NEEDED), MTBF_ARGS };
 static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec volume_report_args[] = {
@@ -128,6 +134,13 @@ static const struct command_op ops[] = {
 	{ "vm.delete", ROLE_VM_MANAGER, PEOPLE, vm_delete_args, cmd_vm_delete },
 	{ "vm.report", ROLE_SYSTEM, 0, vm_report_args, cmd_vm_report },
 	{ "vm.takeover", ROLE_SYSTEM, 0, takeover_args, cmd_vm_takeover },
+	{ "vm.set-mtbf", ROLE_VM_MANAGER, PEOPLE, vm_mtbf_args,
+		cmd_vm_set_mtbf },
+	{ "vm.reset", ROLE_VM_MANAGER, PEOPLE, vm_only_args, cmd_vm_reset },
+	{ "node.set-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_mtbf_args,
+		cmd_node_set_mtbf },
+	{ "node.clear-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
+		cmd_node_clear_mtbf },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
 	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,

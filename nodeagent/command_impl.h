@@ -101,6 +101,16 @@ int command_check_size(struct command *c, uint64_t vcpus, uint64_t memory_bytes,
 /* 'want' more bytes on both PMs beside the 'before' of all volumes; with warning. */
 int command_check_space(struct command *c, uint64_t before, uint64_t want);
 
+/* --- command_mtbf.c --- */
+struct store_mtbf;
+/* Counts a failure of the VM; ret->held = it stays down. */
+int command_mtbf_failed(struct command *c, int64_t object,
+    struct store_mtbf *ret);
+int command_vm_mtbf_clear(struct command *c, int64_t id);
+/* A PM was lost (counted once until it is back), is back. */
+int command_node_lost(struct command *c, int node);
+int command_node_back(struct command *c, int node);
+
 /* --- command_vm.c --- */
 int command_vm_abort_install(struct command *c, int64_t vm_id, const char *why);
 
@@ -110,6 +120,8 @@ command_fn cmd_vm_create;				/* _create.c */
 command_fn cmd_vm_rename, cmd_vm_start, cmd_vm_shutdown, cmd_vm_poweroff,
     cmd_vm_delete;					/* _vm.c */
 command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
+command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
+    cmd_node_clear_mtbf;				/* _mtbf.c */
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,
     cmd_volume_resync_pause, cmd_volume_resync_resume, cmd_volume_replace_leg,

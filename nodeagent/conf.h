@@ -35,6 +35,8 @@ struct agent_conf {
 	struct conf_link links[CONF_LINKS_MAX];
 	size_t	 n_links;
 	uint16_t heartbeat_port;
+	uint16_t watchdog_port;		/* UDP, the guards' beats */
+	char	*watchdog;		/* see guard_device.h; "auto" */
 	char	*mirror_listen;
 	char	 mirror_peers[CONF_PEERS_MAX][64];
 	size_t	 n_mirror_peers;
@@ -56,6 +58,7 @@ struct agent_conf {
 	char	*driver_vmm;
 	char	*driver_mirror;
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
+	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */
 	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
 };

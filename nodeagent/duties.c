@@ -89,6 +89,9 @@ create_unit(struct agent *a)
 	if (c->unit_address != NULL)
 		(void)json_object_set_new(args, "address",
 		    json_string(c->unit_address));
+	if (c->mtbf_policy != NULL)
+		(void)json_object_set_new(args, "mtbf_policy",
+		    json_string(c->mtbf_policy));
 	log_notice("unit", "creating the unit '%s'", c->unit_name);
 	fly(a, "unit.create", args);
 }
@@ -185,7 +188,8 @@ static bool
 is_urgent(const char *code)
 {
 	return strcmp(code, "leg-failed") == 0 ||
-	    strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0;
+	    strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0 ||
+	    strcmp(code, "node-left-out") == 0;
 }
 
 /* Has this alert been wanted for long enough?  Keeps the time of the first wish in

@@ -143,6 +143,8 @@ facts_make(struct agent *a)
 		return NULL;
 	(void)json_object_set(facts, "addresses",
 	    json_object_get(a->host, "addresses"));
+	(void)json_object_set_new(facts, "watchdog",
+	    watchdog_line_facts(a->watchdog));
 	merge(facts, order_facts(a->order));
 	return facts;
 }

@@ -244,6 +244,8 @@ judge_signs(struct order *o)
 	lost = quiet && !mirror;
 	if (lost == o->lost && quiet == o->quiet)
 		return;
+	if (lost && !o->lost && o->ops.losing != NULL)
+		o->ops.losing(o->ctx);
 	if (lost && !o->lost)
 		order_event_type(o, ROLE_EV_PEER_LOST);
 	else if (!quiet)

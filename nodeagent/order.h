@@ -106,6 +106,9 @@ struct order_ops {
 	void	(*changed)(void *ctx);	/* state, signs, arbiter or ordering */
 	/* The record can't be written or the database failed: leave at once. */
 	void	(*fatal)(void *ctx, const struct av_err *err);
+	/* May be NULL.  Before the wait for a lost peer begins to count (timing.h):
+	 * take back the word that keeps it alive. */
+	void	(*losing)(void *ctx);
 };
 
 /* Copies 'conf'; 'ops' and 'ctx' are borrowed until order_close(). */

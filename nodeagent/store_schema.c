@@ -76,10 +76,21 @@ static const char schema_v1[] =
 " via TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL,"
 " result TEXT NOT NULL, detail TEXT NOT NULL) STRICT;";
 
+/* Failures of VMs and PMs; 'object' is the number of the id.  vm.crashes and
+ * vm.crash_held say the same of VMs, for the queries of before. */
+static const char schema_v2[] =
+"CREATE TABLE mtbf (object INTEGER PRIMARY KEY, policy INTEGER NOT NULL,"
+" threshold_s INTEGER NOT NULL, judged_from INTEGER NOT NULL,"
+" failures INTEGER NOT NULL, first_ms INTEGER NOT NULL,"
+" last_ms INTEGER NOT NULL, held INTEGER NOT NULL, away INTEGER NOT NULL)"
+" STRICT;"
+"INSERT INTO mtbf SELECT id, 0, 1200, 4, crashes, crash_first_ms,"
+" crash_first_ms, crash_held, 0 FROM vm WHERE crashes > 0;";
+
 /* The mirror's care: verify and its schedule, pause and limit of a resync, a leg
  * whose disk failed.  leg_failed: 0, 1 or NULL.  leg_replace: 1 = the leg is to be
  * made anew, 2 = it has been.  verify_day: 0 = Sunday. */
-static const char schema_v2[] =
+static const char schema_v3[] =
 "ALTER TABLE unit ADD COLUMN resync_rate_kib_s INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE unit ADD COLUMN verify_every TEXT NOT NULL DEFAULT 'monthly';"
 "ALTER TABLE unit ADD COLUMN verify_day INTEGER NOT NULL DEFAULT 0;"
@@ -103,7 +114,8 @@ static const char schema_v2[] =
 
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
-	schema_v2,
+	schema_v2,			/* 1 -> 2: mtbf */
+	schema_v3,			/* 2 -> 3: care of volumes */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -113,7 +125,7 @@ const struct store_table store_tables[] = {
 	{ "storage_group", "id" }, { "network", "id" }, { "vm", "id" },
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
-	{ "audit", "id" }, { NULL, NULL },
+	{ "audit", "id" }, { "mtbf", "object" }, { NULL, NULL },
 };
 
 static int

@@ -6,6 +6,12 @@ $(BASE_TESTS): $(B)/%: $(B)/%.o $(BASE_LIBS)
 $(BASE_TESTS): LDLIBS = $(BASE_LDLIBS)
 UNIT_TESTS += $(BASE_TESTS)
 
+# what each test is run under
+$(B)/tests/reap: $(B)/tests/reap.o
+	$(LINK)
+PROGRAMS += $(B)/tests/reap
+CHECK_SCRIPTS += tests/test_run_tests
+
 # make bench-mirror: a benchmark, not a test; see docs/HACKING.md
 BENCH_MIRROR := $(B)/tests/bench/nbdload $(B)/tests/bench/mirror-pair
 $(B)/tests/bench/nbdload: $(B)/tests/bench/nbdload.o $(BASE_LIBS)
@@ -17,4 +23,12 @@ $(B)/tests/bench/mirror-pair: $(B)/tests/bench/mirror-pair.o \
 $(B)/tests/bench/mirror-pair: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
 bench-mirror: $(BENCH_MIRROR) $(B)/nbdkit-avreplica-plugin.so
 	$(Q)B=$(B) tests/bench/bench-mirror
-.PHONY: bench-mirror
+$(B)/tests/bench/mirror-scale: $(B)/tests/bench/mirror-scale.o \
+	$(B)/tests/unit/mirror/pair.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/bench/mirror-scale: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+bench-mirror-scale: $(B)/tests/bench/mirror-scale $(B)/nbdkit-avreplica-plugin.so
+	$(Q)B=$(B) tests/bench/bench-mirror-scale
+.PHONY: bench-mirror bench-mirror-scale
+
+include tests/drill/drill.mk

@@ -8,10 +8,12 @@
  * "subscribe" every change comes as {"event":"status","status":{...}}.
  * Commands: hello, status, subscribe, primary {alone, gen}, alone {gen},
  * secondary, outdate, connect, disconnect, rate {kib_s}, verify {repair, kib_s},
- * verify-cancel, diskless {gen}, digest {offset, length}, stop; alive {lease_ms}
- * has no answer.  Orders of one connection run one after the other, in a thread of
- * their own: the rest is answered whatever they wait for.  Orders and alive
- * are words of the agent (lease.c), said at boot_ns (CLOCK_BOOTTIME).
+ * verify-cancel, resync-pause, resync-resume, grow {size_bytes}, hold
+ * {timeout_ms}, release, diskless {gen}, digest {offset, length}, stop; alive
+ * {lease_ms} has no answer.  Orders of one connection run one after the other, in
+ * a thread of their own: the rest is answered whatever they wait for; digest, grow
+ * and hold have threads to themselves.  Orders and alive are words of the agent
+ * (lease.c), said at boot_ns (CLOCK_BOOTTIME).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -93,11 +95,16 @@ status_resync(const struct srv *s, json_t *j)
 	bool target = s->role != MIRROR_PRIMARY;
 	uint64_t total = target ? s->session_total : s->resync_total;
 	uint64_t copied = target ? s->session_copied : s->resync_copied;
-	uint64_t eta = 0, ns = av_clock_ns() - s->resync_started_ns;
+	uint64_t eta = 0, speed = target ? 0 : resync_speed(s);
 
-	if (!target && s->resync_on && copied > 0 && total > copied)
-		eta = (uint64_t)((double)ns / (double)copied *
-		    (double)(total - copied) / 1e9) + 1;
+	if (speed > 0 && total > copied)
+		eta = (total - copied) * MIRROR_CHUNK_BYTES / speed + 1;
+	json_object_set_new(j, "resync_paused",
+	    json_boolean(s->resync_paused));
+	json_object_set_new(j, "resync_limit_kib_s",
+	    json_integer((json_int_t)s->resync_rate_kib_s));
+	json_object_set_new(j, "resync_speed_kib_s",
+	    json_integer((json_int_t)(speed / 1024)));
 	json_object_set_new(j, "resync_total_bytes",
 	    json_integer((json_int_t)(total * MIRROR_CHUNK_BYTES)));
 	json_object_set_new(j, "resync_copied_bytes",
@@ -193,6 +200,12 @@ status_json(const struct srv *s)
 		status_resync(s, j);
 		status_faults(s, j);
 		json_object_set_new(j, "verify", verify_status(s));
+		json_object_set_new(j, "peer_size_bytes",
+		    json_integer((json_int_t)s->peer_size_bytes));
+		json_object_set_new(j, "hold",
+		    json_string(mirror_hold_name(hold_state(s))));
+		json_object_set_new(j, "hold_left_ms",
+		    json_integer((json_int_t)hold_left_ms(s)));
 	}
 	return j;
 }
@@ -422,11 +435,49 @@ do_rate(const json_t *msg, struct av_err *err)
 	if (v < 0)
 		return av_err_code(err, -EINVAL, "bad-request",
 		    "a rate isn't negative");
-	pthread_mutex_lock(&srv->mu);
-	srv->resync_rate_kib_s = (uint64_t)v;
-	srv_changed(srv);
-	pthread_mutex_unlock(&srv->mu);
+	srv_order_rate(srv, (uint64_t)v);
 	return 0;
+}
+
+static int
+do_resync_pause(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	(void)err;
+	srv_order_resync_pause(srv, true);
+	return 0;
+}
+
+static int
+do_resync_resume(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	(void)err;
+	srv_order_resync_pause(srv, false);
+	return 0;
+}
+
+static int
+do_grow(const json_t *msg, struct av_err *err)
+{
+	return srv_order_grow(srv, (uint64_t)json_integer_value(
+	    json_object_get(msg, "size_bytes")), err);
+}
+
+static int
+do_hold(const json_t *msg, struct av_err *err)
+{
+	json_int_t v = json_integer_value(json_object_get(msg, "timeout_ms"));
+
+	return srv_order_hold(srv, v < 0 || v > MIRROR_HOLD_MAX_MS ? 0 :
+	    (uint32_t)v, err);
+}
+
+static int
+do_release(const json_t *msg, struct av_err *err)
+{
+	(void)msg;
+	return srv_order_release(srv, err);
 }
 
 static int
@@ -465,18 +516,24 @@ do_stop(const json_t *msg, struct av_err *err)
 static const struct {
 	const char *cmd;
 	int (*run)(const json_t *msg, struct av_err *err);
+	bool slow;	/* in a thread: a later order must not wait for it */
 } orders[] = {
-	{ "primary", do_primary },
-	{ "alone", do_alone },
-	{ "secondary", do_secondary },
-	{ "outdate", do_outdate },
-	{ "connect", do_connect },
-	{ "disconnect", do_disconnect },
-	{ "rate", do_rate },
-	{ "verify", do_verify },
-	{ "verify-cancel", do_verify_cancel },
-	{ "diskless", do_diskless },
-	{ "stop", do_stop },
+	{ "primary", do_primary, false },
+	{ "alone", do_alone, false },
+	{ "secondary", do_secondary, false },
+	{ "outdate", do_outdate, false },
+	{ "connect", do_connect, false },
+	{ "disconnect", do_disconnect, false },
+	{ "rate", do_rate, false },
+	{ "verify", do_verify, false },
+	{ "verify-cancel", do_verify_cancel, false },
+	{ "resync-pause", do_resync_pause, false },
+	{ "resync-resume", do_resync_resume, false },
+	{ "grow", do_grow, true },
+	{ "hold", do_hold, true },
+	{ "release", do_release, false },
+	{ "diskless", do_diskless, false },
+	{ "stop", do_stop, false },
 };
 
 static void
@@ -491,6 +548,62 @@ subscribe(struct conn *c)
 }
 
 static void
+run_order(struct conn *c, size_t i, json_int_t seq, const json_t *msg)
+{
+	struct av_err err = { 0 };
+	int rc = orders[i].run(msg, &err);
+
+	log_notice(srv->p.id, "order '%s': %s", orders[i].cmd,
+	    rc == 0 ? "done" : err.text);
+	answer(c, seq, rc, &err, "status", status_locked(srv));
+	if (orders[i].run == do_stop)
+		_exit(0);	/* all is recorded; nbdkit has no more */
+}
+
+struct slow {
+	struct conn	*c;
+	size_t		 i;
+	json_int_t	 seq;
+	json_t		*msg;
+};
+
+static void *
+slow_run(void *arg)
+{
+	struct slow *w = arg;
+
+	run_order(w->c, w->i, w->seq, w->msg);
+	json_decref(w->msg);
+	conn_unref(w->c);
+	free(w);
+	return NULL;
+}
+
+static int
+slow_start(struct conn *c, size_t i, json_int_t seq, const json_t *msg,
+    struct av_err *err)
+{
+	struct slow *w = calloc(1, sizeof(*w));
+	pthread_t t;
+
+	if (w == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	*w = (struct slow){ .c = c, .i = i, .seq = seq,
+		.msg = json_deep_copy(msg) };
+	pthread_mutex_lock(&list_mu);
+	c->refs++;
+	pthread_mutex_unlock(&list_mu);
+	if (w->msg != NULL && pthread_create(&t, NULL, slow_run, w) == 0) {
+		(void)pthread_detach(t);
+		return 0;
+	}
+	json_decref(w->msg);
+	conn_unref(c);
+	free(w);
+	return av_err_set(err, -EAGAIN, "no thread");
+}
+
+static void
 order(struct conn *c, const json_t *msg)
 {
 	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
@@ -502,12 +615,10 @@ order(struct conn *c, const json_t *msg)
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		if (cmd == NULL || strcmp(cmd, orders[i].cmd) != 0)
 			continue;
-		rc = orders[i].run(msg, &err);
-		log_notice(srv->p.id, "order '%s': %s", cmd,
-		    rc == 0 ? "done" : err.text);
-		answer(c, seq, rc, &err, "status", status_locked(srv));
-		if (orders[i].run == do_stop)
-			_exit(0);	/* all is recorded; nbdkit has no more */
+		if (!orders[i].slow)
+			run_order(c, i, seq, msg);
+		else if ((rc = slow_start(c, i, seq, msg, &err)) < 0)
+			answer(c, seq, rc, &err, NULL, NULL);
 		return;
 	}
 	rc = av_err_code(&err, -EINVAL, "bad-request", "unknown command");

@@ -118,7 +118,7 @@ diskless_msg(struct srv *s, uint32_t type, struct proto_msg *m)
 
 /* mu held */
 static int
-may_give_up(const struct srv *s, uint64_t gen, struct av_err *err)
+may_give_up(const struct srv *s, struct av_err *err)
 {
 	if (s->role != MIRROR_PRIMARY)
 		return av_err_code(err, -EPERM, "wrong-role",
@@ -126,6 +126,9 @@ may_give_up(const struct srv *s, uint64_t gen, struct av_err *err)
 	if (s->io_mode == IO_ALONE)
 		return av_err_code(err, -EPERM, "wrong-state",
 		    "it is alone: there is no other leg");
+	if (s->primary_conn == MIRROR_SPLIT)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "the copies have parted: the peer hasn't all of this one");
 	if (s->io_mode == IO_PEER)
 		return av_err_code(err, -EALREADY, "wrong-state",
 		    "it works without its leg already");
@@ -135,7 +138,6 @@ may_give_up(const struct srv *s, uint64_t gen, struct av_err *err)
 	if (diskless_link_up(s) && !s->peer_serves)
 		return av_err_code(err, -EOPNOTSUPP, "peer-version",
 		    "the peer's version can't serve a primary without disk");
-	(void)gen;
 	return 0;
 }
 
@@ -175,7 +177,7 @@ diskless_locked(struct srv *s, uint64_t gen, struct av_err *err)
 	int rc;
 
 	pthread_mutex_lock(&s->mu);
-	rc = may_give_up(s, gen, err);
+	rc = may_give_up(s, err);
 	if (rc < 0) {
 		pthread_mutex_unlock(&s->mu);
 		return rc;

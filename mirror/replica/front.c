@@ -47,27 +47,40 @@ refused(const struct srv *s, uint64_t role_count)
 	    s->stopping;
 }
 
+/* What the mode says now: 0, ESHUTDOWN, or EAGAIN = it has to wait. */
+static int
+mode_now(struct srv *s, uint64_t role_count, bool read)
+{
+	bool wait = read ? diskless_read_from(s) == READ_WAIT :
+	    s->io_mode == IO_HOLD || !lease_ok(s) || hold_waits(s);
+
+	return refused(s, role_count) ? ESHUTDOWN : wait ? EAGAIN : 0;
+}
+
 /* Waits while requests are held.  0 or ESHUTDOWN. */
 static int
 wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
 
-	while (!refused(s, role_count) && (read ?
-	    diskless_read_from(s) == READ_WAIT :
-	    s->io_mode == IO_HOLD || !lease_ok(s))) {
+	int rc;
+
+	while ((rc = mode_now(s, role_count, read)) == EAGAIN) {
 		if (!held) {
 			held = true;
 			s->n_held++;
 			srv_changed(s);
 		}
-		pthread_cond_wait(&s->cv, &s->mu);
+		if (s->hold.waiting && s->io_mode != IO_HOLD)
+			hold_wait(s);
+		else
+			pthread_cond_wait(&s->cv, &s->mu);
 	}
 	if (held) {
 		s->n_held--;
 		srv_changed(s);
 	}
-	return refused(s, role_count) ? ESHUTDOWN : 0;
+	return rc;
 }
 
 static void
@@ -155,8 +168,10 @@ change(struct srv *s, uint64_t role_count, const struct link_job *what)
 		pthread_cond_wait(&s->cv, &s->mu);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		s->n_writing++;
 		if (rc == 0)
 			rc = may_ack(s, write_once(s, what));
+		s->n_writing--;
 	} while (rc == EAGAIN);
 	range_leave(&s->ranges, &r);
 	if (rc == 0) {
@@ -269,10 +284,13 @@ front_flush(struct srv *s, uint64_t role_count)
 	active(s, 1);
 	do {
 		rc = wait_for_mode(s, role_count, false);
+		s->n_writing++;
 		if (rc == 0)
 			rc = may_ack(s, flush_once(s));
+		s->n_writing--;
 	} while (rc == EAGAIN);
 	active(s, -1);
+	pthread_cond_broadcast(&s->cv);	/* a hold counts flushes, too */
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }

@@ -117,12 +117,8 @@ enter_both(struct srv *s, bool resync)
 	s->primary_conn = resync ? MIRROR_RESYNC_SOURCE : MIRROR_CONNECTED;
 	s->peer_disk = resync ? MIRROR_DISK_INCONSISTENT :
 	    MIRROR_DISK_UPTODATE;
-	if (resync) {
-		s->resync_total = bits_count(s->oos, s->leg->n_chunks);
-		s->resync_copied = 0;
-		s->resync_started_ns = av_clock_ns();
-		s->resync_on = true;
-	}
+	if (resync)
+		resync_begin(s);
 	srv_why(s, "", "");
 	pthread_mutex_unlock(&s->mu);
 }
@@ -237,13 +233,44 @@ check_peer(struct shake *k, struct av_err *err)
 
 	if (memcmp(m->unit_uuid, p->unit_uuid, 16) != 0 ||
 	    memcmp(m->volume_uuid, p->volume_uuid, 16) != 0 ||
-	    m->size_bytes != k->s->leg->sb.size_bytes)
+	    (m->size_bytes != k->s->leg->sb.size_bytes &&
+	    !(m->flags & PROTO_GROWS)))
 		return av_err_code(err, -EPROTO, "metadata-other-volume",
 		    "the peer serves another volume or another size");
 	if (m->node == p->node)
 		return av_err_code(err, -EPROTO, "bad-request",
 		    "the peer has the same node number");
 	return 0;
+}
+
+/* The smaller leg grows, then the connection is made again (-EAGAIN). */
+static int
+catch_up(struct shake *k, struct av_err *err)
+{
+	struct srv *s = k->s;
+	uint64_t own = s->leg->sb.size_bytes, peer = k->peer.size_bytes;
+	struct proto_msg m = { .type = PROTO_GROW }, reply;
+	int rc;
+
+	if (peer > own) {
+		rc = grow_leg(s, peer, err);
+	} else {
+		pthread_mutex_lock(&s->mu);
+		srv_msg_fill(s, &m);
+		pthread_mutex_unlock(&s->mu);
+		rc = talk(k, &m, &reply, err);
+	}
+	return rc < 0 ? rc : av_err_code(err, -EAGAIN, "growing",
+	    "the smaller copy has grown; connecting again");
+}
+
+static void
+note_peer(struct srv *s, const struct proto_msg *m)
+{
+	pthread_mutex_lock(&s->mu);
+	s->peer_size_bytes = m->size_bytes;
+	s->peer_grows = m->flags & PROTO_GROWS;
+	pthread_mutex_unlock(&s->mu);
 }
 
 int
@@ -276,6 +303,7 @@ handshake(struct srv *s, handshake_run_fn run, void *arg,
 	rc = check_peer(&k, err);
 	if (rc < 0)
 		return rc;
+	note_peer(s, &k.peer);
 	srv_sb(s, &sb);
 	srv_sb_identity(s, &sb, &self);
 	proto_identity(&k.peer, &peer);
@@ -291,6 +319,9 @@ handshake(struct srv *s, handshake_run_fn run, void *arg,
 		rc = diskless_judge(s, v, &m, &k.peer, err);
 		return rc < 0 ? rc : begin_diskless(&k, err);
 	}
+	if (k.peer.size_bytes != sb.size_bytes && (v == VERDICT_NONE ||
+	    v == VERDICT_SOURCE || v == VERDICT_SOURCE_FULL))
+		return catch_up(&k, err);
 	switch (v) {
 	case VERDICT_NONE:
 		if (m.dirty_chunks == 0 && k.peer.dirty_chunks == 0)

@@ -407,6 +407,7 @@ identity_go_diskless(struct identity *id, const struct identity *primary,
 		return false;
 	if (identity_go_alone(id, random))
 		return true;
+	/* An older base: no walk of 13 steps gets here. */
 	push_history(id);
 	id->bitmap = id->current;
 	id->current = identity_clean_random(random);

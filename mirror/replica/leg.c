@@ -342,7 +342,8 @@ leg_open(const char *dir, const char *id, const uint8_t unit_uuid[16],
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size != leg->sb.size_bytes) {
+	    (uint64_t)st.st_size < leg->sb.size_bytes) {
+		/* longer is fine: growing was cut off (grow.c) */
 		rc = av_err_code(err, -EINVAL, "metadata-damaged",
 		    "'%s' isn't of the size that its metadata says", data);
 		goto out;

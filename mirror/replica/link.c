@@ -33,6 +33,7 @@
 #include "base/log.h"
 #include "mirror/replica/server.h"
 #include "mirror/replica/tls.h"
+#include "mirror/replica/window.h"
 
 #define BACKOFF_MIN_NS	(5 * AV_NS_PER_MS)	/* doubled each time */
 #define BACKOFF_MAX_NS	(200 * AV_NS_PER_MS)
@@ -60,8 +61,7 @@ timeout_ns(const struct srv *s)
 uint64_t
 srv_mailbox_offset(const struct srv *s)
 {
-	return (s->leg->sb.size_bytes + 4095) / 4096 * 4096 +
-	    PROTO_MAILBOX_AT;
+	return window_mailbox(s->layout_bytes);
 }
 
 void
@@ -351,6 +351,27 @@ tcp_connect(const struct srv *s, const char *addr)
 	return TAKE_FD(fd);
 }
 
+/* The peer's volume may be of another size until both have grown. */
+static int
+find_layout(struct srv *s, uint64_t export_bytes)
+{
+	uint64_t own = s->leg->sb.size_bytes, found;
+	bool digests = true;
+
+	if (export_bytes == window_export_old(own))
+		digests = false;
+	else if (export_bytes != window_export(own)) {
+		if (!window_find(export_bytes, &found))
+			return -EPROTO;
+		own = found;
+	}
+	pthread_mutex_lock(&s->mu);
+	s->layout_bytes = own;
+	s->peer_digests = digests;
+	pthread_mutex_unlock(&s->mu);
+	return 0;
+}
+
 static int
 nbd_setup(struct link *l, int tcp_fd)
 {
@@ -372,16 +393,12 @@ nbd_setup(struct link *l, int tcp_fd)
 	}
 	while (!nbd_aio_is_ready(l->h)) {
 		if (pump(l, 50) < 0)
-			return -ECONNREFUSED;
+			return tls_key_refused(s->keys) ? -EKEYREJECTED :
+			    -ECONNREFUSED;
 		if (av_clock_ns() > due)
 			return -ETIMEDOUT;
 	}
-	pthread_mutex_lock(&s->mu);
-	s->peer_digests = (uint64_t)nbd_get_size(l->h) >=
-	    peer_export_bytes(s) + verify_window_bytes(s);
-	pthread_mutex_unlock(&s->mu);
-	return (uint64_t)nbd_get_size(l->h) >= peer_export_bytes(s) ? 0 :
-	    -EPROTO;
+	return find_layout(s, (uint64_t)nbd_get_size(l->h));
 }
 
 static void
@@ -434,7 +451,11 @@ failed(struct srv *s, const char *what, int rc)
 
 	(void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-rc));
 	pthread_mutex_lock(&s->mu);
-	if (s->role == MIRROR_PRIMARY && s->primary_conn != MIRROR_SPLIT)
+	if (rc == -EKEYREJECTED && s->role == MIRROR_PRIMARY)
+		srv_why(s, "peer-key", "the peer refused this PM's key: the "
+		    "key files of the two PMs differ");
+	else if (s->role == MIRROR_PRIMARY &&
+	    s->primary_conn != MIRROR_SPLIT)
 		srv_why(s, "peer-unreachable", text);
 	pthread_mutex_unlock(&s->mu);
 }

@@ -116,6 +116,7 @@ meta_page_encode(uint64_t page, const uint8_t *bits, uint8_t *block)
 	struct av_wr w = { .at = block, .left = META_BLOCK_BYTES };
 	struct av_wr c = { .at = block + 8, .left = 4 };
 
+	memset(block, 0, META_BLOCK_BYTES);
 	av_wr_bytes(&w, page_magic, sizeof(page_magic));
 	av_wr_le(&w, 0, 8);
 	av_wr_le(&w, page, 8);
@@ -175,8 +176,13 @@ size_t
 bits_count(const uint8_t *bits, size_t n_bits)
 {
 	size_t i, n = 0;
+	uint64_t word;
 
-	for (i = 0; i < n_bits / 8; i++)
+	for (i = 0; i < n_bits / 64; i++) {
+		memcpy(&word, bits + i * 8, 8);
+		n += (size_t)__builtin_popcountll(word);
+	}
+	for (i = n_bits / 64 * 8; i < n_bits / 8; i++)
 		n += (size_t)__builtin_popcount(bits[i]);
 	for (i = n_bits / 8 * 8; i < n_bits; i++)
 		n += bit_test(bits, i);
@@ -187,8 +193,16 @@ size_t
 bits_next(const uint8_t *bits, size_t n_bits, size_t from)
 {
 	size_t i = from;
+	uint64_t word;
 
 	while (i < n_bits) {
+		if (i % 64 == 0 && i + 64 <= n_bits) {
+			memcpy(&word, bits + i / 8, 8);
+			if (word == 0) {
+				i += 64;
+				continue;
+			}
+		}
 		if (i % 8 == 0 && bits[i / 8] == 0)
 			i += 8;
 		else if (bit_test(bits, i))

@@ -33,7 +33,9 @@ struct av_err;
 #define META_BLOCK_BYTES	4096u
 #define META_VERSION		1u
 #define META_PAGE_HEADER_BYTES	32u
+#ifndef META_PAGE_BIT_BYTES	/* the crash tests have small pages: many */
 #define META_PAGE_BIT_BYTES	(META_BLOCK_BYTES - META_PAGE_HEADER_BYTES)
+#endif
 #define META_BITS_PER_PAGE	(META_PAGE_BIT_BYTES * 8u)
 
 enum {				/* append only */
@@ -87,6 +89,11 @@ int  meta_uuid_parse(const char *s, uint8_t ret[16]);
 int  leg_create(const struct mirror_leg_spec *spec, struct av_err *err);
 int  leg_delete(const char *dir, const char *id, struct av_err *err);
 int  leg_info(const char *dir, const char *id, struct mirror_leg_info *ret,
+    struct av_err *err);
+/* See mirror_leg_snapshot() (snapshot.c). */
+int  leg_snapshot(const char *dir, const char *id, const char *name,
+    uint64_t *ret_size_bytes, struct av_err *err);
+int  leg_snapshot_delete(const char *dir, const char *id, const char *name,
     struct av_err *err);
 /* Takes the flock.  uuids may be NULL (not checked). */
 int  leg_open(const char *dir, const char *id, const uint8_t unit_uuid[16],

@@ -156,7 +156,7 @@ static uint64_t
 export_size(const struct conn *c)
 {
 	return c->front ? c->s->leg->sb.size_bytes :
-	    peer_export_bytes(c->s) + verify_window_bytes(c->s);
+	    c->pc != NULL ? peer_export_bytes(c->pc) : 0;
 }
 
 static int
@@ -455,9 +455,11 @@ read_request(struct conn *c, struct request *q)
 static void
 serve(struct conn *c)
 {
-	int rc;
+	int rc = 0;
 
-	do {
+	if (c->front && grow_front_enter(c->s, c->fd) < 0)
+		rc = -EMFILE;	/* as many as there may be connections */
+	while (rc == 0) {
 		struct request *q = calloc(1, sizeof(*q));
 
 		rc = q == NULL ? -ENOMEM : read_request(c, q);
@@ -467,13 +469,15 @@ serve(struct conn *c)
 			free(q->data);
 			free(q);
 		}
-	} while (rc == 0);
+	}
 	pthread_mutex_lock(&c->mu);
 	c->ending = true;
 	pthread_cond_broadcast(&c->work_cv);
 	while (c->n_workers > 0)
 		pthread_cond_wait(&c->cv, &c->mu);
 	pthread_mutex_unlock(&c->mu);
+	if (c->front)
+		grow_front_leave(c->s, c->fd);
 	export_close(c);
 }
 

@@ -17,25 +17,33 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "mirror/replica/server.h"
+#include "mirror/replica/window.h"
 
 struct peer_conn {
 	uint8_t	reply[PROTO_BYTES];	/* mu */
 	bool	has_reply;
+	uint64_t size_bytes;	/* its layout; window.h */
 };
 
 #define SAME(a, b)	(((a) & ~1ull) == ((b) & ~1ull))
 
 uint64_t
-peer_export_bytes(const struct srv *s)
+peer_export_bytes(const struct peer_conn *pc)
 {
-	return srv_mailbox_offset(s) + verify_window_at(s);
+	return window_export(pc->size_bytes);
 }
 
 struct peer_conn *
 peer_open(struct srv *s)
 {
-	(void)s;
-	return calloc(1, sizeof(struct peer_conn));
+	struct peer_conn *pc = calloc(1, sizeof(*pc));
+
+	if (pc == NULL)
+		return NULL;
+	pthread_mutex_lock(&s->mu);
+	pc->size_bytes = s->leg->sb.size_bytes;
+	pthread_mutex_unlock(&s->mu);
+	return pc;
 }
 
 void
@@ -80,7 +88,9 @@ may_serve(struct srv *s, const struct proto_msg *m, struct proto_msg *r)
 	pthread_mutex_lock(&s->mu);
 	if (memcmp(m->unit_uuid, s->p.unit_uuid, 16) != 0 ||
 	    memcmp(m->volume_uuid, s->p.volume_uuid, 16) != 0 ||
-	    m->size_bytes != s->leg->sb.size_bytes)
+	    (m->size_bytes != s->leg->sb.size_bytes &&
+	    (!(m->flags & PROTO_GROWS) || (m->type != PROTO_HELLO &&
+	    m->type != PROTO_GROW))))
 		rc = refuse(r, EPROTO, "metadata-other-volume",
 		    "another volume or another size");
 	else if (s->role == MIRROR_PRIMARY)
@@ -105,6 +115,7 @@ hello(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 	proto_identity(m, &peer);
 	pthread_mutex_lock(&s->mu);
 	srv_sb_identity(s, &s->leg->sb, &self);
+	s->peer_size_bytes = m->size_bytes;
 	v = identity_decide(&self, &peer, &rule);
 	log_info(s->p.id, "hello of node %u: %s by rule %d", m->node,
 	    verdict_name(v), rule);
@@ -180,8 +191,10 @@ step(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 	if (record_step(s, m, r) < 0)
 		return;
 	pthread_mutex_lock(&s->mu);
-	if (m->type != PROTO_SYNC_START && m->type != PROTO_DISKLESS)
-		/* left-over bits only cost copying, so an error isn't fatal */
+	/* In step, or the source has recorded both legs' bits and this leg that
+	 * it is unfinished: kept here they would be copied again after each
+	 * break.  Left-over bits only cost copying: an error isn't fatal. */
+	if (m->type != PROTO_DISKLESS)
 		(void)intent_clear_all(s);
 	if (s->session == pc) {
 		s->session_started = true;
@@ -190,6 +203,32 @@ step(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
 		s->session_total = s->session_resync ? m->dirty_chunks : 0;
 		s->session_copied = 0;
 	}
+	srv_msg_fill(s, r);
+	srv_changed(s);
+	pthread_mutex_unlock(&s->mu);
+}
+
+static void
+grow(struct srv *s, struct peer_conn *pc, const struct proto_msg *m,
+    struct proto_msg *r)
+{
+	struct av_err err = { 0 };
+	bool ours;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	ours = s->session == pc;
+	pthread_mutex_unlock(&s->mu);
+	if (!ours) {
+		(void)refuse(r, ESHUTDOWN, "session-ended",
+		    "there is no such session");
+		return;
+	}
+	rc = grow_leg(s, m->size_bytes, &err);
+	if (rc < 0)
+		(void)refuse(r, -rc, err.code, err.text);
+	pthread_mutex_lock(&s->mu);
+	s->peer_size_bytes = m->size_bytes;
 	srv_msg_fill(s, r);
 	srv_changed(s);
 	pthread_mutex_unlock(&s->mu);
@@ -238,6 +277,8 @@ message(struct srv *s, struct peer_conn *pc, const void *buf, uint32_t n)
 			;
 		else if (m.type == PROTO_HELLO)
 			hello(s, pc, &m, &r);
+		else if (m.type == PROTO_GROW)
+			grow(s, pc, &m, &r);
 		else if (m.type != PROTO_BYE)
 			step(s, pc, &m, &r);
 		pthread_mutex_unlock(&s->order_mu);
@@ -256,7 +297,8 @@ static int
 peer_window_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
     uint32_t n, uint64_t at)
 {
-	uint64_t have = s->leg->n_pages * META_PAGE_BIT_BYTES;
+	uint64_t have = meta_pages(meta_chunks(pc->size_bytes)) *
+	    META_PAGE_BIT_BYTES;
 	int rc = 0;
 
 	memset(buf, 0, n);
@@ -308,7 +350,7 @@ peer_data_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
 	bool ours;
 	int rc;
 
-	if (offset + n > s->leg->sb.size_bytes)
+	if (offset + n > pc->size_bytes)
 		return EINVAL;
 	pthread_mutex_lock(&s->mu);
 	ours = s->session == pc && s->session_started;
@@ -330,15 +372,15 @@ int
 peer_read(struct srv *s, struct peer_conn *pc, void *buf, uint32_t n,
     uint64_t offset)
 {
-	uint64_t mailbox = srv_mailbox_offset(s);
+	uint64_t mailbox = window_mailbox(pc->size_bytes);
 
-	if (offset < s->leg->sb.size_bytes)
+	if (offset < pc->size_bytes)
 		return peer_data_read(s, pc, buf, n, offset);
 	if (offset < mailbox)
 		return EPERM;	/* the gap between */
-	if (offset - mailbox >= verify_window_at(s))
+	if (offset >= window_digests(pc->size_bytes))
 		return peer_digests_read(s, pc, buf, n,
-		    offset - mailbox - verify_window_at(s));
+		    offset - window_digests(pc->size_bytes));
 	return peer_window_read(s, pc, buf, n, offset - mailbox);
 }
 
@@ -383,7 +425,7 @@ change(struct srv *s, struct peer_conn *pc, const struct link_job *j)
 	bool sparse = s->leg->sb.flags & META_SPARSE;
 	struct disk_op d;
 
-	if (j->offset + j->n > s->leg->sb.size_bytes)
+	if (j->offset + j->n > pc->size_bytes)
 		return EINVAL;
 	rc = session_enter(s, pc, &d);
 	if (rc != 0)
@@ -405,7 +447,7 @@ peer_write(struct srv *s, struct peer_conn *pc, const void *buf, uint32_t n,
 		.wbuf = buf, .n = n, .offset = offset, .fua = fua,
 	};
 
-	if (buf != NULL && offset == srv_mailbox_offset(s))
+	if (buf != NULL && offset == window_mailbox(pc->size_bytes))
 		return message(s, pc, buf, n);
 	return change(s, pc, &j);
 }

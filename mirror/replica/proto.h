@@ -18,6 +18,10 @@
  * or SYNC_START-> marks itself unfinished, durably; writes are accepted
  *   SYNC_END	-> flushed by the primary before; takes the identity, durably
  *   PING	-> any time; fails once the session is revoked
+ *   GROW	-> its leg is 'size' bytes long, durably (no-space: nothing changed);
+ *		the connection keeps its layout, so it is made again.  After a
+ *		HELLO with different sizes the smaller leg catches up before
+ *		START or SYNC_START (grow.c)
  *   DISKLESS	-> the primary's leg has failed: records, durably, that it ran alone
  *		(new identity, all bits, gen); in a session in step, or instead
  *		of START.  Volume reads are answered once a session has started
@@ -51,6 +55,7 @@ enum proto_type {		/* append only */
 	PROTO_PING,
 	PROTO_BYE,
 	PROTO_REPLY,
+	PROTO_GROW,
 	PROTO_DISKLESS,
 	PROTO_TYPE_END
 };
@@ -60,8 +65,9 @@ enum {				/* append only */
 	PROTO_PRIMARY		= 1 << 1,
 	PROTO_INCONSISTENT	= 1 << 2,
 	PROTO_OUTDATED		= 1 << 3,
-	PROTO_CAN_SERVE		= 1 << 4,	/* reads of data, DISKLESS */
-	PROTO_DISKLESS_PRIMARY	= 1 << 5,	/* in HELLO: my leg has failed */
+	PROTO_GROWS		= 1 << 4,	/* knows GROW and unequal sizes */
+	PROTO_CAN_SERVE		= 1 << 5,	/* reads of data, DISKLESS */
+	PROTO_DISKLESS_PRIMARY	= 1 << 6,	/* in HELLO: my leg has failed */
 };
 
 struct proto_msg {

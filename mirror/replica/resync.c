@@ -4,7 +4,9 @@
  * mirror/replica/resync.c - copies out-of-step chunks to the peer
  *
  * One run of neighbouring chunks at a time, under the range lock, so a guest's
- * write comes wholly before or after.  Gives way while the guest is busy.
+ * write comes wholly before or after.  Rests between runs as long as the guest
+ * needs (pace.h); paused by order it keeps the session, so the guest's writes go
+ * to both legs, but it neither copies nor ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +17,7 @@
 #include "mirror/replica/server.h"
 
 #define RUN_CHUNKS	16u
-#define GUEST_BUSY_NS	(20 * AV_NS_PER_MS)
-#define GIVE_WAY_NS	(10 * AV_NS_PER_MS)
+#define GUEST_BUSY_NS	(20 * AV_NS_PER_MS)	/* then it counts as idle */
 
 static bool
 going(const struct srv *s, uint64_t count)
@@ -25,29 +26,117 @@ going(const struct srv *s, uint64_t count)
 }
 
 static void
-pause_until(struct srv *s, uint64_t due, uint64_t count)
+wait_until(struct srv *s, uint64_t due, uint64_t count)
 {
-	while (going(s, count) && srv_wait_until(s, due))
+	while (going(s, count) && !s->resync_paused && srv_wait_until(s, due))
 		;
 }
 
+/* --- speed, pace, orders --- */
+
 static void
-throttle(struct srv *s, uint64_t count)
+speed_reset(struct srv *s)
 {
-	uint64_t now = av_clock_ns(), due = 0;
+	s->resync_mark_ns = av_clock_ns();
+	s->resync_mark_copied = s->resync_copied;
+	s->resync_speed = 0;
+}
 
-	if (now - s->last_guest_ns < GUEST_BUSY_NS)
-		due = now + GIVE_WAY_NS;
+static uint64_t
+speed_since_mark(const struct srv *s)
+{
+	uint64_t ns = av_clock_ns() - s->resync_mark_ns;
+
+	return ns == 0 ? 0 : (uint64_t)((double)(s->resync_copied -
+	    s->resync_mark_copied) * MIRROR_CHUNK_BYTES * 1e9 / (double)ns);
+}
+
+static void
+speed_note(struct srv *s)
+{
+	uint64_t now = av_clock_ns(), speed;
+
+	if (now - s->resync_mark_ns < AV_NS_PER_S)
+		return;
+	speed = speed_since_mark(s);
+	s->resync_speed = s->resync_speed == 0 ? speed :
+	    (s->resync_speed + speed) / 2;
+	s->resync_mark_ns = now;
+	s->resync_mark_copied = s->resync_copied;
+}
+
+uint64_t
+resync_speed(const struct srv *s)
+{
+	if (!s->resync_on || s->resync_paused)
+		return 0;
+	return s->resync_speed != 0 ? s->resync_speed : speed_since_mark(s);
+}
+
+void
+resync_begin(struct srv *s)
+{
+	s->resync_total = bits_count(s->oos, s->leg->n_chunks);
+	s->resync_copied = 0;
+	s->resync_due_ns = 0;
+	s->resync_on = true;
+	speed_reset(s);
+}
+
+void
+srv_order_rate(struct srv *s, uint64_t kib_s)
+{
+	pthread_mutex_lock(&s->mu);
+	s->resync_rate_kib_s = kib_s;
+	s->resync_due_ns = 0;
+	speed_reset(s);
+	srv_changed(s);
+	pthread_mutex_unlock(&s->mu);
+}
+
+void
+srv_order_resync_pause(struct srv *s, bool on)
+{
+	pthread_mutex_lock(&s->mu);
+	if (s->resync_paused != on) {
+		s->resync_paused = on;
+		s->resync_due_ns = 0;
+		speed_reset(s);
+		srv_changed(s);
+	}
+	pthread_mutex_unlock(&s->mu);
+}
+
+static uint64_t
+answered(const struct srv *s)
+{
+	return s->write_requests + s->read_requests;
+}
+
+/* After a run of n chunks that began at 'from', with so many answered before:
+ * rests for the guest, and for the limit. */
+static void
+throttle(struct srv *s, uint64_t count, size_t n, uint64_t from,
+    uint64_t before)
+{
+	uint64_t now = av_clock_ns(), due, rest_n = answered(s);
+	bool busy = s->n_active > 0 || now - s->last_guest_ns < GUEST_BUSY_NS;
+
+	pace_ran(&s->resync_pace, now - from, rest_n - before);
+	due = now + pace_rest_ns(&s->resync_pace, now - from, busy);
 	if (s->resync_rate_kib_s > 0) {
-		uint64_t ms = s->resync_copied * (MIRROR_CHUNK_BYTES / 1024) *
-		    1000 / s->resync_rate_kib_s;
-		uint64_t at = s->resync_started_ns + ms * AV_NS_PER_MS;
-
-		if (at > due)
-			due = at;
+		if (s->resync_due_ns < from)
+			s->resync_due_ns = from;
+		s->resync_due_ns += n * (MIRROR_CHUNK_BYTES / 1024) *
+		    AV_NS_PER_S / s->resync_rate_kib_s;
+		if (s->resync_due_ns > due)
+			due = s->resync_due_ns;
 	}
 	if (due > now)
-		pause_until(s, due, count);
+		wait_until(s, due, count);
+	if (due > now)
+		pace_rested(&s->resync_pace, av_clock_ns() - now,
+		    answered(s) - rest_n);
 }
 
 /* mu held, range active. */
@@ -70,7 +159,7 @@ copy_range(struct srv *s, uint64_t count, const struct range *r, uint8_t *buf)
 	return -link_wait(s, &j);
 }
 
-static void
+static size_t
 copy_run(struct srv *s, uint64_t count, size_t first, uint8_t *buf)
 {
 	size_t c, n = 1;
@@ -94,10 +183,12 @@ copy_run(struct srv *s, uint64_t count, size_t first, uint8_t *buf)
 			bit_set(s->touched, c);
 		}
 		s->resync_copied += n;
+		speed_note(s);
 		srv_changed(s);
 	}
 	range_leave(&s->ranges, &r);
 	pthread_cond_broadcast(&s->cv);
+	return n;
 }
 
 /* --- all copied -> both flushed -> the peer recorded it -> we did --- */
@@ -153,7 +244,7 @@ finish(struct srv *s, uint64_t count)
 	pthread_mutex_unlock(&s->mu);
 	pthread_mutex_lock(&s->order_mu);
 	pthread_mutex_lock(&s->mu);
-	go = going(s, count) && bits_next(s->oos, s->leg->n_chunks, 0) ==
+	go = going(s, count) && !s->resync_paused && bits_next(s->oos, s->leg->n_chunks, 0) ==
 	    s->leg->n_chunks;
 	pthread_mutex_unlock(&s->mu);
 	if (go) {
@@ -179,16 +270,20 @@ resync_thread(void *arg)
 {
 	struct srv *s = arg;
 	uint8_t *buf = malloc(RUN_CHUNKS * MIRROR_CHUNK_BYTES);
-	size_t next = 0;
+	size_t next = 0, n;
 
 	AV_ASSERT(buf != NULL);
 	pthread_mutex_lock(&s->mu);
 	while (!s->stopping) {
-		uint64_t count = s->link_count;
+		uint64_t count = s->link_count, from, before;
 
 		if (!going(s, count) || count == 0) {
 			pthread_cond_wait(&s->cv, &s->mu);
 			next = 0;
+			continue;
+		}
+		if (s->resync_paused) {
+			pthread_cond_wait(&s->cv, &s->mu);
 			continue;
 		}
 		next = bits_next(s->oos, s->leg->n_chunks, next);
@@ -199,8 +294,10 @@ resync_thread(void *arg)
 			next = 0;
 			continue;
 		}
-		copy_run(s, count, next, buf);
-		throttle(s, count);
+		from = av_clock_ns();
+		before = answered(s);
+		n = copy_run(s, count, next, buf);
+		throttle(s, count, n, from, before);
 	}
 	pthread_mutex_unlock(&s->mu);
 	free(buf);

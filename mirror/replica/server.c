@@ -123,7 +123,7 @@ srv_msg_fill(struct srv *s, struct proto_msg *m)
 	    (id.primary ? PROTO_PRIMARY : 0u) |
 	    (id.inconsistent ? PROTO_INCONSISTENT : 0u) |
 	    (sb->flags & META_UPTODATE ? 0u : PROTO_OUTDATED) |
-	    PROTO_CAN_SERVE;
+	    PROTO_GROWS | PROTO_CAN_SERVE;
 }
 
 int
@@ -199,6 +199,7 @@ srv_open(struct srv *s, const struct srv_params *p, struct av_err *err)
 	    s->page_set_seq == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
 	intent_all_oos(s, false);
+	s->layout_bytes = s->leg->sb.size_bytes;
 	sb = s->leg->sb;
 	if (!(sb.flags & META_PRIMARY_IND))
 		return 0;

@@ -26,10 +26,12 @@
 #include "base/err.h"
 #include "mirror/mirror.h"
 #include "mirror/replica/meta.h"
+#include "mirror/replica/pace.h"
 #include "mirror/replica/proto.h"
 #include "mirror/replica/range.h"
 
 #define SRV_ADDRS_MAX	MIRROR_PEER_ADDRS_MAX
+#define SRV_FRONTS_MAX	16	/* connections of guests */
 #define SRV_SILENCE_FACTOR 20	/* one request may take this many peer_timeouts */
 
 /*
@@ -72,6 +74,15 @@ struct srv_verify {			/* verify.c */
 	uint64_t	found, repaired; /* chunks */
 	uint64_t	list[MIRROR_VERIFY_LIST_MAX];
 	char		code[32], text[96];
+	int64_t		finished_at;	/* s since 1970 */
+	struct mirror_verify_last last;
+};
+
+struct srv_hold {			/* hold.c */
+	enum mirror_hold state;
+	bool		waiting;	/* writes wait, until due_ns */
+	uint64_t	due_ns, role_count, seq;
+	uint32_t	timeout_ms;
 };
 
 struct srv {
@@ -136,8 +147,21 @@ struct srv {
 	/* resync, as source */
 	bool		resync_on;
 	uint64_t	resync_total, resync_copied;	/* chunks */
-	uint64_t	resync_started_ns, resync_finished_n;
+	uint64_t	resync_finished_n;
 	uint64_t	resync_rate_kib_s;
+	bool		resync_paused;
+	struct pace	resync_pace;
+	uint64_t	resync_due_ns;	/* the limit allows the next run */
+	uint64_t	resync_mark_ns, resync_mark_copied;	/* speed since */
+	uint64_t	resync_speed;	/* bytes/s over the last seconds */
+
+	/* growing and holding; grow.c, hold.c */
+	struct srv_hold hold;
+	uint64_t	n_writing;	/* writes and flushes past the hold */
+	int		front_fds[SRV_FRONTS_MAX];	/* fd + 1; 0 = free */
+	uint64_t	layout_bytes;	/* of the peer's export; window.h */
+	uint64_t	peer_size_bytes;	/* as it said last */
+	bool		peer_grows;	/* its version can */
 
 	struct srv_verify verify;
 
@@ -265,7 +289,7 @@ void link_wake(struct srv *s);
 /* From resync.c: message and reply over connection 'count'; 0 or -errno. */
 int  link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
     struct proto_msg *ret_reply, struct av_err *err);
-uint64_t srv_mailbox_offset(const struct srv *s);
+uint64_t srv_mailbox_offset(const struct srv *s); /* of this connection */
 
 /* handshake.c: link thread, order_mu held.  'run' sends one job and pumps.
  * 0 = up; -EAGAIN = try again later; both set 'err'. */
@@ -275,6 +299,27 @@ int  handshake(struct srv *s, handshake_run_fn run, void *arg,
 
 /* resync.c */
 void *resync_thread(void *arg);
+void resync_begin(struct srv *s);	/* mu held; s->oos says what */
+uint64_t resync_speed(const struct srv *s);	/* bytes/s; 0 = not known */
+void srv_order_rate(struct srv *s, uint64_t kib_s);
+void srv_order_resync_pause(struct srv *s, bool on);
+
+/* grow.c.  Orders: see mirror_grow(). */
+int  srv_order_grow(struct srv *s, uint64_t to, struct av_err *err);
+/* order_mu held.  This leg alone, all of it; no-space: nothing changed. */
+int  grow_leg(struct srv *s, uint64_t to, struct av_err *err);
+int  grow_front_enter(struct srv *s, int fd);
+void grow_front_leave(struct srv *s, int fd);
+void grow_drop_fronts(struct srv *s);	/* mu held */
+
+/* hold.c.  Orders: see mirror_hold_writes(). */
+int  srv_order_hold(struct srv *s, uint32_t timeout_ms, struct av_err *err);
+int  srv_order_release(struct srv *s, struct av_err *err);
+/* mu held.  A write (or flush) waits while this is true, with hold_wait(). */
+bool hold_waits(struct srv *s);
+void hold_wait(struct srv *s);
+enum mirror_hold hold_state(const struct srv *s);
+uint64_t hold_left_ms(const struct srv *s);
 
 /* verify.c.  Orders: wrong-role, wrong-state, peer-version. */
 void *verify_thread(void *arg);
@@ -282,10 +327,7 @@ int  srv_order_verify(struct srv *s, bool repair, uint64_t rate_kib_s,
     struct av_err *err);
 int  srv_order_verify_cancel(struct srv *s, struct av_err *err);
 json_t *verify_status(const struct srv *s);	/* mu held */
-/* The peer's side: where the window is, counted from the mailbox; 0 or a
- * positive errno. */
-uint64_t verify_window_at(const struct srv *s);
-uint64_t verify_window_bytes(const struct srv *s);
+/* The peer's side, 'at' counted from window_digests(); 0 or a positive errno. */
 int  verify_window_read(struct srv *s, uint8_t *ret, uint32_t n, uint64_t at);
 
 /* peer.c */
@@ -298,7 +340,7 @@ int  peer_write(struct srv *s, struct peer_conn *pc, const void *buf,
 int  peer_trim(struct srv *s, struct peer_conn *pc, uint32_t n,
     uint64_t offset, bool fua);
 int  peer_flush(struct srv *s, struct peer_conn *pc);
-uint64_t peer_export_bytes(const struct srv *s);	/* without digests */
+uint64_t peer_export_bytes(const struct peer_conn *pc);
 /* mu held; returns when no write of the old session is on its way to the disk. */
 void peer_revoke(struct srv *s);
 

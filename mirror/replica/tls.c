@@ -37,6 +37,7 @@
 #define DEAD_MS		10000u
 
 struct tls_keys {
+	_Atomic bool	refused;	/* by the peer, the last time */
 	gnutls_psk_server_credentials_t	server;
 	gnutls_psk_client_credentials_t	client;
 };
@@ -166,9 +167,16 @@ shake(struct pump *p)
 	    (void *)p->keys->server : (void *)p->keys->client) != 0)
 		return -ENOMEM;
 	gnutls_transport_set_int(p->session, p->tcp_fd);
+	if (!p->server)
+		p->keys->refused = false;
 	while ((r = gnutls_handshake(p->session)) != 0) {
 		if (gnutls_error_is_fatal(r)) {
 			log_info("tls", "handshake: %s", gnutls_strerror(r));
+			/* so that the other side can say why */
+			(void)gnutls_alert_send_appropriate(p->session, r);
+			if (!p->server)
+				p->keys->refused =
+				    r == GNUTLS_E_FATAL_ALERT_RECEIVED;
 			return -ECONNREFUSED;
 		}
 		if (wait_tls(p, due) < 0)
@@ -326,6 +334,12 @@ pump_start(struct tls_keys *keys, int tcp_fd, int plain_fd,
 	if (plain_fd >= 0)
 		(void)close(plain_fd);
 	return -r;
+}
+
+bool
+tls_key_refused(const struct tls_keys *keys)
+{
+	return keys->refused;
 }
 
 int

@@ -28,6 +28,8 @@ void tls_keys_free(struct tls_keys *keys);
 /* Takes over 'tcp_fd', always.  *ret_fd is the plain end: it reads end of file
  * when TLS fails or the connection ends.  'keys' must live on. */
 int tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd);
+/* The last client connection ended because the peer didn't take the key. */
+bool tls_key_refused(const struct tls_keys *keys);
 
 /* Takes over 'listen_fd' for the life of the process: for each connection that
  * proves the key 'connect(arg)' gives the plain end (non-blocking) or -errno. */

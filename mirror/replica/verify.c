@@ -10,7 +10,9 @@
  * chunk out of step, durably, and copies it under the same lock; if that fails,
  * the resync after the next handshake does it.
  *
- *   none --order--> running <--peer lost, back--> waiting
+ * While a resync runs it waits: both read and send the same way.
+ *
+ *   none --order--> running <--peer lost or resync, back--> waiting
  *                      '--> done | failed | cancelled --order--> running
  *
  * Nothing of this outlives the process or the time as primary.
@@ -19,6 +21,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <gnutls/crypto.h>
 
@@ -26,6 +29,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mirror/replica/server.h"
+#include "mirror/replica/window.h"
 
 #define RUN_CHUNKS	4u
 #define GUEST_BUSY_NS	(20 * AV_NS_PER_MS)
@@ -61,21 +65,6 @@ chunk_digest(const struct srv *s, size_t chunk, uint8_t *buf, uint8_t *ret)
 	if (rc < 0)
 		memset(ret, 0, PROTO_DIGEST_BYTES);
 	return rc;
-}
-
-uint64_t
-verify_window_at(const struct srv *s)
-{
-	uint64_t bitmap = s->leg->n_pages * META_PAGE_BIT_BYTES;
-
-	return PROTO_BITMAP_AT + (bitmap + 4095) / 4096 * 4096;
-}
-
-uint64_t
-verify_window_bytes(const struct srv *s)
-{
-	return ((uint64_t)s->leg->n_chunks * PROTO_DIGEST_BYTES + 4095) /
-	    4096 * 4096;
 }
 
 int
@@ -138,7 +127,7 @@ srv_order_verify(struct srv *s, bool repair, uint64_t rate_kib_s,
 		*v = (struct srv_verify){ .state = MIRROR_VERIFY_RUNNING,
 			.repair = repair, .rate_kib_s = rate_kib_s,
 			.role_count = s->role_count,
-			.started_ns = av_clock_ns() };
+			.started_ns = av_clock_ns(), .last = v->last };
 	srv_changed(s);
 	pthread_mutex_unlock(&s->mu);
 	return rc;
@@ -179,6 +168,10 @@ end(struct srv *s, enum mirror_verify_state state, const char *code,
 	struct srv_verify *v = &s->verify;
 
 	v->state = state;
+	v->finished_at = (int64_t)time(NULL);
+	v->last = (struct mirror_verify_last){ .state = state,
+		.finished_at = v->finished_at, .repair = v->repair,
+		.n_found = v->found, .n_repaired = v->repaired };
 	(void)snprintf(v->code, sizeof(v->code), "%s", code);
 	(void)snprintf(v->text, sizeof(v->text), "%s", text);
 	log_notice(s->p.id, "verify %s: %llu chunks differed, %llu repaired%s%s",
@@ -253,7 +246,7 @@ look(struct verifier *k)
 	struct srv *s = k->s;
 	struct link_job j = { .kind = LINK_READ, .rbuf = k->peers,
 		.n = (uint32_t)(k->n * PROTO_DIGEST_BYTES),
-		.offset = srv_mailbox_offset(s) + verify_window_at(s) +
+		.offset = window_digests(s->layout_bytes) +
 		    k->first * PROTO_DIGEST_BYTES };
 	int rc = 0;
 	size_t i;
@@ -347,7 +340,7 @@ turn(struct verifier *k)
 	} else if (able(s) && !s->peer_digests) {
 		end(s, MIRROR_VERIFY_FAILED, "peer-version",
 		    "the peer's version can't verify");
-	} else if (!able(s)) {
+	} else if (!able(s) || s->resync_on) {
 		if (v->state == MIRROR_VERIFY_RUNNING) {
 			v->state = MIRROR_VERIFY_WAITING;
 			srv_changed(s);
@@ -399,11 +392,18 @@ verify_status(const struct srv *s)
 	for (i = 0; i < n && i < MIRROR_VERIFY_LIST_MAX; i++)
 		(void)json_array_append_new(list,
 		    json_integer((json_int_t)v->list[i]));
-	return json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:s,s:s,s:o}",
+	return json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:s,s:s,s:o,s:I,"
+	    "s:{s:s,s:I,s:b,s:I,s:I}}",
 	    "state", mirror_verify_name(v->state), "repair", (int)v->repair,
 	    "total_bytes", (json_int_t)size,
 	    "done_bytes", (json_int_t)(done < size ? done : size),
 	    "found", (json_int_t)v->found,
 	    "repaired", (json_int_t)v->repaired,
-	    "code", v->code, "text", v->text, "list", list);
+	    "code", v->code, "text", v->text, "list", list,
+	    "finished_at", (json_int_t)v->finished_at,
+	    "last", "state", mirror_verify_name(v->last.state),
+	    "finished_at", (json_int_t)v->last.finished_at,
+	    "repair", (int)v->last.repair,
+	    "found", (json_int_t)v->last.n_found,
+	    "repaired", (json_int_t)v->last.n_repaired);
 }

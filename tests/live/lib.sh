@@ -35,7 +35,8 @@ live_clean() {
 trap live_clean EXIT
 trap 'exit 130' INT TERM HUP
 
-live_skip() { echo "skip ${0##*/} $*"; exit 77; }
+# What may be missing on a machine; looked at again on this day.
+live_skip() { echo "skip ${0##*/} until=2027-05-31 $*"; exit 77; }
 
 # live_need PROGRAM...: programs of the build; without them there is no test
 live_need() {

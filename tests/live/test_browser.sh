@@ -6,7 +6,6 @@
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ -x "$TREE/webui/tests/run" ] || live_skip "there are no browser tests"
 live_unit
 forward_start
 AVPAIR_TRY_DIR=$TRY "$TREE/webui/tests/run" --url "$(console_url)" \

@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/str.h"
+#include "tests/unit/console/fake_mtbf.h"
 #include "tests/unit/console/fake_world.h"
 
 #define CLIENTS_MAX	16
@@ -599,6 +600,13 @@ static const struct op {
 	{ "vm.start", op_vm_start, 2, true, { "vm:s", "dry_run:b?" } },
 	{ "vm.shutdown", op_vm_shutdown, 2, true, { "vm:s", "dry_run:b?" } },
 	{ "vm.poweroff", op_vm_poweroff, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.reset", op_vm_reset, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.set-mtbf", op_vm_set_mtbf, 2, true, { "vm:s", "policy:s?",
+	  "threshold_s:i?", "judged_from:i?", "dry_run:b?" } },
+	{ "node.set-mtbf", op_node_set_mtbf, 3, true, { "node:s", "policy:s?",
+	  "threshold_s:i?", "judged_from:i?", "dry_run:b?" } },
+	{ "node.clear-mtbf", op_node_clear_mtbf, 3, true, { "node:s",
+	  "dry_run:b?" } },
 	{ "vm.delete", op_vm_delete, 2, true, { "vm:s", "keep_volumes:a?",
 	  "dry_run:b?" } },
 	{ "vm.vnc", op_vm_vnc, 2, false, { "vm:s" } },

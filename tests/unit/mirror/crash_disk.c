@@ -206,7 +206,8 @@ void
 sim_disk_set(int node, const struct sim_image *im)
 {
 	if (sim_ops.on) {
-		log_add(node, SIM_DATA, OP_RESET, 0, SIM_SECTORS, im->data, 0);
+		log_add(node, SIM_DATA, OP_RESET, 0, SIM_SECTORS + 1, im->data,
+		    0);
 		log_add(node, SIM_META, OP_RESET, 0, SIM_META_SECTORS,
 		    im->meta, 0);
 	} else {
@@ -312,12 +313,28 @@ sim_flock(int fd, int how)
 	return 0;
 }
 
+static uint32_t
+length(int node)
+{
+	return sim_disk[node]->cached.data[SIM_SECTORS];
+}
+
+static void
+set_length(int node, off_t n)
+{
+	uint32_t v = (uint32_t)(n / SIM_SECTOR);
+
+	AV_ASSERT(v <= SIM_SECTORS);
+	put(node, SIM_DATA, SIM_SECTORS, 1, &v);
+}
+
 int
 sim_fstat(int fd, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_mode = S_IFREG;
-	st->st_size = file_of(fd) == SIM_DATA ? (off_t)SIM_SIZE : META_BYTES;
+	st->st_size = file_of(fd) == SIM_DATA ?
+	    (off_t)length(node_of(fd)) * SIM_SECTOR : META_BYTES;
 	return 0;
 }
 
@@ -343,8 +360,17 @@ sim_unlink(const char *path)
 int
 sim_ftruncate(int fd, off_t n)
 {
-	(void)fd;
-	(void)n;
+	static const uint32_t zeros[SIM_SECTORS];
+	int node = node_of(fd);
+	size_t at = (size_t)n / SIM_SECTOR, was = length(node);
+
+	if (file_of(fd) != SIM_DATA || at == was)
+		return 0;
+	sim_yield();
+	if (at < was)
+		put(node, SIM_DATA, at, was - at, zeros);
+	set_length(node, n);
+	sim_yield();
 	return 0;
 }
 
@@ -371,6 +397,9 @@ sim_pread(int fd, void *buf, size_t n, off_t off)
 		memcpy(buf, im->meta + off, n);
 	} else {
 		AV_ASSERT((uint64_t)off + n <= SIM_SIZE);
+		if ((uint64_t)off + n > length(node_of(fd)) *
+		    (uint64_t)SIM_SECTOR)
+			return 0;
 		sim_fill(buf, n / SIM_SECTOR, im->data + off / SIM_SECTOR);
 	}
 	return (ssize_t)n;
@@ -392,7 +421,7 @@ sim_pwrite(int fd, const void *buf, size_t n, off_t off)
 		AV_ASSERT(first + n_sectors <= SIM_META_SECTORS);
 		put(node, file, first, n_sectors, buf);
 	} else {
-		AV_ASSERT(first + n_sectors <= SIM_SECTORS);
+		AV_ASSERT(first + n_sectors <= length(node));
 		for (i = 0; i < n_sectors; i++) {
 			uint64_t v;
 
@@ -410,12 +439,14 @@ sim_fallocate(int fd, int mode, off_t off, off_t n)
 {
 	static const uint32_t zeros[SIM_SECTORS];
 
-	if (mode == 0)
-		return 0;	/* of a new file */
+	AV_ASSERT(file_of(fd) == SIM_DATA);
 	sim_yield();
 	if (fails(node_of(fd), file_of(fd), FAULT_ZERO))
 		return -1;
-	AV_ASSERT(file_of(fd) == SIM_DATA);
+	if (mode == 0) {
+		set_length(node_of(fd), off + n);
+		return 0;
+	}
 	put(node_of(fd), SIM_DATA, (size_t)off / SIM_SECTOR,
 	    (size_t)n / SIM_SECTOR, zeros);
 	sim_yield();

@@ -7,6 +7,9 @@
  * nbdserve.c does.  Commands run in any order and at any speed; when the
  * connection goes, those not yet begun are lost from some point on.
  */
+/* first: small pages */
+#include "tests/unit/mirror/crash_sim.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +19,6 @@
 #include "base/assert.h"
 #include "mirror/replica/server.h"
 #include "mirror/replica/tls.h"
-#include "tests/unit/mirror/crash_sim.h"
 
 #define SOCKET_FD	3000
 #define WAKE_FD		2000
@@ -277,7 +279,7 @@ nbd_aio_notify_write(struct nbd_handle *h)
 int64_t
 nbd_get_size(struct nbd_handle *h)
 {
-	return h->srv != NULL ? (int64_t)peer_export_bytes(h->srv) : -1;
+	return h->srv != NULL ? (int64_t)peer_export_bytes(h->pc) : -1;
 }
 
 int
@@ -377,6 +379,13 @@ nbd_aio_pread(struct nbd_handle *h, void *buf, size_t n, uint64_t offset,
 }
 
 /* --- sockets, TLS --- */
+
+bool
+tls_key_refused(const struct tls_keys *keys)
+{
+	(void)keys;
+	return false;
+}
 
 int
 tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd)

@@ -21,7 +21,7 @@ static uint64_t id_issue[RECS_MAX * 2];
 uint32_t
 model_value(uint32_t id, size_t sector)
 {
-	return id == 0 ? 0 : id * 1024u + (uint32_t)sector;
+	return id == 0 ? 0 : id * 2048u + (uint32_t)sector;
 }
 
 void
@@ -124,7 +124,7 @@ model_seen(const struct sim_image *im)
 		}
 		if (i == n)
 			continue;
-		r = rec_new(im->data[s] / 1024u, s, 1);
+		r = rec_new(im->data[s] / 2048u, s, 1);
 		r->ack = sim.tick++;
 	}
 	/* never acknowledged: nothing demands it */
@@ -181,13 +181,13 @@ model_check(const struct model_view *v, enum floor f,
 	size_t s;
 
 	for (s = 0; s < SIM_SECTORS; s++) {
-		uint32_t id = im->data[s] / 1024u;
+		uint32_t id = im->data[s] / 2048u;
 
 		if (id == 0) {
 			if (im->data[s] != 0 || v->zero_dead[s] < floor[s])
 				return (int)s;
 		} else if (id > model.last_id || id_issue[id] == NEVER ||
-		    im->data[s] % 1024u != s || id_dead[id] < floor[s]) {
+		    im->data[s] % 2048u != s || id_dead[id] < floor[s]) {
 			return (int)s;
 		}
 	}

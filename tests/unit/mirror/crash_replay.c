@@ -7,13 +7,15 @@
  * rule, the other joins by handshake() and peer.c; only the copying itself is
  * done here.
  */
+/* first: small pages */
+#include "tests/unit/mirror/crash_run.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "mirror/replica/server.h"
-#include "tests/unit/mirror/crash_run.h"
 
 struct case_ctx {
 	struct sim_disk	*at[2];		/* at the moment of the cut */
@@ -54,7 +56,7 @@ look(struct case_ctx *c, int node, enum floor f, const char *what)
 	(void)snprintf(text, sizeof(text), "%s: data lost on node %d, sector "
 	    "%d, value %u (id %u)", what, node, at,
 	    sim_disk[node]->cached.data[at],
-	    sim_disk[node]->cached.data[at] / 1024u);
+	    sim_disk[node]->cached.data[at] / 2048u);
 	return wrong(c, text);
 }
 
@@ -102,7 +104,19 @@ join(struct case_ctx *c, int p, enum floor f)
 	sim.node = 1 - p;
 	w.pc = peer_open(w.peer);
 	sim.node = p;
+	s->layout_bytes = w.peer->leg->sb.size_bytes;
 	rc = handshake(s, wire_run, &w, &c->err);
+	if (rc == -EAGAIN && strcmp(c->err.code, "growing") == 0) {
+		/* a new connection, of the new layout */
+		sim.node = 1 - p;
+		peer_close(w.peer, w.pc);
+		w.pc = peer_open(w.peer);
+		sim.node = p;
+		s->layout_bytes = s->leg->sb.size_bytes;
+		c->err = (struct av_err){ 0 };
+		c->count->caught_up++;
+		rc = handshake(s, wire_run, &w, &c->err);
+	}
 	if (rc < 0 && strcmp(c->err.code, "peer-newer") == 0)
 		return 1;
 	if (rc < 0)
@@ -113,8 +127,10 @@ join(struct case_ctx *c, int p, enum floor f)
 	} else {
 		c->count->in_step++;
 	}
+	if (s->leg->sb.size_bytes != w.peer->leg->sb.size_bytes)
+		return wrong(c, "the legs' sizes differ");
 	if (memcmp(sim_disk[0]->cached.data, sim_disk[1]->cached.data,
-	    sizeof(sim_disk[0]->cached.data)) != 0)
+	    SIM_SECTORS * sizeof(sim_disk[0]->cached.data[0])) != 0)
 		return wrong(c, "the legs differ after a resync");
 	return look(c, p, f, "after the resync");
 }

@@ -25,14 +25,17 @@ struct run run;
 static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
-	ORDER_SECONDARY, ORDER_DISKLESS };
+	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE,
+	ORDER_DISKLESS };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
-	uint64_t	gen;
+	uint64_t	gen, size;
 	bool		done;
 	struct av_err	err;
 };
+
+static struct order growing;	/* goes on while other things happen */
 
 static void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -83,14 +86,16 @@ guest_write(struct srv *s, uint64_t role)
 	bool zero = sim_chance(10), fua = sim_chance(run.flushes / 2);
 	/* few places, so that writes meet; all chunks, and their borders */
 	size_t n = 1 + sim_below(sim_chance(20) ? 16 : 3), i;
-	size_t first = sim_below(6) * 128 + sim_below(12);
+	size_t sectors = (size_t)(s->leg->sb.size_bytes / SIM_SECTOR);
+	size_t first = sim_below((unsigned)(sectors / 128) + 1) * 128 +
+	    sim_below(12);
 	struct rec *r;
 	int rc;
 
 	if (sim_chance(10) && first >= 128)
 		first -= 8;	/* over a chunk's border */
-	if (first + n > SIM_SECTORS)
-		first = SIM_SECTORS - n;
+	if (first + n > sectors)
+		first = sectors - n;
 	r = model_issue(first, n, zero);
 	for (i = 0; i < n; i++)
 		values[i] = model_value(r->id, first + i);
@@ -201,6 +206,19 @@ order_run(void *arg)
 	case ORDER_SECONDARY:
 		o->rc = srv_order_secondary(s, &o->err);
 		break;
+	case ORDER_GROW:
+		o->rc = srv_order_grow(s, o->size, &o->err);
+		if (o->rc == 0)
+			run.n_grown++;
+		else
+			run.n_grow_refused++;
+		break;
+	case ORDER_HOLD:
+		o->rc = srv_order_hold(s, 500, &o->err);
+		break;
+	case ORDER_RELEASE:
+		o->rc = srv_order_release(s, &o->err);
+		break;
 	}
 	o->done = true;
 	return NULL;
@@ -249,6 +267,8 @@ cut(int node, bool power)
 	sim_log(5, "run", "%s of node %d", power ? "power cut" : "kill",
 	    node);
 	run.n_cuts++;
+	if (growing.node == node)
+		growing.done = true;	/* it goes with the process */
 	if (run.primary == node)
 		run.n_guests = 0;
 	sim_link_node_down(node);
@@ -505,6 +525,40 @@ switch_over(void)
 }
 
 static void
+grow(void)
+{
+	struct srv *s = sim.srv[run.primary];
+	uint64_t size = sim_chance(50) ? SIM_SIZE : SIM_SIZE - 256 * SIM_SECTOR;
+
+	if (s == NULL || size <= s->leg->sb.size_bytes ||
+	    (growing.size != 0 && !growing.done))
+		return;
+	growing = (struct order){ .kind = ORDER_GROW, .node = run.primary,
+		.size = size };
+	sim_log(5, "run", "grow to %llu", (unsigned long long)size);
+	sim_start(run.primary, order_run, &growing);
+	nap();
+}
+
+/* Whatever was acknowledged before the hold is flushed on both legs. */
+static void
+hold(void)
+{
+	uint64_t began;
+
+	if (sim.srv[run.primary] == NULL ||
+	    order(run.primary, ORDER_HOLD) < 0)
+		return;
+	began = sim.tick++;
+	if (hold_state(sim.srv[run.primary]) != MIRROR_HOLD_HELD)
+		return;
+	model_flushed(began);
+	run.n_holds++;
+	if (sim_chance(50))
+		(void)order(run.primary, ORDER_RELEASE);
+}
+
+static void
 freeze(void)
 {
 	int x = (int)sim_below(2);
@@ -520,7 +574,11 @@ step(void)
 
 	run.n_steps++;
 	note_step();
-	if (dice < 30)
+	if (dice < 8)
+		grow();
+	else if (dice < 16)
+		hold();
+	else if (dice < 30)
 		nap();
 	else if (dice < 50)
 		link_lost();
@@ -625,7 +683,8 @@ static void
 create(int node)
 {
 	struct mirror_leg_spec spec = { .dir = node == 0 ? "/0" : "/1",
-		.id = "o3", .size_bytes = SIM_SIZE,
+		.id = "o3", .size_bytes = run.seed % 4 == 3 ? SIM_SIZE :
+		    SIM_SECTORS_SMALL * SIM_SECTOR,
 		.unit_uuid = "00000000000000000000000000000000",
 		.volume_uuid = "00000000000000000000000000000000",
 		.initial_current = 4711 << 1 };
@@ -644,6 +703,7 @@ run_do(uint64_t seed, unsigned length, bool cuts)
 	run = (struct run){ .seed = seed, .primary = -1, .granted = -1,
 		.length = length, .cuts = cuts,
 		.flushes = seed % 3 == 0 ? 2 : 20 };
+	growing = (struct order){ 0 };
 	sim_seed(seed);
 	sim.now_ns = AV_NS_PER_S;
 	sim.tick = 1;

@@ -80,7 +80,7 @@ struct run {
 	unsigned	n_guests;
 	bool		stop, guest_error, disk_error_seen;
 	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches,
-			n_diskless;
+			n_grown, n_grow_refused, n_holds, n_diskless;
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */
@@ -95,7 +95,8 @@ int	run_open(int node);		/* a server starts on sim_disk[node] */
 struct grant run_granted_at(uint64_t tick);
 
 struct replay_count {
-	uint64_t	cases, refused, peer_newer, resynced, in_step, alone, twice;
+	uint64_t	cases, refused, peer_newer, resynced, in_step, alone, twice,
+			caught_up;
 };
 /* The same for the moment at the end of the log alone. */
 int	replay_end(unsigned per_cut, struct replay_count *count,

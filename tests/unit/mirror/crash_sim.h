@@ -80,15 +80,17 @@ void     sim_free(void *p);
 /* --- crash_disk.c --- */
 
 #define SIM_SECTOR	512u
-#define SIM_SECTORS	704u		/* 5.5 chunks */
-#define SIM_META_SECTORS 24u		/* two superblocks, a bitmap page */
+#define SIM_SECTORS	1216u		/* 9.5 chunks; what it grows to */
+#define SIM_SECTORS_SMALL 704u		/* 5.5 chunks */
+#define SIM_META_SECTORS 32u		/* two superblocks, two bitmap pages */
+#define META_PAGE_BIT_BYTES 1u		/* 8 chunks a page; meta.h */
 #define SIM_SIZE	((uint64_t)SIM_SECTORS * SIM_SECTOR)
 #define SIM_PENDING_MAX	4096u
 
 enum { SIM_DATA, SIM_META };
 /* A sector of data holds one number, all over; see sim_fill(). */
 struct sim_image {
-	uint32_t	data[SIM_SECTORS];
+	uint32_t	data[SIM_SECTORS + 1];	/* [SIM_SECTORS]: file's length */
 	uint8_t		meta[SIM_META_SECTORS * SIM_SECTOR];
 };
 

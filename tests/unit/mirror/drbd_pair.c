@@ -67,3 +67,13 @@ drbd_pair_tools(const char *dir, int i, struct mirror_drbd_conf *ret)
 		.tools_path = t[0], .dev_dir = t[2] };
 	return 0;
 }
+
+void
+drbd_pair_end(const char *dir)
+{
+	char prog[160], word[] = "end";
+	char *argv[] = { prog, word, NULL };
+
+	(void)snprintf(prog, sizeof(prog), "%s/node0/bin/drbdsetup", dir);
+	(void)drbd_pair_run(argv);	/* what stays is seen by the runner */
+}

@@ -10,6 +10,8 @@
 
 /* Makes DIR/nodeI/bin and fills in *ret (its texts live on). */
 int drbd_pair_tools(const char *dir, int i, struct mirror_drbd_conf *ret);
+/* The modules of DIR's PMs go: nothing of them runs any more. */
+void drbd_pair_end(const char *dir);
 /* Runs a program in PATH and waits; its exit code, or -errno. */
 int drbd_pair_run(char *const *argv);
 

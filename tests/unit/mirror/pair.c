@@ -7,11 +7,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "tests/unit/mirror/fault_disk.h"
 
 #define UNIT	"00112233445566778899aabbccddeeff"
 #define VOLUME	"0123456789abcdef0123456789abcdef"
@@ -66,14 +69,16 @@ pair_conf(struct pair *p, int node, char (*b)[128])
 		.id = "o3", .unit_uuid = UNIT, .volume_uuid = VOLUME,
 		.node = (unsigned)node, .listen_addr = "127.0.0.1",
 		.port = p->port[node], .peer_addrs = { "127.0.0.1" },
-		.n_peer_addrs = 1, .peer_port = p->port[1 - node],
+		.n_peer_addrs = 1, .peer_port = p->peer_port[node] != 0 ?
+		    p->peer_port[node] : p->port[1 - node],
 		.peer_timeout_ms = 1500,
 		.resync_rate_kib_s = p->rate_kib_s,
 	};
 
 	(void)snprintf(b[0], sizeof(b[0]), "%s/leg%d", p->dir, node);
 	(void)snprintf(b[1], sizeof(b[1]), "%s/run%d", p->dir, node);
-	(void)snprintf(b[2], sizeof(b[2]), "%s/psk", p->dir);
+	(void)snprintf(b[2], sizeof(b[2]), "%s/%s", p->dir,
+	    p->psk[node] != NULL ? p->psk[node] : "psk");
 	(void)snprintf(b[3], sizeof(b[3]), "%s/log%d", p->dir, node);
 	(void)snprintf(b[4], sizeof(b[4]), "%s/nbdkit-avreplica-plugin.so",
 	    getenv("B") != NULL ? getenv("B") : "build");
@@ -139,6 +144,37 @@ pair_preload_sanitizer(void)
 	}
 }
 
+static bool faulty;		/* the next pair's disks */
+
+static int
+fault_start(struct pair *p, int node)
+{
+	char path[128], so[256], real[4096], list[4600];
+	const char *b = getenv("B"), *before = getenv("AVPAIR_NBDKIT_PRELOAD");
+	int fd;
+
+	if (!faulty)
+		return 0;
+	(void)snprintf(so, sizeof(so), "%s/tests/unit/mirror/fault_disk.so",
+	    b != NULL ? b : "build");
+	if (realpath(so, real) == NULL)
+		return -1;
+	if (before == NULL || strstr(before, "fault_disk") == NULL) {
+		(void)snprintf(list, sizeof(list), "%s%s%s",
+		    before != NULL ? before : "", before != NULL ? ":" : "",
+		    real);
+		(void)setenv("AVPAIR_NBDKIT_PRELOAD", list, 1);
+	}
+	(void)snprintf(path, sizeof(path), "%s/leg%d/fault", p->dir, node);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, FAULT_FILE_BYTES) < 0)
+		return -1;
+	p->fault[node] = mmap(NULL, FAULT_FILE_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+	(void)close(fd);
+	return p->fault[node] == MAP_FAILED ? -1 : 0;
+}
+
 struct pair *
 pair_new(void)
 {
@@ -169,6 +205,8 @@ pair_new(void)
 			fprintf(stderr, "leg: %s\n", err.text);
 			return NULL;
 		}
+		if (fault_start(p, i) < 0)
+			return NULL;
 	}
 	for (i = 0; i < 2; i++)
 		if (pair_open(p, i) < 0)
@@ -179,7 +217,7 @@ pair_new(void)
 static void
 remove_tree(struct pair *p)
 {
-	static const char *const names[] = { "leg%d/vol-o3.data",
+	static const char *const names[] = { "leg%d/fault", "leg%d/vol-o3.data",
 		"leg%d/vol-o3.meta", "run%d/front.sock", "run%d/control.sock",
 		"log%d", "run%d", "leg%d" };
 	char path[160], name[64];
@@ -215,6 +253,8 @@ pair_free(struct pair *p)
 		if (p->pid[i] > 0)
 			(void)kill(p->pid[i], SIGKILL);
 		p->m[i] = mirror_close(p->m[i]);
+		if (p->fault[i] != NULL)
+			(void)munmap(p->fault[i], FAULT_FILE_BYTES);
 	}
 	sd_event_unref(p->loop);
 	remove_tree(p);
@@ -328,6 +368,19 @@ pair_alone(struct pair *p, int node, uint64_t gen)
 }
 
 int
+pair_diskless(struct pair *p, int node, uint64_t gen, char *code)
+{
+	struct order o = { .op.done = order_done };
+	struct av_err err = { 0 };
+	int rc = mirror_diskless(p->m[node], &o.op, gen, &err);
+
+	rc = order_wait(p, &o, rc, &err);
+	if (code != NULL)
+		(void)snprintf(code, 32, "%s", o.code);
+	return rc;
+}
+
+int
 pair_order(struct pair *p, int node, enum mirror_verb verb)
 {
 	struct order o = { .op.done = order_done };
@@ -354,6 +407,12 @@ pair_order(struct pair *p, int node, enum mirror_verb verb)
 	case MIRROR_V_RATE:
 		rc = mirror_set_rate(m, &o.op, p->rate_kib_s, &err);
 		break;
+	case MIRROR_V_RESYNC_PAUSE:
+		rc = mirror_resync_pause(m, &o.op, &err);
+		break;
+	case MIRROR_V_RESYNC_RESUME:
+		rc = mirror_resync_resume(m, &o.op, &err);
+		break;
 	default:
 		return -EINVAL;
 	}
@@ -373,6 +432,17 @@ pair_new_connected(void)
 		pair_free(p);
 		return NULL;
 	}
+	return p;
+}
+
+struct pair *
+pair_new_faulty(void)
+{
+	struct pair *p;
+
+	faulty = true;
+	p = pair_new_connected();
+	faulty = false;
 	return p;
 }
 
@@ -460,6 +530,12 @@ guest_connect(struct pair *p, int node)
 	return h;
 }
 
+struct nbd_handle *
+pair_front(struct pair *p, int node)
+{
+	return guest_connect(p, node);
+}
+
 static uint64_t
 next_random(uint64_t *seed)
 {
@@ -489,6 +565,8 @@ guest_write(struct guest *g, struct nbd_handle *h, uint64_t *buf,
 		buf[i] = value;
 	if (next_random(&g->seed) % 64 == 0 && g->overlap)
 		return nbd_zero(h, n, offset, 0);
+	if (next_random(&g->seed) % 64 == 0 && g->overlap)
+		return nbd_trim(h, n, offset, 0);
 	if (next_random(&g->seed) % 16 == 0 && nbd_flush(h, 0) < 0)
 		return -1;
 	return nbd_pwrite(h, buf, n, offset,

@@ -19,14 +19,20 @@
 #define PAIR_BLOCK	4096u
 #define PAIR_WAIT_MS	20000
 
+struct fault_disk;
+struct nbd_handle;
+
 struct pair {
 	char		dir[64];
 	sd_event	*loop;
 	struct mirror	*m[2];
 	int		pid[2];		/* last known */
 	uint16_t	port[2];
+	uint16_t	peer_port[2];	/* 0 = port[1 - node]; a proxy's */
+	const char	*psk[2];	/* key file's name; NULL = "psk" */
 	uint64_t	rate_kib_s;
 	uint64_t	digest_bytes;	/* what pair_equal() looks at; 0 = all */
+	struct fault_disk *fault[2];	/* of pair_new_faulty() */
 };
 
 uint16_t pair_free_port(void);
@@ -46,9 +52,13 @@ int  pair_wait_conn(struct pair *p, int node, enum mirror_conn conn);
 int  pair_primary(struct pair *p, int node, bool alone, uint64_t gen,
     char *code);
 int  pair_alone(struct pair *p, int node, uint64_t gen);
+int  pair_diskless(struct pair *p, int node, uint64_t gen, char *code);
 int  pair_order(struct pair *p, int node, enum mirror_verb verb);
 /* node0 primary, connected */
 struct pair *pair_new_connected(void);
+/* the same over disks that fail when they are told to (fault_disk.h) */
+struct pair *pair_new_faulty(void);
+struct nbd_handle *pair_front(struct pair *p, int node);
 void pair_signal(struct pair *p, int node, int sig);
 int  pair_kill_wait_down(struct pair *p, int node);
 int  pair_restart(struct pair *p, int node);

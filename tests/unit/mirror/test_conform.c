@@ -117,6 +117,8 @@ world_free(struct world *w)
 		w->m[i] = mirror_close(w->m[i]);
 	mirror_sim_reset();
 	sd_event_unref(w->loop);
+	if (strcmp(driver, "drbd") == 0)
+		drbd_pair_end(w->dir);
 	/* a handler's end may still be writing there */
 	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
 		;
@@ -183,7 +185,8 @@ done(struct mirror_op *op, int rc, const struct av_err *err)
 }
 
 enum verb { PRIMARY, PRIMARY_ALONE, ALONE, SECONDARY, OUTDATE, CONNECT,
-	DISCONNECT, RATE, STOP, DIGEST };
+	DISCONNECT, RATE, STOP, DIGEST, PAUSE, RESUME, GROW, HOLD, RELEASE,
+	GIVE_UP };
 
 static int
 call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
@@ -203,6 +206,13 @@ call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
 	case DISCONNECT: return mirror_disconnect(m, &o->op, err);
 	case RATE:	return mirror_set_rate(m, &o->op, 1000, err);
 	case STOP:	return mirror_stop(m, &o->op, err);
+	case PAUSE:	return mirror_resync_pause(m, &o->op, err);
+	case RESUME:	return mirror_resync_resume(m, &o->op, err);
+	case GROW:	return mirror_grow(m, &o->op, gen, err);
+	case HOLD:	return mirror_hold_writes(m, &o->op, (uint32_t)gen,
+			    err);
+	case RELEASE:	return mirror_release_writes(m, &o->op, err);
+	case GIVE_UP:	return mirror_diskless(m, &o->op, gen, err);
 	case DIGEST:
 	default:	return mirror_digest(m, &o->op, 0, 0, err);
 	}
@@ -500,6 +510,57 @@ case_change_of_sides(void)
 	return end(w);
 }
 
+/* This PM's leg is given up: the peer's goes on, and nothing makes this one the
+ * source or a lone primary again. */
+static int
+case_without_disk(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER_RC(w, 1, &o, GIVE_UP, 5, -EPERM);
+	CHECK_STR(o.code, "wrong-role");
+	CHECK(!st(w, 0)->diskless && st(w, 0)->peer_connected);
+	ORDER(w, 0, &o, GIVE_UP, 5);
+	WAIT(w, st(w, 0)->conn == MIRROR_DISKLESS &&
+	    st(w, 1)->conn == MIRROR_DISKLESS);
+	CHECK(st(w, 0)->diskless && st(w, 0)->role == MIRROR_PRIMARY);
+	CHECK(st(w, 0)->disk == MIRROR_DISK_FAILED);
+	CHECK(st(w, 0)->peer_disk == MIRROR_DISK_UPTODATE);
+	CHECK(st(w, 1)->disk == MIRROR_DISK_UPTODATE);
+	CHECK(st(w, 1)->peer_disk == MIRROR_DISK_FAILED);
+	ORDER_RC(w, 0, &o, GIVE_UP, 5, -EALREADY);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 1, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_HELD);
+	ORDER_RC(w, 0, &o, ALONE, 6, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	ORDER(w, 1, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_DISKLESS);
+	/* sides change without this disk */
+	ORDER(w, 0, &o, SECONDARY, 0);
+	CHECK(st(w, 0)->role == MIRROR_SECONDARY);
+	ORDER_RC(w, 0, &o, PRIMARY_ALONE, 7, -EPERM);
+	CHECK_STR(o.code, "not-up-to-date");
+	ORDER(w, 1, &o, PRIMARY_ALONE, 7);
+	CHECK(st(w, 1)->role == MIRROR_PRIMARY);
+	return end(w);
+}
+
+/* A lease is taken and shown by who knows of one; it never has an answer. */
+static int
+case_alive(void)
+{
+	struct av_err err = { 0 };
+
+	BEGIN_CONNECTED(w, o);
+	CHECK_EQ(mirror_alive(w->m[0], 60000, 0, &err), 0);
+	ORDER(w, 0, &o, RATE, 0);
+	CHECK(st(w, 0)->lease_ms == (strcmp(driver, "drbd") == 0 ? 0 : 60000));
+	CHECK(!st(w, 0)->lease_expired);
+	CHECK(st(w, 0)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
 static int
 case_takeover_then_split(void)
 {
@@ -553,6 +614,91 @@ case_rate_and_digest(void)
 }
 
 static int
+case_pause(void)
+{
+	BEGIN_CONNECTED(w, o);
+
+	ORDER(w, 0, &o, PAUSE, 0);
+	ORDER(w, 0, &o, PAUSE, 0);
+	WAIT(w, st(w, 0)->resync_paused);
+	CHECK(st(w, 0)->conn == MIRROR_CONNECTED);
+	ORDER(w, 0, &o, DISCONNECT, 0);
+	ORDER(w, 0, &o, ALONE, 5);
+	if (strcmp(driver, "drbd") != 0) {	/* the fake one copies at once */
+		ORDER(w, 0, &o, CONNECT, 0);
+		WAIT(w, st(w, 0)->conn == MIRROR_RESYNC_SOURCE ||
+		    st(w, 0)->conn == MIRROR_CONNECTED);
+		CHECK_EQ(st(w, 0)->resync_eta_s, 0);
+	}
+	ORDER(w, 0, &o, RESUME, 0);
+	ORDER(w, 0, &o, RESUME, 0);
+	WAIT(w, !st(w, 0)->resync_paused);
+	ORDER(w, 0, &o, CONNECT, 0);
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	return end(w);
+}
+
+static int
+case_grow(void)
+{
+	struct mirror_leg_info info;
+	struct av_err err = { 0 };
+	int i;
+
+	BEGIN_CONNECTED(w, o);
+	CHECK(start_order(w, 0, &o, GROW, SIZE + 1) < 0);
+	CHECK_STR(o.code, "bad-request");
+	if (strcmp(driver, "drbd") == 0) {
+		CHECK_EQ(start_order(w, 0, &o, GROW, SIZE * 2), -EOPNOTSUPP);
+		CHECK_STR(o.code, "not-supported");
+		return end(w);
+	}
+	ORDER_RC(w, 1, &o, GROW, SIZE * 2, -EPERM);
+	CHECK_STR(o.code, "wrong-role");
+	ORDER_RC(w, 0, &o, GROW, SIZE - 512, -EINVAL);
+	ORDER(w, 0, &o, GROW, SIZE);
+	ORDER(w, 0, &o, GROW, SIZE * 2);
+	CHECK_EQ(st(w, 0)->size_bytes, SIZE * 2);
+	WAIT(w, st(w, 1)->size_bytes == SIZE * 2);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(mirror_leg_read(driver, w->conf[i].dir, "o3", &info,
+		    &err), 0);
+		CHECK_EQ(info.size_bytes, SIZE * 2);
+	}
+	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED);
+	mirror_sim_space(SIZE * 3);
+	ORDER_RC(w, 0, &o, GROW, MIRROR_SIZE_MAX_BYTES, -ENOSPC);
+	CHECK_STR(o.code, "no-space");
+	CHECK_EQ(st(w, 0)->size_bytes, SIZE * 2);
+	return end(w);
+}
+
+static int
+case_hold(void)
+{
+	BEGIN_CONNECTED(w, o);
+	CHECK(start_order(w, 0, &o, HOLD, MIRROR_HOLD_MAX_MS + 1) < 0);
+	CHECK_STR(o.code, "bad-request");
+	if (strcmp(driver, "drbd") == 0) {
+		CHECK_EQ(start_order(w, 0, &o, HOLD, 0), -EOPNOTSUPP);
+		CHECK_STR(o.code, "not-supported");
+		return end(w);
+	}
+	ORDER_RC(w, 0, &o, RELEASE, 0, -EALREADY);
+	ORDER_RC(w, 1, &o, HOLD, 0, -EPERM);
+	ORDER(w, 0, &o, HOLD, 0);
+	WAIT(w, st(w, 0)->hold == MIRROR_HOLD_HELD);
+	ORDER_RC(w, 0, &o, HOLD, 0, -EALREADY);
+	ORDER(w, 0, &o, RELEASE, 0);
+	WAIT(w, st(w, 0)->hold == MIRROR_HOLD_NONE);
+	ORDER(w, 0, &o, HOLD, 5000);
+	ORDER(w, 0, &o, SECONDARY, 0);
+	ORDER_RC(w, 0, &o, RELEASE, 0, -ETIME);
+	CHECK_STR(o.code, "hold-expired");
+	return end(w);
+}
+
+static int
 case_close_ends_orders(void)
 {
 	struct order o = { 0 }, o2 = { 0 };
@@ -601,9 +747,14 @@ static const struct {
 	{ "disconnect_holds", case_disconnect_holds },
 	{ "outdate", case_outdate },
 	{ "change_of_sides", case_change_of_sides },
+	{ "without_disk", case_without_disk },
+	{ "alive", case_alive },
 	{ "takeover_then_split", case_takeover_then_split },
 	{ "stop_and_start", case_stop_and_start },
 	{ "rate_and_digest", case_rate_and_digest },
+	{ "pause", case_pause },
+	{ "grow", case_grow },
+	{ "hold", case_hold },
 	{ "close_ends_orders", case_close_ends_orders },
 	{ "deadline", case_deadline },
 };

@@ -84,6 +84,7 @@ rig_free(struct rig *r)
 	for (i = 0; i < 2; i++)
 		r->m[i] = mirror_close(r->m[i]);
 	sd_event_unref(r->loop);
+	drbd_pair_end(r->dir);
 	/* a handler's end may still be writing there */
 	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
 		;
@@ -711,6 +712,6 @@ main(int argc, char **argv)
 	if (access(REAL_ADM, X_OK) == 0 && access(REAL_META, X_OK) == 0)
 		rc |= tests_run(real, ARRAY_SIZE(real), argc, argv);
 	else
-		printf("skip real_drbd_utils drbd-utils isn't installed\n");
+		printf("skip real_drbd_utils until=2027-05-31 drbd-utils isn't installed\n");
 	return rc;
 }

@@ -274,6 +274,40 @@ TEST(leg_damage)
 	return 0;
 }
 
+/* Zeros either way; only a sparse leg gives its space back. */
+TEST(trim_of_a_sparse_leg_gives_space_back)
+{
+	static uint8_t buf[1 << 20], back[1 << 20];
+	struct stat before, after;
+	char path[96];
+	int fd, sparse;
+
+	CHECK_EQ(leg_setup(), 0);
+	(void)snprintf(path, sizeof(path), "%s/vol-o3.data", dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	for (sparse = 0; sparse < 2; sparse++) {
+		memset(buf, 'x', sizeof(buf));
+		CHECK_EQ(leg_pwrite_all(fd, buf, sizeof(buf), 0), 0);
+		CHECK_EQ(fsync(fd), 0);
+		CHECK_EQ(fstat(fd, &before), 0);
+		CHECK_EQ(leg_trim(fd, sparse, 65536, 524288), 0);
+		CHECK_EQ(fsync(fd), 0);
+		CHECK_EQ(fstat(fd, &after), 0);
+		memset(buf + 65536, 0, 524288);
+		CHECK_EQ(leg_pread_all(fd, back, sizeof(back), 0), 0);
+		CHECK(memcmp(buf, back, sizeof(buf)) == 0);
+		CHECK_EQ(after.st_size, before.st_size);
+		if (sparse)
+			CHECK(after.st_blocks < before.st_blocks);
+		else
+			CHECK(after.st_blocks >= before.st_blocks);
+	}
+	(void)close(fd);
+	leg_teardown();
+	return 0;
+}
+
 TEST(no_space_leaves_nothing)
 {
 	struct mirror_leg_spec spec;
@@ -381,6 +415,7 @@ TESTS_MAIN(
 	T(leg_life),
 	T(leg_bad_requests),
 	T(leg_damage),
+	T(trim_of_a_sparse_leg_gives_space_back),
 	T(no_space_leaves_nothing),
 	T(message_codec),
 	T(ranges_in_order),

@@ -109,7 +109,71 @@ TEST(sim_pair)
 	return 0;
 }
 
+TEST(sim_disk_fails)
+{
+	static const char vol[] = "0123456789abcdef0123456789abcdef";
+	struct mirror_op op = { .done = done };
+	struct mirror_primary_req req = { 0 };
+	const struct mirror_status *st[2];
+	struct mirror *m[2];
+	struct av_err err = { 0 };
+	sd_event *loop = NULL;
+	int i;
+
+	CHECK(sd_event_new(&loop) >= 0);
+	for (i = 0; i < 2; i++) {
+		struct mirror_leg_spec spec = { .dir = i ? "/b" : "/a",
+			.id = "o1", .unit_uuid = vol, .volume_uuid = vol,
+			.size_bytes = 4096, .initial_current = 0x10 };
+		struct mirror_conf c = { .dir = spec.dir, .id = "o1",
+			.volume_uuid = vol, .run_dir = "/r" };
+
+		CHECK_EQ(mirror_leg_create("sim", &spec, &err), 0);
+		CHECK_EQ(mirror_open("sim", &c, loop, NULL, NULL, &m[i],
+		    &err), 0);
+		st[i] = mirror_status_peek(m[i]);
+	}
+	turn(loop);
+	CHECK_EQ(mirror_primary(m[0], &op, &req, &err), 0);
+	turn(loop);
+	mirror_sim_fail_disk(m[0]);
+	turn(loop);
+	CHECK(st[0]->conn == MIRROR_HELD && st[0]->peer_connected);
+	CHECK(st[0]->disk == MIRROR_DISK_FAILED);
+	CHECK_STR(st[0]->error_code, "disk-error");
+	CHECK_EQ(mirror_diskless(m[0], &op, 3, &err), 0);
+	turn(loop);
+	CHECK_EQ(last_rc, 0);
+	CHECK(st[0]->conn == MIRROR_DISKLESS);
+	CHECK_EQ(st[1]->gen, 3);
+	/* the server starts anew, the disk works: a target */
+	CHECK_EQ(mirror_stop(m[0], &op, &err), 0);
+	turn(loop);
+	CHECK_EQ(mirror_primary(m[1], &op, &req, &err), 0);
+	turn(loop);
+	CHECK_EQ(mirror_start(m[0], &err), 0);
+	turn(loop);
+	turn(loop);
+	CHECK(st[1]->conn == MIRROR_CONNECTED);
+	CHECK_EQ(st[1]->resync_count, 1);
+	CHECK(st[0]->disk == MIRROR_DISK_UPTODATE);
+	/* the secondary's */
+	mirror_sim_fail_disk(m[0]);
+	turn(loop);
+	CHECK(st[1]->conn == MIRROR_HELD);
+	CHECK_STR(st[1]->error_code, "peer-disk-error");
+	CHECK_EQ(mirror_alone(m[1], &op, 4, &err), 0);
+	turn(loop);
+	CHECK(st[1]->alone && last_rc == 0);
+	m[0] = mirror_close(m[0]);
+	m[1] = mirror_close(m[1]);
+	mirror_sim_reset();
+	sd_event_unref(loop);
+	return 0;
+}
+
 TESTS_MAIN(
 	T(drivers_have_no_holes),
 	T(sim_pair),
+	T(sim_disk_fails),
 )

@@ -138,6 +138,11 @@ TEST(a_corrupted_block_is_found_and_mended)
 		CHECK(corrupt(p, node, PAIR_SIZE - 3) == 0);
 		CHECK(verify_all(p, false) == 0);
 		CHECK_EQ(state(p)->n_found, 2);
+		CHECK(state(p)->finished_at > 1700000000);
+		CHECK(state(p)->last.state == MIRROR_VERIFY_DONE);
+		CHECK_EQ(state(p)->last.finished_at, state(p)->finished_at);
+		CHECK_EQ(state(p)->last.n_found, 2);
+		CHECK_EQ(state(p)->last.n_repaired, 0);
 		CHECK_EQ(state(p)->n_repaired, 0);
 		CHECK_EQ(state(p)->n_list, 2);
 		CHECK_EQ(state(p)->list[0], 5 * MIRROR_CHUNK_BYTES);
@@ -150,6 +155,13 @@ TEST(a_corrupted_block_is_found_and_mended)
 		CHECK_EQ(state(p)->n_found, 0);
 		CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
 	}
+	/* it is told until the next one has ended, too */
+	CHECK_EQ(verify(p, 0, false, 1), 0);
+	CHECK_EQ(state(p)->finished_at, 0);
+	CHECK_EQ(state(p)->last.n_found, 0);
+	CHECK_EQ(cancel(p, 0), 0);
+	CHECK(pair_wait(p, is_over) == 0);
+	CHECK(state(p)->last.state == MIRROR_VERIFY_CANCELLED);
 	guest_dispose(&g);
 	pair_free(p);
 	return 0;

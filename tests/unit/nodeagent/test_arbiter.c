@@ -330,7 +330,7 @@ TEST(real_etcd)
 	int rc;
 
 	if (access("/usr/bin/etcd", X_OK) < 0) {
-		printf("skip real_etcd no /usr/bin/etcd\n");
+		printf("skip real_etcd until=2027-05-31 no /usr/bin/etcd\n");
 		return 0;
 	}
 	pid = start_etcd(url, sizeof(url), &port);

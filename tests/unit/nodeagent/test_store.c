@@ -64,12 +64,12 @@ TEST(a_newer_version_is_refused_and_left_alone)
 	struct fx fx;
 
 	CHECK_EQ(fx_open(&fx, "store"), 0);
-	CHECK_EQ(sql_script(fx.st->db, "PRAGMA user_version = 9", NULL), 0);
+	CHECK_EQ(sql_script(fx.st->db, "PRAGMA user_version = 99", NULL), 0);
 	fx.st = store_close(fx.st);
 	CHECK_EQ(stat(fx.path, &before), 0);
 	CHECK(store_open(fx.path, &fx.st, &fx.err) < 0);
 	CHECK_STR(fx.err.code, "database-newer");
-	CHECK(strstr(fx.err.text, "newer version (schema 9") != NULL);
+	CHECK(strstr(fx.err.text, "newer version (schema 99") != NULL);
 	CHECK_EQ(stat(fx.path, &after), 0);
 	CHECK_EQ(before.st_size, after.st_size);
 	fx_close(&fx);
@@ -426,8 +426,8 @@ TEST(trying_changes_and_records_nothing)
 	return 0;
 }
 
-/* Column by column: what version 2 has added. */
-static const char to_v1[] =
+/* Column by column: what version 3 has added. */
+static const char to_v2[] =
     "ALTER TABLE unit DROP COLUMN resync_rate_kib_s;"
     "ALTER TABLE unit DROP COLUMN verify_every;"
     "ALTER TABLE unit DROP COLUMN verify_day;"
@@ -448,9 +448,9 @@ static const char to_v1[] =
     "ALTER TABLE volume DROP COLUMN verify_found;"
     "ALTER TABLE volume DROP COLUMN verify_repaired;"
     "ALTER TABLE volume DROP COLUMN verify_text;"
-    "PRAGMA user_version = 1";
+    "PRAGMA user_version = 2";
 
-TEST(a_database_of_version_1_goes_on)
+TEST(a_database_of_version_2_goes_on)
 {
 	struct store_position before, after;
 	struct store_volume vol;
@@ -461,7 +461,7 @@ TEST(a_database_of_version_1_goes_on)
 
 	CHECK_EQ(fx_open(&fx, "store"), 0);
 	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
-	CHECK_EQ(sql_script(fx.st->db, to_v1, NULL), 0);
+	CHECK_EQ(sql_script(fx.st->db, to_v2, NULL), 0);
 	store_position(fx.st, &before);
 	fx.st = store_close(fx.st);
 	CHECK_EQ(store_open(fx.path, &fx.st, &fx.err), 0);
@@ -482,7 +482,7 @@ TEST(a_database_of_version_1_goes_on)
 	return 0;
 }
 
-TESTS_MAIN(T(a_database_of_version_1_goes_on),T(a_new_database_has_position_zero),
+TESTS_MAIN(T(a_database_of_version_2_goes_on),T(a_new_database_has_position_zero),
     T(position_and_content_outlive_the_process), T(one_process_at_a_time),
     T(a_newer_version_is_refused_and_left_alone),
     T(a_damaged_one_is_refused_in_words_and_can_be_set_aside),
