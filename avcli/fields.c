@@ -62,6 +62,13 @@ static const struct field failover_fields[] = {
 	MAYBE("vms", "virtual-machine", F_LIST),
 	END,
 };
+static const struct field schedule_fields[] = {
+	FIELD("every", "every", F_TEXT),
+	FIELD("day", "day", F_TEXT),
+	FIELD("hour", "hour", F_TEXT),
+	FIELD("repair", "with-repair", F_BOOL),
+	END,
+};
 static const struct field unit_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -81,6 +88,8 @@ static const struct field unit_fields[] = {
 	GROUPS("links", "links", link_fields, "link"),
 	GROUP("alerts", "open-alerts", alert_counts),
 	GROUP("last_failover", "last-failover", failover_fields),
+	FIELD("resync_rate_kib_s", "resync-limit-kib-s", F_TEXT),
+	GROUP("verify_schedule", "verify-schedule", schedule_fields),
 	END,
 };
 
@@ -209,6 +218,21 @@ static const struct field leg_fields[] = {
 	FIELD("node", "node", F_TEXT),
 	FIELD("disk", "enable-status", F_TEXT),
 	FIELD("role", "role", F_TEXT),
+	FIELD("failed", "failed", F_BOOL),
+	FIELD("read_errors", "read-errors", F_TEXT),
+	FIELD("repaired_bytes", "repaired", F_SIZE),
+	END,
+};
+static const struct field verify_fields[] = {
+	FIELD("state", "state", F_TEXT),
+	FIELD("repair", "with-repair", F_BOOL),
+	MAYBE("percent", "done", F_PERCENT),
+	FIELD("found", "blocks-that-differ", F_TEXT),
+	FIELD("repaired", "blocks-repaired", F_TEXT),
+	MAYBE("by", "ordered-by", F_TEXT),
+	MAYBE("started_utc", "started", F_TEXT),
+	MAYBE("ended_utc", "ended", F_TEXT),
+	MAYBE("reason", "reason", F_TEXT),
 	END,
 };
 static const struct field resync_fields[] = {
@@ -226,12 +250,17 @@ static const struct field volume_fields[] = {
 	FIELD("state", "standing-state", F_HEALTH),
 	FIELD("sync_percent", "synced", F_PERCENT),
 	MAYBE("seconds_left", "time-left", F_SECONDS),
+	FIELD("resync_paused", "resync-paused", F_BOOL),
+	FIELD("growing", "growing", F_BOOL),
+	MAYBE("failed_leg", "failed-leg", F_TEXT),
+	MAYBE("failed_reason", "failed-reason", F_TEXT),
 	FIELD("out_of_step_bytes", "out-of-step", F_SIZE),
 	MAYBE("generation", "generation", F_TEXT),
 	GROUP("storage_group", "storage-group", named_fields),
 	GROUP("vm", "virtual-machine", named_fields),
 	GROUPS("legs", "disk-images", leg_fields, "disk-image"),
 	GROUP("last_resync", "last-resync", resync_fields),
+	GROUP("verify", "verify", verify_fields),
 	END,
 };
 
@@ -268,6 +297,71 @@ static const struct field image_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("size_bytes", "size", F_SIZE),
 	FIELD("node", "node", F_TEXT),
+	END,
+};
+static const struct field split_side_fields[] = {
+	MAYBE("changed_bytes", "written-since", F_SIZE),
+	MAYBE("written_utc", "last-write", F_TEXT),
+	MAYBE("disk", "disk", F_TEXT),
+	END,
+};
+static const struct field split_sides_fields[] = {
+	GROUP("node0", "node0", split_side_fields),
+	GROUP("node1", "node1", split_side_fields),
+	END,
+};
+static const struct field split_volume_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	MAYBE("vm", "virtual-machine", F_NAME),
+	FIELD("differs", "differs", F_BOOL),
+	MAYBE("keep", "keep", F_TEXT),
+	GROUP("nodes", "nodes", split_sides_fields),
+	END,
+};
+static const struct field split_database_fields[] = {
+	FIELD("generation", "generation", F_TEXT),
+	FIELD("sequence", "changes", F_TEXT),
+	MAYBE("changed_utc", "last-change", F_TEXT),
+	END,
+};
+static const struct field split_unit_fields[] = {
+	MAYBE("keep", "keep", F_TEXT),
+	GROUP("node0", "node0", split_database_fields),
+	GROUP("node1", "node1", split_database_fields),
+	END,
+};
+static const struct field split_fields[] = {
+	FIELD("split", "split", F_BOOL),
+	FIELD("stage", "stage", F_TEXT),
+	MAYBE("problem", "problem", F_TEXT),
+	GROUP("unit", "database", split_unit_fields),
+	GROUPS("volumes", "volumes", split_volume_fields, "volume"),
+	END,
+};
+static const struct field quorum_node_fields[] = {
+	FIELD("state", "state", F_TEXT),
+	MAYBE("text", "reason", F_TEXT),
+	MAYBE("ok_utc", "last-contact", F_TEXT),
+	END,
+};
+static const struct field quorum_nodes_fields[] = {
+	GROUP("node0", "node0", quorum_node_fields),
+	GROUP("node1", "node1", quorum_node_fields),
+	END,
+};
+static const struct field quorum_fields[] = {
+	FIELD("address", "address", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("kind", "kind", F_TEXT),
+	FIELD("preference", "preference", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("active", "active", F_BOOL),
+	FIELD("leaving", "leaving", F_BOOL),
+	FIELD("weak", "weak", F_BOOL),
+	FIELD("tls", "client-certificate", F_BOOL),
+	GROUP("nodes", "nodes", quorum_nodes_fields),
 	END,
 };
 static const struct field alert_fields[] = {
@@ -314,6 +408,9 @@ const struct kind kinds[] = {
 	{ "network", "/networks", "network", "shared-network", network_fields },
 	{ "storage", "/storage-groups", "storage group", "storage-group",
 	    storage_fields },
+	{ "split", "/split", "split", "split", split_fields },
+	{ "quorum", "/quorum-servers", "quorum server", "quorum-server",
+	    quorum_fields },
 	{ "image", "/images", "image", "image", image_fields },
 	{ "alert", "/alerts", "alert", "alert", alert_fields },
 	{ "audit", "/audit", "audit line", "audit", audit_fields },

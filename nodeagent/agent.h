@@ -18,7 +18,9 @@
 #include "nodeagent/control.h"
 #include "nodeagent/guests.h"
 #include "nodeagent/order.h"
+#include "nodeagent/quorum.h"
 #include "nodeagent/right.h"
+#include "nodeagent/split.h"
 #include "nodeagent/store.h"
 #include "nodeagent/volumes.h"
 #include "nodeagent/watchdog.h"
@@ -41,6 +43,8 @@ struct agent {
 	struct volumes	*volumes;
 	struct guests	*guests;
 	struct control	*control;
+	struct quorum	*quorum;
+	struct split	*split;
 	enum vmm_accel	 accel;
 	char		 boot[40];	/* names this run of the agent */
 	uint64_t	 started_ns;
@@ -92,5 +96,7 @@ void agent_watchdog_losing(struct agent *a);
 
 /* duties.c: called by the tick and after role changes. */
 void duties_do(struct agent *a);
+/* This PM is the unit's primary one, may run, and commands can be ordered. */
+bool duties_lead(struct agent *a);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/quorum_db.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -25,6 +26,10 @@ static const struct alert_kind {
 	    { "Check the PM's power and its console.",
 	      "Check the cables of the private links.",
 	      "When it is up again it comes back by itself." } },
+	{ "peer-incompatible", "serious",
+	    "The PM's agent has another version or other timings, so it isn't let in and takes no part.",
+	    { "Install the same version on both PMs.",
+	      "Make 'time_scale' in avnoded.conf alike on both PMs." } },
 	{ "corosync-down", "serious",
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
@@ -47,11 +52,22 @@ static const struct alert_kind {
 	      "Don't power off the PM that is up to date meanwhile." } },
 	{ "no-quorum-server", "info",
 	    "No quorum server is configured: when the PMs lose each other, guests pause until a person decides.",
-	    { "Set up etcd on a third machine and name it in avnoded.conf on both PMs." } },
+	    { "Set up etcd on a third machine, then 'avcli quorum add' it." } },
 	{ "quorum-server-unreachable", "serious",
 	    "The quorum server doesn't answer; if a PM is lost now, the other one can't take over by itself.",
 	    { "Check that the quorum server runs.",
 	      "Check the network between it and both PMs." } },
+	{ "quorum-server-down", "serious",
+	    "A PM doesn't reach this quorum server; the other one is asked meanwhile, if there is one.",
+	    { "Check that the quorum server runs.",
+	      "Check the network between it and both PMs." } },
+	{ "quorum-server-bad", "serious",
+	    "The server answers, but not with what it should know of this unit; it is not believed.",
+	    { "Look at 'avcli quorum info' for what it says.",
+	      "If its memory was lost or restored from a copy, remove it and add it again." } },
+	{ "quorum-server-weak", "info",
+	    "Addresses that only answer can't decide between two PMs that both reach them: both may run the VMs.",
+	    { "Set up etcd on a third machine, then 'avcli quorum add' it." } },
 	{ "link-down", "serious",
 	    "No heartbeat comes through this link; the unit goes on over the others.",
 	    { "Check the cable and both ports of the link." } },
@@ -78,6 +94,29 @@ static const struct alert_kind {
 	{ "volume-error", "serious",
 	    "The volume's mirror reports an error.",
 	    { "Check the disk and the log of the PM that reports it." } },
+	{ "leg-failed", "critical",
+	    "The disk of one PM failed; the volume's data is on the other PM alone.",
+	    { "Replace the disk of the PM that is named and make its storage folder again.",
+	      "Then order 'avcli volume replace-leg VOLUME': the data is copied to the new disk.",
+	      "Don't power off the other PM until that is done." } },
+	{ "read-repaired", "minor",
+	    "The disk of a PM returned errors when it was read; the data came from the other PM and was written anew.",
+	    { "Watch the disk of the PM that is named; replace it if this comes again." } },
+	{ "verify-differences", "serious",
+	    "The volume's copies on the two PMs are not alike; a disk or its controller has changed data.",
+	    { "Find out which PM's disk is at fault: look at both PMs' logs and disks.",
+	      "Run 'avcli volume verify --repair VOLUME': the copy of the PM that leads the volume is taken.",
+	      "Verify again: this alert goes when both copies are alike." } },
+	{ "verify-repaired", "minor",
+	    "The volume's copies on the two PMs were not alike; what differed was copied from the PM that leads the volume.",
+	    { "Look at the disks of both PMs.",
+	      "Verify again: this alert goes when both copies are alike." } },
+	{ "verify-failed", "minor",
+	    "The volume's copies could not be compared to the end.",
+	    { "Look at the reason, mend what it names, and verify again." } },
+	{ "resync-paused", "minor",
+	    "Somebody paused the copying of this volume; until it is resumed only one PM has all of its data.",
+	    { "Resume it: 'avcli volume resync-resume VOLUME'." } },
 	{ "storage-nearly-full", "info",
 	    "Less than 5 GB are free for new volumes and snapshots.",
 	    { "Remove volumes that aren't used.", "Add storage to both PMs." } },
@@ -162,6 +201,12 @@ add_nodes(struct build *b)
 			add(b, "node-left-out", node.id, json_pack("{s:s}",
 			    "node", node.name), "%s crashed too often and is "
 			    "left out", node.name);
+		if (i != b->self && json_is_true(json_object_get(
+		    json_object_get(b->facts[b->self], "role"),
+		    "incompatible")))
+			add(b, "peer-incompatible", node.id,
+			    json_pack("{s:s}", "node", node.name), "%s has "
+			    "another version or other timings", node.name);
 		if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),
@@ -217,6 +262,37 @@ add_arbiter(struct build *b)
 		add(b, "quorum-server-unreachable", b->unit.id,
 		    json_pack("{s:s, s:s}", "address", address, "reason", why),
 		    "The quorum server %s can't be used", address);
+}
+
+static void
+add_quorum(struct build *b)
+{
+	struct quorum_state q;
+	size_t i;
+
+	if (quorum_db_read(b->st, &q) < 0) {
+		b->rc = -EIO;
+		return;
+	}
+	for (i = 0; i < q.n; i++) {
+		const struct quorum_server *s = &q.servers[i];
+		const char *state = view_quorum_state(b->facts, b->self,
+		    s->id_text);
+		bool bad = strcmp(state, "refused") == 0;
+
+		if (strcmp(s->kind, "ping") == 0)
+			add(b, "quorum-server-weak", s->id_text,
+			    json_pack("{s:s}", "address", s->address),
+			    "%.180s is a weak quorum server", s->address);
+		/* the only one has an alert of the unit already */
+		if (bad || (strcmp(state, "unreachable") == 0 && q.n > 1))
+			add(b, bad ? "quorum-server-bad" : "quorum-server-down",
+			    s->id_text, json_pack("{s:s, s:s}", "address",
+			    s->address, "preference", s->preferred ?
+			    "preferred" : "alternate"), bad ?
+			    "Quorum server %.180s isn't believed" :
+			    "Quorum server %.180s isn't reached", s->address);
+	}
 }
 
 static int
@@ -333,6 +409,62 @@ volume_code(const struct build *b, const struct volume_state *vs)
 	}
 }
 
+/* What the database tells of the volume's care. */
+static void
+add_care(struct build *b, const struct store_volume *vol,
+    const struct volume_state *vs)
+{
+	const struct store_verify *v = &vol->verify;
+	int failed = vol->failed_leg;
+
+	if (failed >= 0)
+		add(b, "leg-failed", vol->id, json_pack("{s:s, s:s, s:s}",
+		    "name", vol->name, "node", view_node_name(failed), "reason",
+		    vol->failed_text), "Volume '%.140s': the disk of its leg on %s failed",
+		    vol->name, view_node_name(failed));
+	if (strcmp(v->result, "failed") == 0)
+		add(b, "verify-failed", vol->id, json_pack("{s:s, s:s}",
+		    "name", vol->name, "reason", v->text),
+		    "Volume '%.180s' could not be verified", vol->name);
+	else if (v->found > 0)
+		add(b, v->repaired >= v->found ? "verify-repaired" :
+		    "verify-differences", vol->id, json_pack(
+		    "{s:s, s:I, s:I}", "name", vol->name, "found",
+		    (json_int_t)v->found, "repaired", (json_int_t)v->repaired),
+		    v->repaired >= v->found ?
+		    "Volume '%.120s': %llu blocks differed between the PMs and were repaired" :
+		    "Volume '%.120s': %llu blocks differ between the PMs and were not repaired",
+		    vol->name, (unsigned long long)v->found);
+	if (vol->resync_paused && vs->activity == VOLUME_SYNCING)
+		add(b, "resync-paused", vol->id, json_pack("{s:s}", "name",
+		    vol->name), "Copying of volume '%.180s' is paused",
+		    vol->name);
+}
+
+/* Counts of the servers, since their start. */
+static void
+add_read_repairs(struct build *b, const struct store_volume *vol)
+{
+	int i;
+
+	for (i = 0; i < STORE_NODES; i++) {
+		const json_t *f = json_object_get(json_object_get(view_heard(
+		    b->facts, b->self, i), "volumes"), vol->id);
+		json_int_t errors = json_integer_value(json_object_get(f,
+		    "read_errors"));
+
+		if (errors == 0 || vol->failed_leg == i)
+			continue;
+		add(b, "read-repaired", vol->id, json_pack(
+		    "{s:s, s:s, s:I, s:I}", "name", vol->name, "node",
+		    view_node_name(i), "errors", errors, "repaired_bytes",
+		    json_integer_value(json_object_get(f, "repaired_bytes"))),
+		    "Volume '%.140s': the disk of %s had read errors",
+		    vol->name, view_node_name(i));
+		return;		/* one alert a volume */
+	}
+}
+
 static int
 add_volume(void *arg, const struct store_volume *vol)
 {
@@ -344,7 +476,10 @@ add_volume(void *arg, const struct store_volume *vol)
 	if (vol->phase != STORE_READY)
 		return 0;
 	view_volume_state(b->facts, b->self, vol, &vs);
-	code = volume_code(b, &vs);
+	add_care(b, vol, &vs);
+	add_read_repairs(b, vol);
+	/* a failed leg says it all */
+	code = vol->failed_leg >= 0 ? NULL : volume_code(b, &vs);
 	error = view_text(vs.fact, "error", NULL);
 	if (vol->vm_id[0] != '\0')
 		(void)store_get_vm(b->st, vol->vm_id, &vm);
@@ -355,7 +490,7 @@ add_volume(void *arg, const struct store_volume *vol)
 		    "on one PM only" : vs.activity == VOLUME_HELD ?
 		    "waiting for the other PM" : "split");
 	/* a lost peer has an alert of its own */
-	if (error[0] != '\0' && view_node_online(b->facts, b->self, 1 - b->self))
+	if (error[0] != '\0' && vol->failed_leg < 0 && view_node_online(b->facts, b->self, 1 - b->self))
 		add(b, "volume-error", vol->id, json_pack("{s:s, s:s}", "name",
 		    vol->name, "reason", error), "Volume '%.100s': %.140s",
 		    vol->name, error);
@@ -379,6 +514,7 @@ alerts_wanted(const struct store *st, const json_t *const facts[2], int self)
 	add_nodes(&b);
 	add_links(&b);
 	add_arbiter(&b);
+	add_quorum(&b);
 	add_unit(&b);
 	add_storage(&b);
 	if (store_each_network(st, add_network, &b) < 0 ||
@@ -408,6 +544,8 @@ object_gone(const struct store *st, const char *object)
 
 	if (store_id_parse(KIND_VM, object, &id) == 0)
 		return store_get_vm(st, object, &vm) == -ENOENT;
+	if (store_id_parse(KIND_QUORUM, object, &id) == 0)
+		return store_find(st, KIND_QUORUM, object, &id, NULL) < 0;
 	if (store_id_parse(KIND_VOLUME, object, &id) == 0)
 		return store_get_volume(st, object, &vol) == -ENOENT;
 	return false;

@@ -17,6 +17,10 @@
  *   unit-syncing {}                      info      unit
  *   no-quorum-server {}                  info      unit
  *   quorum-server-unreachable {address, reason}  serious   unit
+ *   quorum-server-down {address, preference}     serious   quorum
+ *   quorum-server-bad {address, preference}      serious   quorum
+ *   quorum-server-weak {address}         info      quorum
+ *   peer-incompatible {node}             serious   host
  *   link-down {link, node0, node1}       serious   link:NAME
  *   network-link-down {network, node, interface}   minor   network
  *   vm-crashed {name, crashes}           critical  vm      (it stays down)
@@ -25,8 +29,15 @@
  *   volume-held {name, vm}               serious   volume
  *   volume-split {name, vm}              critical  volume
  *   volume-error {name, reason}          serious   volume
+ *   leg-failed {name, node, reason}      critical  volume
+ *   read-repaired {name, node, errors, repaired_bytes}  minor  volume
+ *   verify-differences {name, found, repaired}  serious  volume
+ *   verify-repaired {name, found, repaired}     minor    volume
+ *   verify-failed {name, reason}         minor     volume
+ *   resync-paused {name}                 minor     volume
  *   storage-nearly-full {group, free_bytes, free}  info   storage group
- * and, raised by the command that fails: vm-install-failed {name, reason}.
+ * and, raised by the command that fails: vm-install-failed {name, reason},
+ * volume-grow-failed {name, reason}.
  *
  * An alert whose VM or volume is gone is cleared, whoever raised it.
  */

@@ -11,11 +11,13 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/quorum_db.h"
 
 #define DESCRIPTION_MAX_BYTES	4000u
 #define TEXT_MAX_BYTES		1000u
 #define HASH_MAX_BYTES		384u	/* CRYPT_OUTPUT_SIZE */
 #define MTU_MAX			65535u
+#define RATE_MAX_KIB_S		(1ull << 30)	/* 1 TiB/s */
 
 /* --- arguments --- */
 
@@ -84,7 +86,19 @@ static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec volume_report_args[] = {
 	REF("volume"), NODE("node", ARG_NEEDED), TEXT("event", ARG_NEEDED, 32),
-	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), END };
+	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), UINT("run", 0, 0),
+	TEXT("result", 0, 15), UINT("found", 0, 0), UINT("repaired", 0, 0),
+	UINT("size_bytes", 0, 0), END };
+static const struct arg_spec volume_verify_args[] = {
+	REF("volume"), BOOL("repair", 0), END };
+static const struct arg_spec volume_grow_args[] = {
+	REF("volume"), UINT("size_bytes", ARG_NEEDED, 0), END };
+static const struct arg_spec schedule_args[] = {
+	TEXT("every", ARG_NEEDED, 16), TEXT("day", 0, 16), UINT("hour", 0, 23),
+	BOOL("repair", 0), END };
+static const struct arg_spec unit_configure_args[] = {
+	UINT("resync_rate_kib_s", 0, RATE_MAX_KIB_S),
+	OBJECT("verify_schedule", 0, schedule_args), END };
 static const struct arg_spec volume_only_args[] = { REF("volume"), END };
 static const struct arg_spec password_args[] = {
 	REF("user"), TEXT("hash", ARG_NEEDED, HASH_MAX_BYTES), END };
@@ -100,6 +114,23 @@ static const struct arg_spec audit_add_args[] = {
 	TEXT("result", ARG_NEEDED, 16), TEXT("detail", 0, TEXT_MAX_BYTES),
 	TEXT("role", 0, 32), END };
 
+static const struct arg_spec quorum_add_args[] = {
+	TEXT("kind", 0, 8), REF("address"), BOOL("preferred", 0),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_import_args[] = {
+	TEXT("kind", ARG_NEEDED, 8), TEXT("address", 0, 255),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_remove_args[] = { REF("server"), END };
+static const struct arg_spec quorum_switch_args[] = {
+	REF("server"), TEXT("token", ARG_NEEDED, 39),
+	UINT("generation", ARG_NEEDED, 0), END };
+static const struct arg_spec quorum_confirm_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("token", ARG_NEEDED, 39), END };
+static const struct arg_spec quorum_abort_args[] = {
+	TEXT("token", ARG_NEEDED, 39), TEXT("reason", 0, TEXT_MAX_BYTES), END };
+
 /* --- the table --- */
 
 #define PEOPLE	COMMAND_DRY_RUN
@@ -107,6 +138,8 @@ static const struct arg_spec audit_add_args[] = {
 static const struct command_op ops[] = {
 	{ "unit.create", ROLE_SYSTEM, 0, unit_create_args, cmd_unit_create },
 	{ "unit.primary", ROLE_SYSTEM, 0, node_only_args, cmd_unit_primary },
+	{ "unit.configure", ROLE_PLATFORM_MANAGER, PEOPLE, unit_configure_args,
+		cmd_unit_configure },
 	{ "node.report", ROLE_SYSTEM, COMMAND_QUIET, node_report_args,
 		cmd_node_report },
 	{ "vm.create", ROLE_VM_MANAGER, PEOPLE, vm_create_args, cmd_vm_create },
@@ -128,6 +161,18 @@ static const struct command_op ops[] = {
 		cmd_node_clear_mtbf },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
+	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,
+		cmd_volume_grow },
+	{ "volume.verify", ROLE_PLATFORM_MANAGER, PEOPLE, volume_verify_args,
+		cmd_volume_verify },
+	{ "volume.verify-cancel", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_verify_cancel },
+	{ "volume.resync-pause", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_resync_pause },
+	{ "volume.resync-resume", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_resync_resume },
+	{ "volume.replace-leg", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_replace_leg },
 	{ "volume.report", ROLE_SYSTEM, COMMAND_QUIET, volume_report_args,
 		cmd_volume_report },
 	{ "user.set-password", ROLE_ADMINISTRATOR, PEOPLE | COMMAND_OWN,
@@ -136,6 +181,18 @@ static const struct command_op ops[] = {
 		cmd_alert_raise },
 	{ "alert.clear", ROLE_SYSTEM, COMMAND_QUIET, alert_clear_args,
 		cmd_alert_clear },
+	{ "quorum.add", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_add_args,
+		cmd_quorum_add },
+	{ "quorum.remove", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_remove_args,
+		cmd_quorum_remove },
+	{ "quorum.import", ROLE_SYSTEM, 0, quorum_import_args,
+		cmd_quorum_import },
+	{ "quorum.switch", ROLE_SYSTEM, 0, quorum_switch_args,
+		cmd_quorum_switch },
+	{ "quorum.confirm", ROLE_SYSTEM, 0, quorum_confirm_args,
+		cmd_quorum_confirm },
+	{ "quorum.abort", ROLE_SYSTEM, 0, quorum_abort_args,
+		cmd_quorum_abort },
 	{ "audit.add", ROLE_SYSTEM, COMMAND_CONSOLE, audit_add_args,
 		cmd_audit_add },
 };

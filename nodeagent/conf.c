@@ -252,10 +252,10 @@ SETTER(unit_name)
 
 SETTER(arbiter)
 {
-	if (strcmp(value, "none") != 0 && strcmp(value, "etcd") != 0)
-		return av_err_set(err, -EINVAL,
-		    "'%s' is not an arbiter; there are 'etcd' and 'none'",
-		    value);
+	if (strcmp(value, "none") != 0 && strcmp(value, "etcd") != 0 &&
+	    strcmp(value, "ping") != 0)
+		return av_err_set(err, -EINVAL, "'%s' is not an arbiter; "
+		    "there are 'etcd', 'ping' (weak) and 'none'", value);
 	return set_text(&CONF->arbiter, value, err);
 }
 
@@ -332,9 +332,9 @@ set_defaults(struct agent_conf *c)
 static int
 check_together(const struct agent_conf *c, const char *path, struct av_err *err)
 {
-	if (strcmp(c->arbiter, "etcd") == 0 && c->arbiter_url == NULL)
+	if (strcmp(c->arbiter, "none") != 0 && c->arbiter_url == NULL)
 		return av_err_set(err, -EINVAL,
-		    "%s: arbiter etcd needs arbiter_url", path);
+		    "%s: arbiter %s needs arbiter_url", path, c->arbiter);
 	if (c->unit_address != NULL && c->unit_interface == NULL)
 		return av_err_set(err, -EINVAL,
 		    "%s: unit_address needs unit_interface", path);

@@ -41,7 +41,9 @@ struct agent_conf {
 	char	 mirror_peers[CONF_PEERS_MAX][64];
 	size_t	 n_mirror_peers;
 	uint16_t mirror_port_base;	/* volume n listens on base + n */
-	char	*arbiter;		/* "none" or "etcd" */
+	/* The quorum server of a unit that is being made; later the database has
+	 * them (quorum.h). */
+	char	*arbiter;		/* "none", "etcd" or "ping" */
 	char	*arbiter_url;		/* NULL with none */
 	char	*arbiter_cert_dir;	/* ca.crt client.crt client.key */
 	char	*unit_address;		/* "10.77.0.12/24" or NULL */

@@ -5,6 +5,8 @@
  */
 #include "nodeagent/order_impl.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 const struct role *
@@ -47,9 +49,10 @@ role_facts(const struct order *o)
 		    "in the group; changes wait.";
 	}
 	/* to people a PM that hands back to both still runs alone */
-	return json_pack("{s:s,s:{s:s,s:s},s:I,s:s?}", "state",
+	return json_pack("{s:s,s:{s:s,s:s},s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", "code", code, "text", text,
+	    "reason", "code", code, "text", text, "incompatible",
+	    o->peer_incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
@@ -91,7 +94,8 @@ order_facts(const struct order *o)
 {
 	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
 	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
-	    "kind", o->arbiter_kind, "state",
+	    "kind", strcmp(o->arbiter_kind, "closed") == 0 ? "etcd" :
+	    o->arbiter_kind, "state",
 	    arbiter_state_name(o->last_answer.state), "address",
 	    o->arbiter_address, "text", o->last_answer.text,
 	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",

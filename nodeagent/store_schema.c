@@ -87,9 +87,47 @@ static const char schema_v2[] =
 "INSERT INTO mtbf SELECT id, 0, 1200, 4, crashes, crash_first_ms,"
 " crash_first_ms, crash_held, 0 FROM vm WHERE crashes > 0;";
 
+/* Quorum servers; 'kind' etcd or ping.  'quorum' has one row: see quorum_db.h. */
+static const char schema_v3[] =
+"CREATE TABLE quorum_server (id INTEGER PRIMARY KEY, kind TEXT NOT NULL,"
+" address TEXT NOT NULL UNIQUE, preferred INTEGER NOT NULL,"
+" leaving INTEGER NOT NULL, ca TEXT NOT NULL, cert TEXT NOT NULL,"
+" key TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;"
+"CREATE TABLE quorum (one INTEGER PRIMARY KEY, imported INTEGER NOT NULL,"
+" active INTEGER NOT NULL, next INTEGER NOT NULL, token TEXT NOT NULL,"
+" gen INTEGER NOT NULL, confirmed INTEGER NOT NULL) STRICT;"
+"INSERT INTO quorum VALUES (1, 0, 0, 0, '', 0, 0);";
+
+/* The mirror's care: verify and its schedule, pause and limit of a resync, a leg
+ * whose disk failed.  leg_failed: 0, 1 or NULL.  leg_replace: 1 = the leg is to be
+ * made anew, 2 = it has been.  verify_day: 0 = Sunday. */
+static const char schema_v4[] =
+"ALTER TABLE unit ADD COLUMN resync_rate_kib_s INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE unit ADD COLUMN verify_every TEXT NOT NULL DEFAULT 'monthly';"
+"ALTER TABLE unit ADD COLUMN verify_day INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE unit ADD COLUMN verify_hour INTEGER NOT NULL DEFAULT 3;"
+"ALTER TABLE unit ADD COLUMN verify_repair INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN resync_paused INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN leg_failed INTEGER;"
+"ALTER TABLE volume ADD COLUMN leg_failed_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN leg_failed_text TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN leg_replace INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_run INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_active INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_repair INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_by TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN verify_started_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_ended_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_result TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN verify_found INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_repaired INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_text TEXT NOT NULL DEFAULT '';";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
+	schema_v3,			/* 2 -> 3: quorum servers */
+	schema_v4,			/* 3 -> 4: care of volumes */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -99,7 +137,8 @@ const struct store_table store_tables[] = {
 	{ "storage_group", "id" }, { "network", "id" }, { "vm", "id" },
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
-	{ "audit", "id" }, { "mtbf", "object" }, { NULL, NULL },
+	{ "audit", "id" }, { "mtbf", "object" }, { "quorum_server", "id" },
+	{ "quorum", "one" }, { NULL, NULL },
 };
 
 static int

@@ -26,6 +26,8 @@
 json_t *view_unit(const struct store *st, const json_t *const facts[2], int self);
 json_t *view_nodes(const struct store *st, const json_t *const facts[2], int self);
 json_t *view_vms(const struct store *st, const json_t *const facts[2], int self);
+json_t *view_quorum(const struct store *st, const json_t *const facts[2],
+    int self);
 json_t *view_volumes(const struct store *st, const json_t *const facts[2],
     int self);
 json_t *view_networks(const struct store *st, const json_t *const facts[2],

@@ -27,6 +27,13 @@ const char *view_role(const json_t *const facts[2], int self, int node);
 /* Both PMs run guests and hear each other. */
 bool view_together(const json_t *const facts[2], int self);
 
+/* What a PM that is heard says of a quorum server, or NULL; and the worst of both:
+ * "ok", "unreachable", "refused", "unknown" (view_quorum.c). */
+const json_t *view_quorum_says(const json_t *const facts[2], int self, int node,
+    const char *id);
+const char *view_quorum_state(const json_t *const facts[2], int self,
+    const char *id);
+
 /* --- volumes --- */
 
 enum volume_activity { VOLUME_IN_STEP, VOLUME_SYNCING, VOLUME_ONE_LEG,
@@ -41,6 +48,16 @@ struct volume_state {
 
 void view_volume_state(const json_t *const facts[2], int self,
     const struct store_volume *vol, struct volume_state *ret);
+
+/* view_care.c: members of the volume object. */
+json_t *view_verify(const struct store_volume *vol,
+    const struct volume_state *vs);
+bool view_volume_growing(const struct store_volume *vol,
+    const struct volume_state *vs);
+json_t *view_volume_commands(const struct store_volume *vol,
+    const struct volume_state *vs);
+/* {every, day, hour, repair} */
+json_t *view_schedule(const struct store_schedule *sched);
 
 /* --- numbers of the unit --- */
 

@@ -33,6 +33,8 @@ struct volumes_ops {
 		    void (*done)(void *arg, int rc), void *arg);
 	/* A guest of this volume has its process on this PM. */
 	bool	(*in_use)(void *ctx, const char *vm_id);
+	/* As split_kept(); may be NULL. */
+	int	(*kept)(void *ctx, const char *volume_id);
 };
 
 int volumes_open(sd_event *event, const struct agent_conf *conf,
@@ -48,6 +50,15 @@ void volumes_reconcile(struct volumes *vs, const struct right *right);
  * waits for. */
 bool volumes_ready(const struct volumes *vs, const char *volume_id,
     const char **ret_why);
+/* Its leg here is marked failed, so no guest can use it on this PM: one that runs
+ * here goes to the other PM. */
+bool volumes_lost_here(const struct volumes *vs, const char *volume_id);
+/* What its guest can be told; 0 = not primary here. */
+uint64_t volumes_size(const struct volumes *vs, const char *volume_id);
+/* The agent's word to the mirror servers that lead here (mirror.h, "The lease"), at
+ * most once a second; nothing unless the last pass saw all volumes and the right
+ * allows to lead.  since_boot_ns: CLOCK_BOOTTIME when that pass began. */
+void volumes_alive(struct volumes *vs, uint64_t since_boot_ns);
 /* Socket for the guest; NULL when the volume isn't known here. */
 const char *volumes_front(const struct volumes *vs, const char *volume_id);
 
@@ -58,6 +69,19 @@ bool volumes_in_step(const struct volumes *vs);
 uint64_t volumes_peer_seen_ms(const struct volumes *vs);
 /* No server here is primary any more (or it isn't known yet: false). */
 bool volumes_all_secondary(const struct volumes *vs);
+
+/* --- after a split (split.h) --- */
+/* {"volume:o3":{uuid,identity,base,changed_bytes,written_utc,disk}} of the legs whose
+ * servers run; yours. */
+json_t *volumes_split_facts(const struct volumes *vs);
+/* Gives this PM's leg up; 'base' as in the peer's volumes_split_facts(), or NULL.
+ * True once it is done; call again until then. */
+bool volumes_discard(struct volumes *vs, const char *volume_id,
+    const char *base);
+/* The kept data is on both legs.  Here, on the keeper: it was copied; on the other
+ * one, whose leg was discarded: that, and the keeper's leg isn't primary any more. */
+bool volumes_split_copied(const struct volumes *vs, const char *volume_id,
+    bool keeper, const json_t *peer_facts);
 
 /* {"volume:o3":{...}} as in the facts; yours. */
 json_t *volumes_facts(const struct volumes *vs);

@@ -90,6 +90,15 @@ claim_gen(const struct role *r)
 	return r->rec.gen + (r->rec.pending ? 2 : 1);
 }
 
+/* By a person's word: above whatever the other one was known to be alone at. */
+static uint64_t
+force_gen(const struct role *r)
+{
+	uint64_t g = claim_gen(r);
+
+	return g > r->owner_gen ? g : r->owner_gen + 1;
+}
+
 static void
 arm(struct role *r, int timer, uint64_t at_ns)
 {
@@ -398,11 +407,24 @@ role_act_view_new(struct role *r, const struct role_event *ev,
 	return r->state;
 }
 
+/* Pending or outdated ones, too: what is taken by force must be above it. */
+static void
+note_rival(struct role *r, const struct role_hello *peer)
+{
+	uint64_t g = peer->rec.gen + (peer->rec.pending ? 1 : 0);
+
+	if (g > r->owner_gen)
+		r->owner_gen = g;
+}
+
 enum role_state
 role_act_view_split(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
-	(void)out;
+	/* the same VM may run on both: until a person has chosen, on none */
+	if (role_may_run(r) || r->guests_maybe)
+		effect(out, ROLE_DO_FREEZE);
+	note_rival(r, &ev->peer);
 	set_reason(r, "split", "Both PMs ran alone: generation %llu here, "
 	    "%llu there; nothing is overwritten until a person decides.",
 	    GEN(r->rec.gen), GEN(ev->peer.rec.gen));
@@ -467,8 +489,8 @@ role_act_no_answer(struct role *r, const struct role_event *ev,
 		}
 		set_reason(r, "takeover", "A person ordered this PM to run "
 		    "alone without the quorum server: generation %llu.",
-		    GEN(claim_gen(r)));
-		return enter_alone(r, claim_gen(r), ev, out);
+		    GEN(force_gen(r)));
+		return enter_alone(r, force_gen(r), ev, out);
 	}
 	if (r->state == ROLE_FROZEN)
 		set_reason(r, "no-answer", "The quorum server doesn't answer; "
@@ -586,6 +608,30 @@ role_act_takeover(struct role *r, const struct role_event *ev,
 	return r->state;
 }
 
+/*
+ * After a split.  The PM whose state isn't kept gives up first, durably, and can
+ * never claim again by itself; only when it has said so may the other one take
+ * the right.  So a choice that reached one PM alone lets nobody run.
+ */
+enum role_state
+role_act_resolved(struct role *r, const struct role_event *ev,
+    struct role_effects *out)
+{
+	if (ev->owner != r->node) {
+		set_reason(r, "split-resolved", "A person chose the other PM's "
+		    "state; this PM's generation %llu is given up.",
+		    GEN(r->rec.gen));
+		return enter_stopped(r, out);
+	}
+	if (ev->peer.rec.mode != ROLE_MODE_OUTDATED)
+		return r->state;
+	note_rival(r, &ev->peer);
+	set_reason(r, "split-resolved", "A person chose this PM's state; "
+	    "taking generation %llu.", GEN(force_gen(r)));
+	r->taking = true;	/* asked in pump() */
+	return r->state;
+}
+
 enum role_state
 role_act_stay(struct role *r, const struct role_event *ev,
     struct role_effects *out)
@@ -654,7 +700,7 @@ fill_move(const struct role *r, int question, struct role_move *m)
 	case Q_FORCE:
 		m->from_empty = true;
 		m->to_gen = 0;
-		m->least_gen = claim_gen(r);
+		m->least_gen = force_gen(r);
 		break;
 	default:
 		AV_ASSERT(false);
@@ -900,6 +946,16 @@ role_step(struct role *r, const struct role_event *ev, struct role_effects *out)
 	say_hello(r, out);
 }
 
+void
+role_set_arbiter(struct role *r, enum role_arbiter arbiter, uint64_t now_ns)
+{
+	AV_ASSERT(!r->asking);
+	r->arbiter = arbiter;
+	if (r->state == ROLE_FROZEN && arbiter != ROLE_ARBITER_NONE &&
+	    r->due_ns[T_FROZEN] == 0)
+		arm(r, T_FROZEN, now_ns + r->times.frozen_ns);
+}
+
 uint64_t
 role_deadline(const struct role *r)
 {
@@ -930,29 +986,4 @@ role_timer_due(struct role *r, uint64_t now_ns, struct role_event *ret)
 		return true;
 	}
 	return false;
-}
-
-void
-role_hello_fill(const struct role *r, struct role_hello *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->state = r->state;
-	ret->rec = r->rec;
-	ret->ready = !r->asking && !r->maybe && !r->taking;
-	ret->released = !r->guests_maybe && (r->state == ROLE_JOINING ||
-	    r->state == ROLE_FOLLOWER || r->state == ROLE_WAITING ||
-	    r->state == ROLE_STOPPED);
-}
-
-bool
-role_may_write_alone(const struct role *r)
-{
-	return r->state == ROLE_ALONE;
-}
-
-bool
-role_may_run(const struct role *r)
-{
-	return r->state == ROLE_TOGETHER || r->state == ROLE_ALONE ||
-	    r->state == ROLE_REJOINING;
 }
