@@ -111,14 +111,9 @@ file_extend(struct srv *s, uint64_t from, uint64_t to)
 {
 	int fd = s->leg->data_fd, rc = 0;
 
-	/* What an earlier attempt left is not trusted to be zeros, but for what
-	 * was prepared in whole and may be recorded: that has to stay. */
-	if (from < s->size_maybe)
-		from = s->size_maybe;
+	/* what an earlier attempt left is not trusted to be zeros */
 	if (ftruncate(fd, (off_t)from) < 0)
 		return -errno;
-	if (from >= to)
-		return srv_data_sync(s);
 	if (!(s->leg->sb.flags & META_SPARSE)) {
 		if (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0)
 			rc = -errno;
@@ -150,18 +145,6 @@ pages_extend(struct srv *s, size_t from, size_t to)
 	return rc;
 }
 
-/* A record that couldn't be written may be on the disk all the same: then the
- * file has to be that long. */
-static void
-grow_undo(struct srv *s)
-{
-	uint64_t size = s->leg->sb.size_bytes;
-
-	/* best effort: a file that is too long does no harm */
-	(void)!ftruncate(s->leg->data_fd, (off_t)(size < s->size_maybe ?
-	    s->size_maybe : size));
-}
-
 /* order_mu held (nobody else grows).  Durable, and still of the old size. */
 static int
 grow_prepare(struct srv *s, uint64_t to, struct av_err *err)
@@ -174,8 +157,16 @@ grow_prepare(struct srv *s, uint64_t to, struct av_err *err)
 		    meta_pages(meta_chunks(to)));
 	if (rc == 0)
 		return 0;
-	grow_undo(s);
+	/* best effort: a file that is too long does no harm */
+	(void)!ftruncate(s->leg->data_fd, (off_t)from);
 	return grow_error(err, rc);
+}
+
+static void
+grow_undo(struct srv *s)
+{
+	/* best effort, as above */
+	(void)!ftruncate(s->leg->data_fd, (off_t)s->leg->sb.size_bytes);
 }
 
 /* order_mu held.  From here on the leg is of that size.  Nobody sees the size
@@ -193,8 +184,6 @@ grow_commit(struct srv *s, uint64_t to, struct av_err *err)
 	copy = *s->leg;
 	pthread_mutex_unlock(&s->mu);
 	copy.sb.size_bytes = to;
-	if (to > s->size_maybe)
-		s->size_maybe = to;
 	rc = leg_write_sb(&copy);
 	pthread_mutex_lock(&s->mu);
 	s->leg->sb.seq = copy.sb.seq;

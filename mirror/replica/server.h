@@ -171,7 +171,6 @@ struct srv {
 	uint64_t	n_writing;	/* writes and flushes past the hold */
 	int		front_fds[SRV_FRONTS_MAX];	/* fd + 1; 0 = free */
 	uint64_t	layout_bytes;	/* of the peer's export; window.h */
-	uint64_t	size_maybe;	/* a record may say so; order_mu */
 	uint64_t	peer_size_bytes;	/* as it said last */
 	bool		peer_grows;	/* its version can */
 

@@ -505,8 +505,8 @@ primary_dies(void)
 		can = false;	/* its owner insists on the one that lost power */
 		model_cut(true);
 	}
-	else if (can && (run.weak & 1u << y))
-		model_cut(true);	/* it lost power and didn't catch up */
+	else if (power && (run.weak & 1u << y))
+		model_cut(true);	/* the second one that lost power */
 	cut(x, power);
 	run.primary = -1;
 	nap();
@@ -672,12 +672,9 @@ after_fault(void)
 	sim_sleep(10 * AV_NS_PER_S);
 	if (s == NULL || !s->detached || run.granted == run.primary)
 		return;
-	grant(1 - run.primary, run.weak, false);
+	grant(1 - run.primary, run.weak, true);
 	if (order(run.primary, ORDER_DISKLESS) < 0 && !s->diskless)
 		return;
-	/* it has recorded that, after a flush: not before it has all */
-	if (s->io_mode == IO_PEER)
-		grant(1 - run.primary, run.weak, true);
 	acks = run.n_acks;
 	sim_sleep(10 * AV_NS_PER_S);
 	if (s->io_mode != IO_PEER)
