@@ -334,7 +334,7 @@ peer_digests_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	pthread_mutex_unlock(&s->mu);
 	if (!ours)
 		return ESHUTDOWN;
-	rc = verify_window_read(s, buf, n, at);
+	rc = verify_window_read(s, pc->size_bytes, buf, n, at);
 	pthread_mutex_lock(&s->mu);
 	if (s->session == pc)
 		s->peer_seen_ns = av_clock_ns();

@@ -382,7 +382,8 @@ int  srv_order_verify(struct srv *s, bool repair, uint64_t rate_kib_s,
 int  srv_order_verify_cancel(struct srv *s, struct av_err *err);
 json_t *verify_status(const struct srv *s);	/* mu held */
 /* The peer's side, 'at' counted from window_digests(); 0 or a positive errno. */
-int  verify_window_read(struct srv *s, uint8_t *ret, uint32_t n, uint64_t at);
+int  verify_window_read(struct srv *s, uint64_t size, uint8_t *ret, uint32_t n,
+    uint64_t at);
 
 /* peer.c */
 struct peer_conn *peer_open(struct srv *s);
