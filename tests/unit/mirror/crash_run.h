@@ -72,8 +72,9 @@ struct grant { uint64_t tick; int node; unsigned weak; bool firm; };
  * WEAK	a secondary that lost power and didn't meet the primary again is promoted,
  *	though the primary's PM lost no power
  * GROW	the volume grows
- * CATCH_UP	the primary's leg grows at the handshake */
-enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP };
+ * CATCH_UP	the primary's leg grows at the handshake
+ * SYNCS	several flush at once */
+enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS };
 struct run {
 	uint64_t	seed;
 	int		primary;	/* -1 = nobody */
