@@ -41,6 +41,7 @@ struct nbd_conn {
 	unsigned	n_readers;	/* and those who were */
 	uint64_t	reader;		/* number of the one who reads */
 	uint64_t	inline_ns;	/* it does a request since; 0 = it reads */
+	bool		full;		/* the reader waits for room */
 	bool		ending;
 	struct nbd_conn	*next;		/* watcher */
 };

@@ -108,7 +108,9 @@ finish(struct nbd_request *q, int e, bool more)
 	pthread_mutex_lock(&c->mu);
 	c->n_requests--;
 	c->n_bytes -= q->n;
-	pthread_cond_broadcast(&c->cv);
+	/* whose reader was replaced waits as well, for the end alone */
+	if (c->full || c->ending)
+		pthread_cond_broadcast(&c->cv);
 	pthread_mutex_unlock(&c->mu);
 	free(q->data);
 	free(q);
@@ -474,8 +476,10 @@ make_room(struct nbd_conn *c, uint64_t me)
 	if (!send_all(c, me))
 		return false;
 	pthread_mutex_lock(&c->mu);
+	c->full = true;
 	while (!room(c))
 		pthread_cond_wait(&c->cv, &c->mu);
+	c->full = false;
 	pthread_mutex_unlock(&c->mu);
 	return true;
 }

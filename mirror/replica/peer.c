@@ -53,8 +53,10 @@ peer_revoke(struct srv *s)
 		log_notice(s->p.id, "the peer's session ends");
 	s->session = NULL;
 	s->session_started = s->session_resync = s->session_diskless = false;
+	s->session_revoking++;
 	while (s->session_writes > 0)
 		pthread_cond_wait(&s->cv, &s->mu);
+	s->session_revoking--;
 	srv_changed(s);
 }
 
@@ -405,7 +407,8 @@ session_leave(struct srv *s, struct peer_conn *pc, struct disk_op *d, int rc)
 {
 	pthread_mutex_lock(&s->mu);
 	disk_end(s, d);
-	if (--s->session_writes == 0)
+	/* many threads hear it, so only when somebody waits */
+	if (--s->session_writes == 0 && s->session_revoking > 0)
 		pthread_cond_broadcast(&s->cv);
 	s->peer_seen_ns = av_clock_ns();
 	if (s->session != pc)

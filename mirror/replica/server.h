@@ -184,6 +184,7 @@ struct srv {
 	bool		session_started, session_resync, session_diskless;
 	bool		session_wants_diskless;	/* its HELLO said so */
 	uint64_t	session_writes;	/* in flight to the disk */
+	unsigned	session_revoking;	/* who wait for their end */
 	uint64_t	session_total, session_copied;	/* chunks, of the source */
 
 	uint64_t	change_seq;	/* control.c pushes on change */
