@@ -19,6 +19,9 @@
 #define REQUESTS_MAX	256u
 #define TOGETHER_MAX	8u	/* writes sent to the peer, replies sent, at once */
 #define INLINE_NS	(5 * AV_NS_PER_MS)
+#define KEPT_MAX	4u	/* buffers, of between these sizes */
+#define KEPT_BYTES_MIN	((size_t)256 << 10)
+#define KEPT_BYTES_MAX	((size_t)1 << 20)
 #define QUIET_TICKS	10u	/* of INLINE_NS, then the watcher rests */
 
 struct nbd_request {
@@ -27,6 +30,7 @@ struct nbd_request {
 	uint64_t	cookie, offset;
 	uint32_t	n;
 	uint8_t		*data;
+	size_t		cap;		/* of 'data' when kept; 0 = not */
 	struct nbd_request *next;
 	struct front_op	op;
 };
@@ -39,6 +43,64 @@ static struct {
 	_Atomic bool	on, used;
 } watcher = { .mu = PTHREAD_MUTEX_INITIALIZER,
 	.cv = PTHREAD_COND_INITIALIZER };
+
+/* --- buffers --- */
+
+/*
+ * Large ones are kept for the next request: new ones from the system cost a
+ * fault for each of their pages, more than copying into them does.
+ */
+static struct {
+	pthread_mutex_t	mu;
+	size_t		n;
+	struct kept { void *data; size_t cap; } kept[KEPT_MAX];
+} buffers = { .mu = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+buffer_get(struct nbd_request *q)
+{
+	size_t i, cap = (q->n + KEPT_BYTES_MIN - 1) / KEPT_BYTES_MIN *
+	    KEPT_BYTES_MIN;
+
+	q->cap = 0;
+	if (q->n < KEPT_BYTES_MIN || cap > KEPT_BYTES_MAX) {
+		q->data = malloc(q->n + 1u);
+		return;
+	}
+	q->cap = cap;
+	q->data = NULL;
+	pthread_mutex_lock(&buffers.mu);
+	for (i = 0; i < buffers.n && buffers.kept[i].cap != cap; i++)
+		;
+	if (i < buffers.n) {
+		q->data = buffers.kept[i].data;
+		buffers.kept[i] = buffers.kept[--buffers.n];
+	}
+	pthread_mutex_unlock(&buffers.mu);
+	if (q->data == NULL)
+		q->data = malloc(cap);
+}
+
+static void
+request_free(struct nbd_request *q)
+{
+	void *old = q->data;
+
+	if (old != NULL && q->cap > 0) {
+		/* the oldest goes: sizes that are asked for now stay */
+		pthread_mutex_lock(&buffers.mu);
+		old = NULL;
+		if (buffers.n == KEPT_MAX) {
+			old = buffers.kept[0].data;
+			memmove(buffers.kept, buffers.kept + 1,
+			    --buffers.n * sizeof(buffers.kept[0]));
+		}
+		buffers.kept[buffers.n++] = (struct kept){ q->data, q->cap };
+		pthread_mutex_unlock(&buffers.mu);
+	}
+	free(old);
+	free(q);
+}
 
 /* --- replies --- */
 
@@ -112,8 +174,7 @@ finish(struct nbd_request *q, int e, bool more)
 	if (c->full || c->ending)
 		pthread_cond_broadcast(&c->cv);
 	pthread_mutex_unlock(&c->mu);
-	free(q->data);
-	free(q);
+	request_free(q);
 }
 
 /* --- workers --- */
@@ -368,8 +429,7 @@ front_inline(struct nbd_conn *c, struct nbd_request *q)
 static bool
 peer_inline(struct nbd_conn *c, struct nbd_request *q)
 {
-	/* a message may wait for the disk */
-	if (q->type != NBD_CMD_WRITE || q->n == PROTO_BYTES)
+	if (q->type != NBD_CMD_WRITE)
 		return false;
 	finish(q, peer_write(c->s, c->pc, q->data, q->n, q->offset, false),
 	    true);
@@ -387,8 +447,9 @@ serve_one(struct nbd_conn *c, struct nbd_request *q, uint64_t me)
 		finish(q, q->type == NBD_CMD_READ ? EINVAL : ENOSPC, false);
 		return true;
 	}
+	/* a message may wait for the disk; a ping wakes no watcher */
 	if ((q->type != NBD_CMD_READ && q->type != NBD_CMD_WRITE) ||
-	    q->flags & NBD_CMD_FLAG_FUA) {
+	    q->flags & NBD_CMD_FLAG_FUA || (!c->front && q->n == PROTO_BYTES)) {
 		hand_over(c, q);
 		return true;
 	}
@@ -433,6 +494,7 @@ read_request(struct nbd_conn *c, struct nbd_request **ret)
 		return -ENOMEM;
 	q->c = c;
 	q->data = NULL;
+	q->cap = 0;
 	q->flags = (uint16_t)nbd_get(b + 4, 2);
 	q->type = (uint16_t)nbd_get(b + 6, 2);
 	q->cookie = nbd_get(b + 8, 8);
@@ -440,15 +502,15 @@ read_request(struct nbd_conn *c, struct nbd_request **ret)
 	q->n = (uint32_t)nbd_get(b + 24, 4);
 	if (q->type == NBD_CMD_READ || q->type == NBD_CMD_WRITE) {
 		rc = q->n > NBD_REQUEST_MAX ? -EMSGSIZE : 0;
-		q->data = rc == 0 ? malloc(q->n + 1u) : NULL;
+		if (rc == 0)
+			buffer_get(q);
 		if (rc == 0 && q->data == NULL)
 			rc = -ENOMEM;
 		if (rc == 0 && q->type == NBD_CMD_WRITE)
 			rc = stream_recv(c->st, q->data, q->n);
 	}
 	if (rc < 0) {
-		free(q->data);
-		free(q);
+		request_free(q);
 		return rc;
 	}
 	*ret = q;
