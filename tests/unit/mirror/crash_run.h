@@ -73,8 +73,10 @@ struct grant { uint64_t tick; int node; unsigned weak; bool firm; };
  *	though the primary's PM lost no power
  * GROW	the volume grows
  * CATCH_UP	the primary's leg grows at the handshake
- * SYNCS	several flush at once */
-enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS };
+ * SYNCS	several flush at once
+ * CLEANER	a write while the cleaner flushes, and then none */
+enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS,
+	RUN_CLEANER };
 struct run {
 	uint64_t	seed;
 	int		primary;	/* -1 = nobody */

@@ -286,10 +286,12 @@ TEST(split_overwrites_nothing)
 	CHECK_EQ(pair_discard(p, 1, 1), -EPERM);	/* a primary */
 	base = pair_st(p, 1)->gi.bitmap;
 	CHECK(base != 0);
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
 	CHECK_EQ(pair_discard(p, 0, base), 0);
 	CHECK_EQ(pair_st(p, 0)->disk, MIRROR_DISK_INCONSISTENT);
 	CHECK_EQ(pair_primary(p, 0, true, 4, NULL), -EPERM);
 	CHECK_EQ(pair_discard(p, 0, base), 0);	/* again: nothing more */
+	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
 	CHECK(pair_wait(p, both_in_step) == 0);
 	CHECK(pair_equal(p) == 1);
 	CHECK(pair_st(p, 1)->resync_copied_bytes <
