@@ -33,6 +33,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeagent/core/role_reason.h"
+
 #define ROLE_STATES(X) \
 	X(JOINING, "joining") X(TOGETHER, "together") X(FROZEN, "frozen") \
 	X(ALONE, "alone") X(REJOINING, "rejoining") X(FOLLOWER, "follower") \
@@ -160,11 +162,8 @@ struct role_event {
 	uint64_t		gen;
 	int			owner;
 	bool			maybe;
-};
-
-struct role_reason {
-	const char	*code;		/* stable word; static */
-	char		 text[200];	/* one sentence */
+	/* PEER_LOST, PEER_QUIET: since the last sign; for people only */
+	uint64_t		silent_ns;
 };
 
 struct role_times {
@@ -205,6 +204,9 @@ struct role {
 	bool			taking;		/* a person ordered it */
 	bool			take_due;	/* peer's guests wait to be taken */
 	uint64_t		lost_since_ns;
+	uint64_t		silent_since_ns;	/* 0 = heard */
+	uint64_t		now_ns;		/* of this step */
+	unsigned		handback_tries;	/* that the arbiter didn't record */
 	uint64_t		entered_ns;
 	uint64_t		due_ns[5];	/* 0 = idle; T_START.. T_DEAD */
 	struct role_hello	said;		/* last ROLE_DO_HELLO */

@@ -80,9 +80,9 @@ static const struct role_cell cells[ROLE_N_STATES][ROLE_N_EVENTS] = {
 		[ROLE_EV_REJOIN]		= NEVER,
 	},
 	[ROLE_FROZEN] = {		/* no guest runs, no write is acknowledged */
-		[ROLE_EV_PEER_LOST]		= IGN,
-		[ROLE_EV_PEER_QUIET]		= IGN,
-		[ROLE_EV_PEER_BACK]		= IGN,
+		[ROLE_EV_PEER_LOST]		= GO(frozen_news),
+		[ROLE_EV_PEER_QUIET]		= GO(frozen_news),
+		[ROLE_EV_PEER_BACK]		= GO(frozen_news),
 		[ROLE_EV_PEER_OWNS]		= GO(peer_owns),
 		[ROLE_EV_PEER_INFO]		= IGN,
 		[ROLE_EV_VIEW_TOGETHER]		= GO(view_together),

@@ -416,7 +416,7 @@ TEST(start_without_peer_needs_proof)
 	CHECK_EQ(R.state, ROLE_JOINING);
 	ev(ROLE_EV_T_JOIN);
 	CHECK_EQ(R.state, ROLE_WAITING);
-	CHECK_STR(R.reason.code, "no-proof");
+	CHECK_STR(R.reason.code, "no-proof-unasked");
 	/* with an arbiter: only when it grants */
 	init(0, ROLE_ARBITER_ETCD, rec, false);
 	now_ns += 10000;
