@@ -114,7 +114,9 @@ note_answer(struct role *r, const struct role_event *ev)
 	r->asking = false;
 	if (ev->type == ROLE_EV_NO_ANSWER) {
 		/* elsewhere the generation has moved on since it was asked */
-		if (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
+		if (r->question == Q_OWN || r->question == Q_CHECK)
+			;	/* they change nothing */
+		else if (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
 		    r->state == ROLE_REJOINING || r->state == ROLE_JOINING)
 			r->maybe |= ev->maybe;
 		role_arm(r, T_RETRY, ev->now_ns + r->times.retry_ns);
@@ -225,6 +227,8 @@ role_init(struct role *r, int node, enum role_arbiter arbiter,
 	r->entered_ns = now_ns;
 	r->state = ROLE_JOINING;
 	SAY(r, STARTING, .gen = rec->gen);
+	/* an agent that died while it asked doesn't know what came of it */
+	r->check_due = arbiter != ROLE_ARBITER_NONE && role_has_claim(r);
 	role_arm(r, T_START, now_ns + times->start_ns);
 	role_arm(r, T_JOIN, now_ns + times->join_ns);
 	if (guests_running && (rec->mode == ROLE_MODE_OUTDATED ||
@@ -310,4 +314,11 @@ role_may_run(const struct role *r)
 {
 	return r->state == ROLE_TOGETHER || r->state == ROLE_ALONE ||
 	    r->state == ROLE_REJOINING;
+}
+
+bool
+role_may_feed_watchdog(const struct role *r)
+{
+	return !(r->state == ROLE_JOINING && r->guests_maybe && r->lost &&
+	    role_has_claim(r));
 }

@@ -201,6 +201,7 @@ struct role {
 	bool			peer_released;
 	bool			claim_free;	/* VIEW_CLAIM: peer gave way */
 	bool			own_due;	/* JOINING: own record is to be checked */
+	bool			check_due;	/* JOINING: a claim of before may stand */
 	bool			taking;		/* a person ordered it */
 	bool			take_due;	/* peer's guests wait to be taken */
 	uint64_t		lost_since_ns;
@@ -241,6 +242,11 @@ void role_hello_fill(const struct role *r, struct role_hello *ret);
 bool role_may_write_alone(const struct role *r);
 /* May guests of this PM run now? */
 bool role_may_run(const struct role *r);
+
+/* May the watchdog be fed after a healthy pass?  Not while guests of before this
+ * agent's start run and nothing shows that the peer heard this PM lately: agents
+ * that die one after the other would never come to pausing them. */
+bool role_may_feed_watchdog(const struct role *r);
 
 const char *role_state_name(enum role_state s);
 const char *role_event_name(enum role_event_type e);

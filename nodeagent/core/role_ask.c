@@ -25,7 +25,7 @@ role_next_question(const struct role *r)
 		return r->both_new && r->view && r->node == 0 && !r->created ?
 		    Q_CREATE : Q_NONE;
 	if (r->state == ROLE_JOINING)
-		return r->own_due ? Q_OWN : Q_NONE;
+		return r->own_due ? Q_OWN : r->check_due ? Q_CHECK : Q_NONE;
 	if (!role_has_claim(r))
 		return Q_NONE;
 	if (r->arbiter == ROLE_ARBITER_NONE)
@@ -63,6 +63,9 @@ role_fill_move(const struct role *r, int question, struct role_move *m)
 	case Q_OWN:		/* changes nothing: is it so? */
 		m->to_gen = g;
 		break;
+	case Q_CHECK:		/* neither: was it granted before? */
+		m->to_gen = role_claim_gen(r);
+		break;
 	case Q_FORCE:
 		m->from_empty = true;
 		m->to_gen = 0;
@@ -86,7 +89,9 @@ role_act_granted(struct role *r, const struct role_event *ev,
 	}
 	if (r->question == Q_OWN)
 		return role_own_checked(r, ev, out);
-	if (r->question != Q_CLAIM && r->question != Q_FORCE)
+	r->check_due = false;
+	if (r->question != Q_CLAIM && r->question != Q_FORCE &&
+	    r->question != Q_CHECK)
 		return r->state;	/* a hand-back that was overtaken */
 	if (gen <= r->rec.gen)
 		return r->state;	/* overtaken too, or nonsense */
@@ -110,6 +115,7 @@ role_act_refused(struct role *r, const struct role_event *ev,
 	}
 	if (r->question == Q_OWN)
 		return role_own_checked(r, ev, out);
+	r->check_due = false;	/* its owner knows, or asks */
 	if (r->question != Q_CLAIM)
 		return r->state;
 	role_say_refused(r, ev);
@@ -122,6 +128,7 @@ role_act_no_answer(struct role *r, const struct role_event *ev,
 {
 	if (r->question == Q_OWN)
 		return role_own_checked(r, ev, out);
+	r->check_due = false;	/* it changes nothing */
 	if (r->question == Q_FORCE) {	/* a person answers for it */
 		if (!role_takeover_stands(r)) {
 			r->taking = false;

@@ -21,7 +21,7 @@
 /* role.due_ns[] */
 enum { T_START, T_JOIN, T_FROZEN, T_RETRY, T_DEAD };
 /* role.question */
-enum { Q_NONE = 0, Q_CLAIM, Q_MOVE, Q_CREATE, Q_FORCE, Q_OWN };
+enum { Q_NONE = 0, Q_CLAIM, Q_MOVE, Q_CREATE, Q_FORCE, Q_OWN, Q_CHECK };
 
 #define NS_PER_MS	1000000u
 #define NS_PER_S	1000000000u
