@@ -576,7 +576,7 @@ order_takeover(struct order *o, struct av_err *err)
 		return av_err_code(err, -EPERM, "wrong-state", "this PM is "
 		    "'%s': there is nothing to take over",
 		    role_state_name(s));
-	if (!o->role.lost && s != ROLE_SPLIT)
+	if (!role_may_take_over(&o->role))
 		return av_err_code(err, -EPERM, "wrong-state", "the other PM "
 		    "shows signs of life: taking over could run guests twice");
 	order_event_type(o, ROLE_EV_TAKEOVER);

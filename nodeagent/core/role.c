@@ -149,7 +149,7 @@ note(struct role *r, const struct role_event *ev)
 		r->due_ns[T_RETRY] = 0;
 		r->claim_free = false;
 		r->peer_released = r->peer_follows = false;
-		r->view = r->both_new = r->created = false;
+		r->view = r->both_new = r->created = r->both_outdated = false;
 		break;
 	case ROLE_EV_PEER_BACK:
 		r->lost = r->quiet = false;
@@ -157,7 +157,7 @@ note(struct role *r, const struct role_event *ev)
 		r->due_ns[T_DEAD] = 0;
 		break;
 	case ROLE_EV_VIEW_GONE:
-		r->view = r->both_new = r->created = false;
+		r->view = r->both_new = r->created = r->both_outdated = false;
 		r->peer_follows = r->claim_free = false;
 		break;
 	case ROLE_EV_VIEW_TOGETHER: case ROLE_EV_VIEW_ADOPT:
@@ -166,6 +166,8 @@ note(struct role *r, const struct role_event *ev)
 	case ROLE_EV_VIEW_WAIT: case ROLE_EV_VIEW_SPLIT:
 		r->view = true;
 		r->claim_free = r->both_new = false;
+		r->both_outdated = r->rec.mode == ROLE_MODE_OUTDATED &&
+		    ev->peer.rec.mode == ROLE_MODE_OUTDATED;
 		note_peer(r, ev);
 		break;
 	case ROLE_EV_PEER_INFO: case ROLE_EV_PEER_OWNS:
@@ -317,8 +319,19 @@ role_may_run(const struct role *r)
 }
 
 bool
-role_may_feed_watchdog(const struct role *r)
+role_may_feed_watchdog(const struct role *r, bool stalled)
 {
-	return !(r->state == ROLE_JOINING && r->guests_maybe && r->lost &&
-	    role_has_claim(r));
+	if (r->state == ROLE_JOINING)
+		return !(r->guests_maybe && role_has_claim(r) &&
+		    (r->lost || stalled));
+	return !stalled || (r->state != ROLE_TOGETHER &&
+	    r->state != ROLE_REJOINING);
+}
+
+bool
+role_may_take_over(const struct role *r)
+{
+	return r->rec.mode != ROLE_MODE_NEW && role_takeover_stands(r) &&
+	    (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
+	    r->state == ROLE_SPLIT);
 }

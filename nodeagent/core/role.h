@@ -191,6 +191,7 @@ struct role {
 	bool			ordered;	/* REJOINING: the order was sent */
 	bool			created;	/* CREATE_UNIT was asked for */
 	bool			both_new;
+	bool			both_outdated;	/* nobody owns: see role_start.c */
 	bool			guests_maybe;	/* guests may be running here */
 	uint64_t		follow_gen;	/* the owner's, when it has one */
 	uint64_t		owner_gen;	/* highest that the peer was alone at */
@@ -243,10 +244,18 @@ bool role_may_write_alone(const struct role *r);
 /* May guests of this PM run now? */
 bool role_may_run(const struct role *r);
 
-/* May the watchdog be fed after a healthy pass?  Not while guests of before this
+/* Is there something to take over by a person's order, and no sign that it could run
+ * guests twice?  Else ROLE_EV_TAKEOVER is passed over. */
+bool role_may_take_over(const struct role *r);
+/*
+ * May the watchdog be fed after a healthy pass?  Not while guests of before this
  * agent's start run and nothing shows that the peer heard this PM lately: agents
- * that die one after the other would never come to pausing them. */
-bool role_may_feed_watchdog(const struct role *r);
+ * that die one after the other would never come to pausing them.  Nor while the right
+ * to run rests on signs that may be old ('stalled': more than two beats passed
+ * between two passes of the loop, and no beat since then has proved that the peer
+ * heard this PM after that).
+ */
+bool role_may_feed_watchdog(const struct role *r, bool stalled);
 
 const char *role_state_name(enum role_state s);
 const char *role_event_name(enum role_event_type e);

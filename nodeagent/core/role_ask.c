@@ -27,7 +27,7 @@ role_next_question(const struct role *r)
 	if (r->state == ROLE_JOINING)
 		return r->own_due ? Q_OWN : r->check_due ? Q_CHECK : Q_NONE;
 	if (!role_has_claim(r))
-		return Q_NONE;
+		return r->check_due && r->both_outdated ? Q_CHECK : Q_NONE;
 	if (r->arbiter == ROLE_ARBITER_NONE)
 		return r->claim_free ? Q_CLAIM : Q_NONE;
 	return r->lost || r->claim_free || r->maybe ? Q_CLAIM : Q_NONE;
@@ -116,7 +116,16 @@ role_act_refused(struct role *r, const struct role_event *ev,
 	if (r->question == Q_OWN)
 		return role_own_checked(r, ev, out);
 	r->check_due = false;	/* its owner knows, or asks */
-	if (r->question != Q_CLAIM)
+	if (r->question != Q_CLAIM && r->question != Q_CHECK)
+		return r->state;
+	if (role_granted_before(r, ev)) {
+		SAY(r, GRANTED, .gen = ev->gen);
+		return role_enter_alone(r, ev->gen, out);
+	}
+	/* the peer was granted it, knowing or not: it hears of that when it
+	 * asks, now that this one gives way */
+	if (r->question == Q_CHECK &&
+	    (ev->owner != 1 - r->node || !role_has_claim(r)))
 		return r->state;
 	role_say_refused(r, ev);
 	return role_enter_stopped(r, out);
@@ -128,7 +137,8 @@ role_act_no_answer(struct role *r, const struct role_event *ev,
 {
 	if (r->question == Q_OWN)
 		return role_own_checked(r, ev, out);
-	r->check_due = false;	/* it changes nothing */
+	if (r->state == ROLE_JOINING)
+		r->check_due = false;	/* it changes nothing */
 	if (r->question == Q_FORCE) {	/* a person answers for it */
 		if (!role_takeover_stands(r)) {
 			r->taking = false;

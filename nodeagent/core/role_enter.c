@@ -76,7 +76,7 @@ role_has_claim(const struct role *r)
 bool
 role_takeover_stands(const struct role *r)
 {
-	return r->lost || r->state == ROLE_SPLIT;
+	return r->lost || r->both_outdated || r->state == ROLE_SPLIT;
 }
 
 uint64_t
@@ -149,6 +149,8 @@ role_enter_waiting(struct role *r)
 		SAY(r, NO_PROOF, .gen = r->rec.gen);
 	else if (r->rec.mode == ROLE_MODE_NEW)
 		SAY(r, NEW);
+	else if (r->both_outdated)
+		SAY(r, BOTH_OUTDATED, .gen = r->rec.gen);
 	else
 		SAY(r, OUTDATED, .gen = r->rec.gen);
 	return ROLE_WAITING;
@@ -175,4 +177,11 @@ bool
 role_owns_by_record(const struct role *r)
 {
 	return r->rec.mode == ROLE_MODE_ALONE && !r->rec.pending;
+}
+
+bool
+role_granted_before(const struct role *r, const struct role_event *ev)
+{
+	return ev->type == ROLE_EV_REFUSED && ev->owner == r->node &&
+	    ev->gen > r->rec.gen;
 }

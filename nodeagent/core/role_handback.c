@@ -65,6 +65,10 @@ enum role_state
 role_act_rejoin_refused(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
+	if (role_granted_before(r, ev)) {
+		SAY(r, GRANTED, .gen = ev->gen);
+		return role_enter_alone(r, ev->gen, out);
+	}
 	role_say_refused(r, ev);
 	return role_enter_stopped(r, out);
 }

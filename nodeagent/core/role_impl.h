@@ -57,6 +57,10 @@ enum role_state role_enter_follower(struct role *r, struct role_effects *out);
 void role_say_refused(struct role *r, const struct role_event *ev);
 void role_say_lost(struct role *r);
 
+/* Refused, but by a grant of this PM's own: an agent that died asked for it (a
+ * takeover, say), and nobody else can have got it. */
+bool role_granted_before(const struct role *r, const struct role_event *ev);
+
 /* --- role_start.c --- */
 
 /* The answer to Q_OWN. */

@@ -53,6 +53,9 @@
 	X(NEW, "new", "{me} is new and waits for {peer}.") \
 	X(OUTDATED, "outdated", "{peer} has newer data than generation " \
 	    "{generation} on {me}; waiting for it.") \
+	X(BOTH_OUTDATED, "both-outdated", "{me} and {peer} both gave up their " \
+	    "right (generation {generation} on {me}); the quorum server or a " \
+	    "person says which one goes on.") \
 	X(FOLLOWING, "following", "{peer} runs the unit alone at generation " \
 	    "{generation}; its data comes to {me}.") \
 	X(PEER_OWNS, "peer-owns", "{peer} runs alone at generation " \

@@ -31,6 +31,10 @@ role_own_checked(struct role *r, const struct role_event *ev,
 	r->own_due = false;
 	if (r->state != ROLE_JOINING || !role_owns_by_record(r))
 		return r->state;
+	if (role_granted_before(r, ev)) {
+		SAY(r, GRANTED, .gen = ev->gen);
+		return role_enter_alone(r, ev->gen, out);
+	}
 	if (ev->type == ROLE_EV_REFUSED && ev->gen > r->rec.gen) {
 		role_say_refused(r, ev);
 		return role_enter_stopped(r, out);
@@ -66,7 +70,7 @@ role_act_join_over(struct role *r, const struct role_event *ev,
 {
 	if (role_owns_by_record(r))
 		return check_own(r, out);
-	if (!r->lost) {
+	if (!r->lost && !(r->view && !r->guests_maybe)) {
 		SAY(r, PEER_NOT_JOINED,
 		    .seconds = (ev->now_ns - r->entered_ns) / NS_PER_S);
 		role_arm(r, T_JOIN, ev->now_ns + r->times.join_ns);
@@ -131,6 +135,23 @@ role_act_view_claim(struct role *r, const struct role_event *ev,
 		return r->state;
 	SAY(r, PEER_OUTDATED, .gen = role_claim_gen(r));
 	return role_enter_frozen(r, ev, out);
+}
+
+/*
+ * Usually the peer claims, or is to hear something first.  When both are
+ * outdated nobody does: a takeover took effect at the arbiter and its agent died
+ * before it knew.  The arbiter's owner goes on then; else a person decides.
+ */
+enum role_state
+role_act_view_wait(struct role *r, const struct role_event *ev,
+    struct role_effects *out)
+{
+	(void)ev;
+	(void)out;
+	if (!r->both_outdated || r->guests_maybe)
+		return r->state;
+	r->check_due = r->arbiter != ROLE_ARBITER_NONE;
+	return role_enter_waiting(r);
 }
 
 enum role_state

@@ -36,6 +36,7 @@ change(const struct role_move *m)
 	if (W.granted[gen % GENS] != 0)
 		sim_bad("two grants of one generation");
 	W.granted[gen % GENS] = m->to_owner + 1;
+	W.forced[gen % GENS] = m->to_gen == 0;
 }
 
 /* As arbiter_etcd.c: read, judge, compare-and-set.  1 done, 0 refused, -1 no. */

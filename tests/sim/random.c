@@ -118,16 +118,6 @@ fault(struct script *s, bool person)
 	moment(l);
 }
 
-/* One PM dies with nothing else wrong: the other one serves. */
-static void
-plain_death(struct script *s)
-{
-	int i = (int)rnd(2);
-
-	add(s, "power-off")->node = i;
-	add(s, "expect-serves")->node = 1 - i;
-}
-
 void
 sim_random_script(uint64_t seed, unsigned n_faults, struct script *s)
 {
@@ -151,8 +141,8 @@ sim_random_script(uint64_t seed, unsigned n_faults, struct script *s)
 		add(s, "settle");
 		if (rnd(3) == 0)
 			add(s, "move")->node = (int)rnd(2);
-		if (rnd(3) == 0 && !s->no_arbiter)
-			plain_death(s);
+		if (rnd(3) == 0)
+			add(s, "plain-death")->node = (int)rnd(2);
 	}
 	add(s, "settle");
 }

@@ -50,13 +50,15 @@
 #define SETTLE_MS	45000u		/* faults have ended: together again */
 #define SERVED_MS	6000u		/* one PM died: the other serves all */
 
+#define STALL_MS	(2 * TIMING_HEARTBEAT_MS)
+
 /* Until timing.h has a watchdog: what the model assumes. */
 #ifdef TIMING_WATCHDOG_MS
 #define WATCHDOG_MS	TIMING_WATCHDOG_MS
 #define DEAD_MS		TIMING_PEER_DEAD_MS
 #else
 #define WATCHDOG_MS	1000u
-#define DEAD_MS		(TIMING_PEER_DEAD_MS + WATCHDOG_MS - PAUSE_MS)
+#define DEAD_MS		(TIMING_PEER_DEAD_MS + WATCHDOG_MS - PAUSE_MS + STALL_MS)
 #endif
 
 enum msg_type { M_HELLO, M_MOVED, M_AGAIN, M_CREATED };
@@ -93,7 +95,9 @@ struct pm {
 	uint64_t	booted_at;
 	uint64_t	agent_hung_until, all_hung_until;
 	bool		watchdog;	/* armed */
-	uint64_t	passed_at;	/* agent's last healthy pass */
+	uint64_t	passed_at;	/* watchdog fed */
+	uint64_t	pass_at;	/* agent's last pass */
+	bool		stalled;
 	unsigned	die_after;	/* effects; 0 = doesn't */
 	struct role_record disk;
 	struct role	role;
@@ -149,6 +153,7 @@ struct world {
 	uint64_t	arb_slow_ms;
 	struct arbiter_record arb, arb_before;
 	int		granted[GENS];
+	bool		forced[GENS];
 	/* volumes */
 	bool		mirrored[VOLUMES];	/* connected, equal */
 	uint64_t	sync_at[VOLUMES];	/* resync ends */

@@ -151,7 +151,8 @@ sim_effects(int i, const struct role_effects *out)
 static bool
 taken_over(const struct role *r)
 {
-	return r->reason.why == ROLE_WHY_TAKEOVER ||
+	return W.forced[r->rec.gen % GENS] ||
+	    r->reason.why == ROLE_WHY_TAKEOVER ||
 	    r->reason.why == ROLE_WHY_TAKEOVER_UNASKED;
 }
 
@@ -161,6 +162,7 @@ sim_step(int i, struct role_event *ev)
 	struct pm *p = &W.pm[i];
 	struct role_effects out;
 	enum role_state old = p->role.state;
+	uint64_t gen = p->role.rec.gen;
 
 	if (!sim_agent_works(i) || W.bad != NULL)
 		return;
@@ -187,7 +189,7 @@ sim_step(int i, struct role_event *ev)
 		    p->role.rec.pending, p->role.lost, p->role.asking,
 		    p->role.reason.text);
 	if (old != ROLE_ALONE && p->role.state == ROLE_ALONE &&
-	    taken_over(&p->role))
+	    gen != p->role.rec.gen && taken_over(&p->role))
 		sim_forked_by(i);
 	if (ev->type == ROLE_EV_VIEW_ADOPT)
 		W.stats.adopts++;
@@ -219,6 +221,8 @@ sim_agent_start(int i)
 	p->q.asked = false;
 	p->pause_at = p->stop_at = 0;
 	p->die_after = 0;
+	p->stalled = false;
+	p->pass_at = W.now;
 	if (!p->watchdog)	/* one that is armed goes on counting */
 		p->passed_at = W.now;
 	p->watchdog = true;
@@ -281,8 +285,15 @@ turn_watchdog(int i)
 {
 	struct pm *p = &W.pm[i];
 
-	if (sim_agent_works(i) && role_may_feed_watchdog(&p->role))
-		p->passed_at = W.now;
+	if (sim_agent_works(i)) {
+		if (W.now - p->pass_at > STALL_MS)
+			p->stalled = true;
+		if (sim_local_ms(i) < p->valid_until)
+			p->stalled = false;
+		p->pass_at = W.now;
+		if (role_may_feed_watchdog(&p->role, p->stalled))
+			p->passed_at = W.now;
+	}
 	if (!p->powered || !p->watchdog || W.now - p->passed_at < WATCHDOG_MS)
 		return;
 	TRACE("pm%d watchdog\n", i);
