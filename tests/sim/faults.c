@@ -209,6 +209,8 @@ do_move(const struct line *l)
 
 /* --- what is to be --- */
 
+#define CALM_MS	1200u
+
 static void
 settle_split(uint64_t since)
 {
@@ -224,14 +226,16 @@ static void
 do_settle(const struct line *l)
 {
 	uint64_t since = W.now, end = W.now + SETTLE_MS;
-	uint64_t acked[VOLUMES], k;
+	uint64_t acked[VOLUMES], k, calm = 0;
 	int v;
 
 	(void)l;
 	sim_heal();
-	while (W.bad == NULL && W.now < end && !sim_settled()) {
+	/* a watchdog may still be on its way to firing */
+	while (W.bad == NULL && W.now < end && calm < CALM_MS) {
 		settle_split(since);
 		sim_tick();
+		calm = sim_settled() ? calm + TICK_MS : 0;
 	}
 	if (W.bad == NULL && !sim_settled()) {
 		TRACE("pm0 %s (%s), pm1 %s (%s)\n",

@@ -41,15 +41,12 @@ check_data(int i, int v)
 {
 	struct leg *l = &W.pm[i].leg[v];
 
-	if (W.loose[v][i]) {		/* this is the truth now */
+	if (W.loose[v][i]) {		/* this is the truth now, here: the
+					 * other leg's until they meet */
 		if (l->data < W.safe[v][i])
 			sim_bad("a flushed write is gone");
 		W.loose[v][i] = false;
 		W.truth[v][i] = l->data;
-		if (!W.forked) {
-			W.loose[v][1 - i] = false;
-			W.truth[v][1 - i] = l->data;
-		}
 	}
 	if (l->data != W.truth[v][i])
 		sim_bad("runs on old data");
@@ -286,6 +283,9 @@ in_step(int v)
 	W.sync_at[v] = 0;
 	W.forked_volume[v] = W.forked;
 	for (i = 0; i < 2; i++) {
+		if (!W.forked && W.loose[v][i])
+			W.truth[v][i] = W.pm[i].leg[v].data;
+		W.loose[v][i] = W.loose[v][i] && W.forked;
 		W.pm[i].leg[v].solo = false;
 		W.pm[i].leg[v].id.crashed_primary = false;
 		W.pm[i].leg[v].id.inconsistent = false;
