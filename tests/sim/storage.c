@@ -223,6 +223,8 @@ sim_forked_by(int i)
 
 		l->id.inconsistent = false;
 		W.forked_volume[v] = true;
+		W.mirrored[v] = false;	/* two primaries: no connection */
+		W.sync_at[v] = 0;
 		W.truth[v][i] = l->data;
 		W.safe[v][i] = l->durable;
 		W.loose[v][i] = false;
