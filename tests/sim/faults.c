@@ -173,7 +173,8 @@ do_takeover(const struct line *l)
 	    !role_may_take_over(&W.pm[l->node].role))
 		return;
 	TRACE("takeover ordered on node%d\n", l->node);
-	sim_event(l->node, ROLE_EV_TAKEOVER);
+	/* what the agent checked may have changed when it comes to it */
+	W.pm[l->node].takeover_at = W.now + TICK_MS + sim_rnd(40);
 }
 
 /* A new machine in place of one that the unit doesn't need. */

@@ -105,8 +105,27 @@ add(struct script *s, const char *verb)
 	return l;
 }
 
+/* Both sides are forced, out of sight of each other and maybe of the arbiter. */
 static void
-fault(struct script *s, bool person)
+split(struct script *s)
+{
+	struct line *l;
+
+	add(s, "cut-both");
+	if (rnd(2))
+		add(s, "arbiter")->word = 0;
+	l = add(s, "takeover");
+	l->node = (int)rnd(2);
+	l->when = AFTER;
+	l->ms = 1000 + rnd(4000);
+	add(s, "takeover")->node = 1 - l->node;
+	l = add(s, "mend");
+	l->when = AFTER;
+	l->ms = 1500 + rnd(2000);
+}
+
+static void
+fault_one(struct script *s, bool person)
 {
 	const struct choice *c = choose(person);
 	struct line *l = add(s, c->verb);
@@ -116,6 +135,14 @@ fault(struct script *s, bool person)
 	l->arg = c->max ? c->min + rnd(c->max - c->min + 1) : 0;
 	l->word = c->words > 0 ? (int)rnd((uint64_t)c->words) : -c->words;
 	moment(l);
+}
+
+static void
+fault(struct script *s, bool person)
+{
+	if (person && rnd(25) == 0)
+		split(s);
+	fault_one(s, person);
 }
 
 void
@@ -129,9 +156,9 @@ sim_random_script(uint64_t seed, unsigned n_faults, struct script *s)
 	(void)rnd(2);
 	s->seed = seed;
 	kind = (unsigned)rnd(100);
-	s->no_arbiter = kind < 6;
+	s->no_arbiter = kind < 10;
 	s->fresh = rnd(20) == 0;
-	person = kind < 20;
+	person = kind < 30;
 	if (s->fresh && rnd(2))
 		add(s, "settle");
 	for (f = 0; f < n_faults; f++) {

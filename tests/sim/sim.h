@@ -98,6 +98,7 @@ struct pm {
 	uint64_t	passed_at;	/* watchdog fed */
 	uint64_t	pass_at;	/* agent's last pass */
 	bool		stalled;
+	uint64_t	takeover_at;
 	unsigned	die_after;	/* effects; 0 = doesn't */
 	struct role_record disk;
 	struct role	role;

@@ -244,7 +244,7 @@ sim_agent_kill(int i, uint64_t down_ms)
 	if (p->pause_at || p->stop_at)
 		p->paused = true;
 	p->agent = false;
-	p->agent_hung_until = 0;
+	p->agent_hung_until = p->takeover_at = 0;
 	p->view = 0;
 	p->agent_at = W.now + down_ms;
 	if (W.view)
@@ -344,6 +344,10 @@ turn_pm(int i)
 
 	sim_turn_links(i);
 	sim_turn_arbiter(i);
+	if (p->takeover_at && W.now >= p->takeover_at && sim_agent_works(i)) {
+		p->takeover_at = 0;
+		sim_event(i, ROLE_EV_TAKEOVER);
+	}
 	while (sim_agent_works(i) && W.bad == NULL &&
 	    role_timer_due(&p->role, local_ns(i), &ev))
 		sim_step(i, &ev);
