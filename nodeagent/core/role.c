@@ -319,16 +319,6 @@ role_may_run(const struct role *r)
 }
 
 bool
-role_may_feed_watchdog(const struct role *r, bool stalled)
-{
-	if (r->state == ROLE_JOINING)
-		return !(r->guests_maybe && role_has_claim(r) &&
-		    (r->lost || stalled));
-	return !stalled || (r->state != ROLE_TOGETHER &&
-	    r->state != ROLE_REJOINING);
-}
-
-bool
 role_may_take_over(const struct role *r)
 {
 	return r->rec.mode != ROLE_MODE_NEW && role_takeover_stands(r) &&

@@ -247,16 +247,6 @@ bool role_may_run(const struct role *r);
 /* Is there something to take over by a person's order, and no sign that it could run
  * guests twice?  Else ROLE_EV_TAKEOVER is passed over. */
 bool role_may_take_over(const struct role *r);
-/*
- * May the watchdog be fed after a healthy pass?  Not while guests of before this
- * agent's start run and nothing shows that the peer heard this PM lately: agents
- * that die one after the other would never come to pausing them.  Nor while the right
- * to run rests on signs that may be old ('stalled': more than two beats passed
- * between two passes of the loop, and no beat since then has proved that the peer
- * heard this PM after that).
- */
-bool role_may_feed_watchdog(const struct role *r, bool stalled);
-
 const char *role_state_name(enum role_state s);
 const char *role_event_name(enum role_event_type e);
 /* Table's kind for a pair: 0 hole, 1 go, 2 ignore, 3 never (tests). */

@@ -280,6 +280,24 @@ sim_power_on(int i)
 	W.pm[i].agent_at = W.now + BOOT_MS + sim_rnd(500);
 }
 
+/*
+ * The model's watchdog isn't fed while guests of before this agent's start run and
+ * nothing shows that the peer heard this PM lately: agents that die one after the
+ * other would never come to pausing them.  Nor while the right to run rests on signs
+ * that may be old: after a stall, until a beat proves that the peer hears this PM.
+ */
+static bool
+may_feed(const struct pm *p)
+{
+	const struct role *r = &p->role;
+	bool claim = r->rec.mode == ROLE_MODE_TOGETHER || r->rec.pending;
+
+	if (r->state == ROLE_JOINING)
+		return !(r->guests_maybe && claim && (r->lost || p->stalled));
+	return !p->stalled || (r->state != ROLE_TOGETHER &&
+	    r->state != ROLE_REJOINING);
+}
+
 static void
 turn_watchdog(int i)
 {
@@ -291,7 +309,7 @@ turn_watchdog(int i)
 		if (sim_local_ms(i) < p->valid_until)
 			p->stalled = false;
 		p->pass_at = W.now;
-		if (role_may_feed_watchdog(&p->role, p->stalled))
+		if (may_feed(p))
 			p->passed_at = W.now;
 	}
 	if (!p->powered || !p->watchdog || W.now - p->passed_at < WATCHDOG_MS)

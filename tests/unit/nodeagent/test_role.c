@@ -583,25 +583,6 @@ TEST(both_outdated_is_no_dead_end)
 	return 0;
 }
 
-TEST(watchdog_is_fed_on_fresh_signs_only)
-{
-	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
-
-	init(0, ROLE_ARBITER_ETCD, rec, true);
-	CHECK(!role_may_feed_watchdog(&R, false));	/* nobody heard */
-	ev(ROLE_EV_PEER_BACK);
-	CHECK(role_may_feed_watchdog(&R, false));
-	CHECK(!role_may_feed_watchdog(&R, true));
-	init(0, ROLE_ARBITER_ETCD, rec, false);
-	CHECK(role_may_feed_watchdog(&R, true));	/* no guests */
-	together(0, ROLE_ARBITER_ETCD);
-	CHECK(role_may_feed_watchdog(&R, false));
-	CHECK(!role_may_feed_watchdog(&R, true));
-	ev(ROLE_EV_PEER_LOST);
-	CHECK(role_may_feed_watchdog(&R, true));	/* paused */
-	return 0;
-}
-
 TEST(hand_back_waits_longer_each_time)
 {
 	struct role_hello f = { ROLE_FOLLOWER,
@@ -664,5 +645,4 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(a_claim_granted_to_a_dead_agent_is_found),
     T(a_claim_granted_to_the_peer_is_given_way_to),
     T(a_takeover_of_a_dead_agent_is_found), T(both_outdated_is_no_dead_end),
-    T(watchdog_is_fed_on_fresh_signs_only),
     T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now))
