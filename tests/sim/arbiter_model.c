@@ -136,6 +136,8 @@ sim_turn_arbiter(int i)
 		ev.gen = q->seen.gen;
 		ev.owner = q->seen.owner;
 		W.stats.grants += q->verdict ? 1 : 0;
+		if (q->verdict == 0 && ev.owner == 1 - i)
+			W.pm[i].refused_gen = ev.gen;
 	}
 	sim_step(i, &ev);
 }

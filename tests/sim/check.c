@@ -49,6 +49,9 @@ sim_check_effect(int i, const struct role_effect *e)
 		if (d->mode != ROLE_MODE_ALONE || d->gen != e->gen ||
 		    d->pending)
 			sim_bad("runs alone before it was recorded");
+		if (e->gen <= W.pm[i].refused_gen && W.pm[i].role.reason.why !=
+		    ROLE_WHY_TAKEOVER_UNASKED)
+			sim_bad("runs alone though the arbiter named the peer");
 		break;
 	case ROLE_DO_RESUME_TOGETHER:
 		if (d->mode != ROLE_MODE_TOGETHER || d->gen != e->gen)

@@ -122,6 +122,7 @@ struct pm {
 	struct role_hello hello[2];
 	/* --- arbiter --- */
 	bool		arb_cut;
+	uint64_t	refused_gen;	/* the arbiter said: it is the peer's */
 	struct question	q;
 	bool		stray;	/* its sender gave up; still on its way */
 	struct role_move stray_move;

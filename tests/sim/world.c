@@ -219,6 +219,7 @@ sim_agent_start(int i)
 	p->step_told = false;
 	p->view = 0;
 	p->q.asked = false;
+	p->refused_gen = 0;
 	p->pause_at = p->stop_at = 0;
 	p->die_after = 0;
 	p->stalled = false;

@@ -583,6 +583,45 @@ TEST(both_outdated_is_no_dead_end)
 	return 0;
 }
 
+/* Its hello said 'ready' before the question was asked. */
+TEST(adopting_waits_for_the_own_question)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
+	struct role_event e = { .type = ROLE_EV_VIEW_ADOPT, .peer = {
+		ROLE_TOGETHER, { 6, ROLE_MODE_TOGETHER, false }, true, false } };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(R.asking);
+	role_hello_fill(&R, &e.me);
+	step(e);
+	CHECK_EQ(R.rec.gen, 5);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	step(e);
+	CHECK_EQ(R.rec.gen, 6);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);
+	return 0;
+}
+
+/* 'Together at 7' was ordered before the owner took 7 for itself. */
+TEST(an_order_older_than_the_owner_is_passed_over)
+{
+	struct role_record rec = { 5, ROLE_MODE_OUTDATED, false };
+	struct role_hello owner = { ROLE_ALONE, { 7, ROLE_MODE_ALONE, false },
+		true, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(owner);
+	CHECK_EQ(R.state, ROLE_FOLLOWER);
+	answer(ROLE_EV_MOVED, 7, 0, false);
+	CHECK_EQ(R.state, ROLE_FOLLOWER);
+	CHECK_EQ(R.rec.gen, 5);
+	answer(ROLE_EV_MOVED, 8, 0, false);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
 TEST(hand_back_waits_longer_each_time)
 {
 	struct role_hello f = { ROLE_FOLLOWER,
@@ -645,4 +684,6 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(a_claim_granted_to_a_dead_agent_is_found),
     T(a_claim_granted_to_the_peer_is_given_way_to),
     T(a_takeover_of_a_dead_agent_is_found), T(both_outdated_is_no_dead_end),
+    T(adopting_waits_for_the_own_question),
+    T(an_order_older_than_the_owner_is_passed_over),
     T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now))
