@@ -49,7 +49,8 @@ sim_check_effect(int i, const struct role_effect *e)
 		if (d->mode != ROLE_MODE_ALONE || d->gen != e->gen ||
 		    d->pending)
 			sim_bad("runs alone before it was recorded");
-		if (e->gen <= W.pm[i].refused_gen && W.pm[i].role.reason.why !=
+		/* of one generation both may be owners: a person's doing */
+		if (e->gen < W.pm[i].refused_gen && W.pm[i].role.reason.why !=
 		    ROLE_WHY_TAKEOVER_UNASKED)
 			sim_bad("runs alone though the arbiter named the peer");
 		break;
@@ -103,8 +104,13 @@ sim_check_record(int i, const struct role_record *rec)
 static bool
 right_to_run(const struct pm *p)
 {
-	return role_may_run(&p->role) || p->role.state == ROLE_JOINING ||
-	    p->role.state == ROLE_SPLIT;
+	switch (p->role.state) {
+	case ROLE_TOGETHER: case ROLE_ALONE: case ROLE_REJOINING:
+	case ROLE_JOINING: case ROLE_SPLIT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void

@@ -603,6 +603,24 @@ TEST(adopting_waits_for_the_own_question)
 	return 0;
 }
 
+TEST(going_together_waits_for_the_own_question)
+{
+	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
+	struct role_event e = { .type = ROLE_EV_VIEW_TOGETHER, .peer = {
+		ROLE_TOGETHER, { 5, ROLE_MODE_TOGETHER, false }, true, false } };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(R.asking);
+	role_hello_fill(&R, &e.me);
+	step(e);
+	CHECK_EQ(R.state, ROLE_JOINING);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	step(e);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
 /* 'Together at 7' was ordered before the owner took 7 for itself. */
 TEST(an_order_older_than_the_owner_is_passed_over)
 {
@@ -685,5 +703,6 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(a_claim_granted_to_the_peer_is_given_way_to),
     T(a_takeover_of_a_dead_agent_is_found), T(both_outdated_is_no_dead_end),
     T(adopting_waits_for_the_own_question),
+    T(going_together_waits_for_the_own_question),
     T(an_order_older_than_the_owner_is_passed_over),
     T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now))
