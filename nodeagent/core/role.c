@@ -167,7 +167,8 @@ note(struct role *r, const struct role_event *ev)
 		r->view = true;
 		r->claim_free = r->both_new = false;
 		r->both_outdated = r->rec.mode == ROLE_MODE_OUTDATED &&
-		    ev->peer.rec.mode == ROLE_MODE_OUTDATED;
+		    (ev->peer.rec.mode == ROLE_MODE_OUTDATED ||
+		    ev->peer.rec.mode == ROLE_MODE_NEW);
 		note_peer(r, ev);
 		break;
 	case ROLE_EV_PEER_INFO: case ROLE_EV_PEER_OWNS:

@@ -191,7 +191,8 @@ struct role {
 	bool			ordered;	/* REJOINING: the order was sent */
 	bool			created;	/* CREATE_UNIT was asked for */
 	bool			both_new;
-	bool			both_outdated;	/* nobody owns: see role_start.c */
+	bool			both_outdated;	/* or the peer is new: nobody owns;
+						 * see role_start.c */
 	bool			guests_maybe;	/* guests may be running here */
 	uint64_t		follow_gen;	/* the owner's, when it has one */
 	uint64_t		owner_gen;	/* highest that the peer was alone at */

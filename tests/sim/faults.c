@@ -216,7 +216,20 @@ static void
 settle_split(uint64_t since)
 {
 	struct line l = { .node = (int)sim_rnd(2) };
+	int i;
 
+	/* nobody owns, and the arbiter's word didn't help */
+	for (i = 0; i < 2; i++)
+		if (W.now - since > 5000 && sim_agent_works(i) &&
+		    W.pm[i].role.both_outdated && W.pm[i].takeover_at == 0 &&
+		    !W.pm[i].role.asking && !W.pm[i].role.taking &&
+		    !W.pm[1 - i].role.asking && !W.pm[1 - i].role.taking &&
+		    W.pm[1 - i].takeover_at == 0 &&
+		    role_may_take_over(&W.pm[i].role)) {
+			l.node = i;
+			do_takeover(&l);
+			return;
+		}
 	if (W.now - since > 3000 && W.pm[0].role.state == ROLE_SPLIT &&
 	    W.pm[1].role.state == ROLE_SPLIT && !W.pm[0].role.taking &&
 	    !W.pm[1].role.taking)
