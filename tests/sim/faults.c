@@ -261,7 +261,9 @@ do_settle(const struct line *l)
 	}
 	for (v = 0; v < VOLUMES; v++)
 		acked[v] = W.acked[v];
-	for (k = 0; k < 60 && W.bad == NULL; k++)
+	/* chance lets a guest be idle for a while */
+	for (k = 0; k < 300 && W.bad == NULL && (k < 60 ||
+	    W.acked[0] == acked[0] || W.acked[1] == acked[1]); k++)
 		sim_tick();
 	for (v = 0; v < VOLUMES && W.bad == NULL; v++)
 		if (W.acked[v] == acked[v])
