@@ -3,6 +3,7 @@
 # make            builds everything into build/ (build/NAME, build/lib...)
 # make check      unit tests; no root, no network
 # make live       tests that need root and namespaces
+# make drill      faults in random order on a whole unit (root)
 # make check-mutants  breaks one safety rule at a time; a named test must see it
 # make bench-mirror  how fast the mirror is; no test
 # make bench-mirror-scale  what it costs as volumes grow; no test

@@ -43,6 +43,8 @@ static const struct {
 	{ "size-invalid",		EXIT_FAILED },
 	{ "image-not-found",		EXIT_FAILED },
 	{ "image-too-big",		EXIT_FAILED },
+	{ "quorum-unusable",		EXIT_FAILED },
+	{ "quorum-full",		EXIT_FAILED },
 	{ "internal",			EXIT_FAILED },
 	{ "unavailable",		EXIT_NO_CONNECTION },
 	{ "not-primary",		EXIT_NO_CONNECTION },

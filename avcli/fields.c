@@ -117,6 +117,21 @@ static const struct field agent_fields[] = {
 	FIELD("uptime_s", "uptime", F_SECONDS),
 	END,
 };
+static const struct field mtbf_fields[] = {
+	FIELD("policy", "policy", F_TEXT),
+	FIELD("threshold_s", "threshold", F_SECONDS),
+	FIELD("judged_from", "minimum-failures", F_TEXT),
+	FIELD("failures", "failures", F_TEXT),
+	MAYBE("mean_s", "mtbf", F_SECONDS),
+	MAYBE("last_utc", "last-failure", F_TEXT),
+	FIELD("held", "excessive-failures", F_BOOL),
+	END,
+};
+static const struct field watchdog_fields[] = {
+	FIELD("state", "status", F_TEXT),
+	FIELD("device", "device", F_TEXT),
+	END,
+};
 static const struct field node_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -135,6 +150,8 @@ static const struct field node_fields[] = {
 	GROUP("versions", "versions", version_fields),
 	GROUP("signs", "signs-of-life", sign_fields),
 	GROUP("agent", "agent", agent_fields),
+	GROUP("watchdog", "watchdog", watchdog_fields),
+	GROUP("mtbf", "mtbf", mtbf_fields),
 	END,
 };
 
@@ -175,6 +192,7 @@ static const struct field vm_fields[] = {
 	FIELD("crashes", "crashes", F_TEXT),
 	FIELD("created_utc", "created", F_TEXT),
 	MAYBE("started_utc", "started", F_TEXT),
+	GROUP("mtbf", "mtbf", mtbf_fields),
 	GROUPS("networks", "interfaces", vm_network_fields, "interface"),
 	GROUPS("volumes", "volumes", vm_volume_fields, "volume"),
 	END,
@@ -252,6 +270,71 @@ static const struct field image_fields[] = {
 	FIELD("node", "node", F_TEXT),
 	END,
 };
+static const struct field split_side_fields[] = {
+	MAYBE("changed_bytes", "written-since", F_SIZE),
+	MAYBE("written_utc", "last-write", F_TEXT),
+	MAYBE("disk", "disk", F_TEXT),
+	END,
+};
+static const struct field split_sides_fields[] = {
+	GROUP("node0", "node0", split_side_fields),
+	GROUP("node1", "node1", split_side_fields),
+	END,
+};
+static const struct field split_volume_fields[] = {
+	FIELD("name", "name", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	MAYBE("vm", "virtual-machine", F_NAME),
+	FIELD("differs", "differs", F_BOOL),
+	MAYBE("keep", "keep", F_TEXT),
+	GROUP("nodes", "nodes", split_sides_fields),
+	END,
+};
+static const struct field split_database_fields[] = {
+	FIELD("generation", "generation", F_TEXT),
+	FIELD("sequence", "changes", F_TEXT),
+	MAYBE("changed_utc", "last-change", F_TEXT),
+	END,
+};
+static const struct field split_unit_fields[] = {
+	MAYBE("keep", "keep", F_TEXT),
+	GROUP("node0", "node0", split_database_fields),
+	GROUP("node1", "node1", split_database_fields),
+	END,
+};
+static const struct field split_fields[] = {
+	FIELD("split", "split", F_BOOL),
+	FIELD("stage", "stage", F_TEXT),
+	MAYBE("problem", "problem", F_TEXT),
+	GROUP("unit", "database", split_unit_fields),
+	GROUPS("volumes", "volumes", split_volume_fields, "volume"),
+	END,
+};
+static const struct field quorum_node_fields[] = {
+	FIELD("state", "state", F_TEXT),
+	MAYBE("text", "reason", F_TEXT),
+	MAYBE("ok_utc", "last-contact", F_TEXT),
+	END,
+};
+static const struct field quorum_nodes_fields[] = {
+	GROUP("node0", "node0", quorum_node_fields),
+	GROUP("node1", "node1", quorum_node_fields),
+	END,
+};
+static const struct field quorum_fields[] = {
+	FIELD("address", "address", F_TEXT),
+	FIELD("id", "id", F_TEXT),
+	FIELD("kind", "kind", F_TEXT),
+	FIELD("preference", "preference", F_TEXT),
+	FIELD("activity", "state", F_TEXT),
+	FIELD("state", "standing-state", F_HEALTH),
+	FIELD("active", "active", F_BOOL),
+	FIELD("leaving", "leaving", F_BOOL),
+	FIELD("weak", "weak", F_BOOL),
+	FIELD("tls", "client-certificate", F_BOOL),
+	GROUP("nodes", "nodes", quorum_nodes_fields),
+	END,
+};
 static const struct field alert_fields[] = {
 	FIELD("id", "id", F_TEXT),
 	FIELD("code", "name", F_TEXT),
@@ -296,6 +379,9 @@ const struct kind kinds[] = {
 	{ "network", "/networks", "network", "shared-network", network_fields },
 	{ "storage", "/storage-groups", "storage group", "storage-group",
 	    storage_fields },
+	{ "split", "/split", "split", "split", split_fields },
+	{ "quorum", "/quorum-servers", "quorum server", "quorum-server",
+	    quorum_fields },
 	{ "image", "/images", "image", "image", image_fields },
 	{ "alert", "/alerts", "alert", "alert", alert_fields },
 	{ "audit", "/audit", "audit line", "audit", audit_fields },

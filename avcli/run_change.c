@@ -267,6 +267,60 @@ run_vm_verb(struct cli *cli, struct cli_err *err)
 	return change_all(cli, &ch, err);
 }
 
+/* --- mtbf --- */
+
+static int
+add_number(const struct cli *cli, const char *option, const char *key,
+    json_t *body, struct cli_err *err)
+{
+	const char *text = args_value(cli->args, option);
+	uint64_t v;
+
+	if (text == NULL)
+		return 0;
+	if (av_parse_u64(text, &v) < 0 || v > INT32_MAX)
+		return cli_fail(err, EXIT_USAGE, "bad-argument",
+		    tr("%s must be a whole number"), option);
+	return json_object_set_new(body, key, json_integer((json_int_t)v)) <
+	    0 ? no_memory(err) : 0;
+}
+
+static int
+add_rule(const struct cli *cli, json_t *body, struct cli_err *err)
+{
+	const char *policy = args_value(cli->args, "policy");
+	int rc = 0;
+
+	if (policy == NULL && args_value(cli->args, "threshold") == NULL &&
+	    args_value(cli->args, "failures") == NULL)
+		return cli_fail(err, EXIT_USAGE, "bad-argument", tr("say at "
+		    "least one of --policy, --threshold and --failures"));
+	if (policy != NULL && json_object_set_new(body, "policy",
+	    json_string(policy)) < 0)
+		return no_memory(err);
+	rc = add_number(cli, "threshold", "threshold_s", body, err);
+	return rc < 0 ? rc : add_number(cli, "failures", "judged_from", body,
+	    err);
+}
+
+int
+run_mtbf(struct cli *cli, struct cli_err *err)
+{
+	AUTO_JSON json_t *body = change_body(cli);
+	const char *verb = cli->cmd->verb;
+	bool set = strcmp(verb, "set-mtbf") == 0;
+	struct change ch = { .kind = kind_by_word(cli->cmd->noun),
+		.method = "POST", .body = body, .suffix = set ? "/mtbf" :
+		strcmp(verb, "reset-device") == 0 ? "/reset" : "/clear-mtbf" };
+	int rc = 0;
+
+	if (body == NULL)
+		return no_memory(err);
+	if (set)
+		rc = add_rule(cli, body, err);
+	return rc < 0 ? rc : change_all(cli, &ch, err);
+}
+
 /* "?dry_run=true&keep=a,b" */
 static char *
 delete_query(const struct cli *cli)

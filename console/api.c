@@ -174,9 +174,9 @@ op_run(struct request *req, const struct route *r, const char *id,
 		if (rc < 0)
 			return rc;
 	}
-	return reply_json(req, strcmp(r->op, "vm.create") == 0 &&
-	    !json_is_true(json_object_get(args, "dry_run")) ? 201 : 200,
-	    answer);
+	return reply_json(req, (strcmp(r->op, "vm.create") == 0 ||
+	    strcmp(r->op, "quorum.add") == 0) && !json_is_true(json_object_get(args,
+	    "dry_run")) ? 201 : 200, answer);
 }
 
 static int

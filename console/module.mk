@@ -29,7 +29,9 @@ $(B)/tests/console-tool: LDLIBS = -lgnutls $(BASE_LDLIBS)
 
 # stands in for avnoded in tests and on a page developer's desk
 $(B)/tests/fake-agent: $(B)/tests/unit/console/fake_agent.o \
-    $(B)/tests/unit/console/fake_world.o $(BASE_LIBS)
+    $(B)/tests/unit/console/fake_world.o \
+    $(B)/tests/unit/console/fake_mtbf.o \
+    $(B)/tests/unit/console/fake_quorum.o $(BASE_LIBS)
 	@mkdir -p $(@D)
 	$(LINK)
 $(B)/tests/fake-agent: LDLIBS = -lcrypt $(BASE_LDLIBS)

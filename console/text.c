@@ -63,7 +63,8 @@ text_status(const char *code)
 		{ 415, " bad-content-type " },
 		{ 422, " vcpus-out-of-range memory-too-small no-memory "
 		       "no-space too-many-volumes size-invalid "
-		       "image-not-found image-too-big " },
+		       "image-not-found image-too-big "
+		       "quorum-unusable quorum-full " },
 		{ 429, " too-many-tries " },
 		{ 503, " unavailable not-primary frozen waiting-for-peer "
 		       "no-arbiter split too-many " },

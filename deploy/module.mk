@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # deploy: the first process of a machine of the try unit
-PMINIT_OBJS := $(B)/deploy/pminit.o $(B)/deploy/pmroot.o
+PMINIT_OBJS := $(B)/deploy/pminit.o $(B)/deploy/pmroot.o $(B)/deploy/pmwatch.o
 $(B)/av-pminit: $(PMINIT_OBJS) $(BASE_LIBS)
 	$(LINK)
 $(B)/av-pminit: LDLIBS = $(BASE_LDLIBS)

@@ -15,12 +15,15 @@
  * A service isn't (re)started while DIR/hold/NAME exists.
  * Output of a service: DIR/log/NAME.log.
  *
+ * It is the machine's watchdog, too (pmwatch.h): not fed in time, it ends.
+ *
  * Power-off = SIGKILL to the first process: the kernel then kills everything in
  * the pid namespace at once, and the namespaces go with it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -38,6 +41,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "deploy/pmroot.h"
+#include "deploy/pmwatch.h"
 
 #define MAX_SERVICES	8
 #define MAX_ARGS	32
@@ -59,6 +63,7 @@ struct service {
 struct machine {
 	struct service	services[MAX_SERVICES];
 	int		n_services;
+	struct pmwatch	watch;
 	int		hold_fd;	/* DIR/hold: still there after the new root */
 };
 
@@ -201,21 +206,54 @@ any_down(const struct machine *m)
 }
 
 static void
+on_child(int sig)
+{
+	(void)sig;	/* ends the wait */
+}
+
+/* Until a child ends, the watchdog is told something or is due. */
+static void
+wait_news(struct machine *m)
+{
+	struct pollfd p = { .fd = m->watch.fd, .events = POLLIN };
+	uint64_t ns = any_down(m) ? POLL_NS : AV_NS_PER_S, now_ns;
+	struct timespec ts;
+	sigset_t none;
+
+	now_ns = av_clock_ns();
+	if (m->watch.due_ns != 0 && m->watch.due_ns < now_ns + ns)
+		ns = m->watch.due_ns <= now_ns ? 0 : m->watch.due_ns - now_ns;
+	ts = (struct timespec){ .tv_sec = (time_t)(ns / AV_NS_PER_S),
+	    .tv_nsec = (long)(ns % AV_NS_PER_S) };
+	(void)sigemptyset(&none);
+	(void)ppoll(&p, 1, &ts, &none);
+}
+
+/* With the first process goes everything in the pid namespace. */
+static _Noreturn void
+watchdog_end(const struct machine *m)
+{
+	(void)printf("power off by watchdog: %s\n", m->watch.why);
+	(void)fflush(stdout);
+	_exit(0);
+}
+
+static void
 supervise(struct machine *m)
 {
-	const struct timespec poll = { .tv_nsec = POLL_NS };
+	struct sigaction sa = { .sa_handler = on_child };
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)sigaction(SIGCHLD, &sa, NULL);
 	for (;;) {
+		if (pmwatch_look(&m->watch, av_clock_ns()))
+			watchdog_end(m);
 		reap(m, av_clock_ns());
 		services_start(m, av_clock_ns());
-		if (any_down(m))
-			(void)sigtimedwait(&set, NULL, &poll);
-		else
-			(void)sigwaitinfo(&set, NULL);
+		wait_news(m);
 	}
 }
 
@@ -262,7 +300,12 @@ first_process(const char *dir, const char *hostname, int ready_fd)
 		rc = services_load(&m, dir, &err);
 	if (rc == 0)
 		rc = pmroot_enter(dir, hostname, &err);
+	if (rc == 0)
+		rc = pmwatch_open(&m.watch, PMWATCH_PATH);
 	if (rc < 0) {
+		if (err.text[0] == '\0')
+			(void)av_err_set(&err, rc, "watchdog: %s",
+			    strerror(-rc));
 		(void)printf("%s\n", err.text);
 		(void)dprintf(ready_fd, "%s", err.text);
 		(void)fflush(stdout);

@@ -179,6 +179,16 @@ mirror_outdate(struct mirror *m, struct mirror_op *op, struct av_err *err)
 }
 
 int
+mirror_discard(struct mirror *m, struct mirror_op *op, uint64_t winner_base,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_DISCARD,
+		.winner_base = winner_base };
+
+	return order(m, op, &o, err);
+}
+
+int
 mirror_disconnect(struct mirror *m, struct mirror_op *op, struct av_err *err)
 {
 	struct mirror_order o = { .verb = MIRROR_V_DISCONNECT };

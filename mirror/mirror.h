@@ -439,6 +439,13 @@ int mirror_outdate(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 /* Ends/permits the connection to the peer (both directions).  A connected primary that
  * is disconnected becomes held: order alone next. */
+/* Secondary only, and only by a person's word: this leg's data is given up.  It is
+ * unfinished from then on, durably: never promoted, and the target of the next
+ * resync, whatever the identities say.  winner_base: the kept leg's gi.bitmap; when
+ * both parted from the same base only what differs is copied, else (or 0) all.
+ * Given again: nothing more happens.  drbd: -EOPNOTSUPP. */
+int mirror_discard(struct mirror *m, struct mirror_op *op,
+    uint64_t winner_base, struct av_err *err);
 int mirror_disconnect(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 int mirror_connect(struct mirror *m, struct mirror_op *op,
@@ -577,6 +584,7 @@ enum mirror_verb {
 	MIRROR_V_RELEASE,
 	MIRROR_V_DISKLESS,
 	MIRROR_V_ALIVE,		/* op is NULL, nothing answers */
+	MIRROR_V_DISCARD,
 	MIRROR_N_VERBS
 };
 
@@ -585,6 +593,7 @@ struct mirror_order {
 	bool			alone;
 	bool			repair;
 	uint64_t		gen;
+	uint64_t		winner_base;
 	uint32_t		lease_ms;
 	uint64_t		rate_kib_s;
 	uint64_t		offset, length;

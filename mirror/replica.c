@@ -421,9 +421,12 @@ order_json(const struct mirror_order *o, uint64_t seq)
 		[MIRROR_V_RELEASE] = "release",
 		[MIRROR_V_DISKLESS] = "diskless",
 		[MIRROR_V_ALIVE] = "alive",
+		[MIRROR_V_DISCARD] = "discard",
 	};
+	char base[17];
 
-	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+	(void)snprintf(base, sizeof(base), "%016" PRIx64, o->winner_base);
+	return json_pack("{s:I,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}",
 	    "seq", (json_int_t)seq, "cmd", words[o->verb],
 	    "alone", (int)o->alone, "repair", (int)o->repair, "gen", (json_int_t)o->gen,
 	    "lease_ms", (json_int_t)o->lease_ms,
@@ -433,7 +436,7 @@ order_json(const struct mirror_order *o, uint64_t seq)
 	    "offset", (json_int_t)o->offset,
 	    "length", (json_int_t)o->length,
 	    "size_bytes", (json_int_t)o->new_size_bytes,
-	    "timeout_ms", (json_int_t)o->timeout_ms);
+	    "timeout_ms", (json_int_t)o->timeout_ms, "base", base);
 }
 
 static int

@@ -552,6 +552,13 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 		s->leg->info.disk = MIRROR_DISK_OUTDATED;
 		lose(s);
 		return 0;
+	case MIRROR_V_DISCARD:
+		if (primary)
+			return av_err_code(err, -EPERM, "wrong-role",
+			    "a primary's copy can't be discarded");
+		s->leg->info.disk = MIRROR_DISK_INCONSISTENT;
+		lose(s);
+		return 0;
 	case MIRROR_V_CONNECT:
 	case MIRROR_V_DISCONNECT:
 		s->st.wants_connect = o->verb == MIRROR_V_CONNECT;

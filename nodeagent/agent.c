@@ -19,6 +19,8 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/record.h"
+#include "nodeagent/store_mtbf.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -87,8 +89,10 @@ on_apply(void *ctx, const json_t *cmd, json_t **ret_result, struct av_err *err)
 	struct agent *a = ctx;
 	int rc = store_apply(a->store, cmd, ret_result, err);
 
-	if (rc < 0 && err->outcome == AV_MAYBE)
+	if (rc < 0 && err->outcome == AV_MAYBE) {
+		a->store_failed = true;
 		return rc;
+	}
 	control_changed(a->control, NULL);
 	agent_kick(a);
 	return rc;
@@ -153,6 +157,12 @@ set_right(struct agent *a, enum right_kind kind, uint64_t gen)
 {
 	a->right = (struct right){ .kind = kind, .gen = gen };
 	agent_kick(a);
+}
+
+static void
+on_losing(void *ctx)
+{
+	agent_watchdog_losing(ctx);
 }
 
 static void
@@ -245,6 +255,8 @@ on_changed(void *ctx)
 	struct agent *a = ctx;
 	struct av_err err = { 0 };
 
+	/* first: before the arbiter or the peer can hear of it */
+	agent_watchdog_news(a);
 	/* REJOINING: guests run on, no volume may be ordered alone any more */
 	if (order_role(a->order)->state == ROLE_REJOINING &&
 	    a->right.kind == RIGHT_ALONE)
@@ -271,7 +283,7 @@ on_fatal(void *ctx, const struct av_err *err)
 static const struct order_ops order_callbacks = {
 	.apply = on_apply, .position = on_position,
 	.serialize = on_serialize, .replace = on_replace,
-	.freeze = on_freeze, .resume_together = on_resume_together,
+	.losing = on_losing, .freeze = on_freeze, .resume_together = on_resume_together,
 	.run_alone = on_run_alone, .take_peer_guests = on_take_peer_guests,
 	.stop_guests = on_stop_guests, .follow = on_follow,
 	.create_unit = on_create_unit, .peer_facts = on_peer_facts,
@@ -302,8 +314,15 @@ on_in_use(void *ctx, const char *vm_id)
 	return guests_here(((struct agent *)ctx)->guests, vm_id);
 }
 
+static int
+on_kept(void *ctx, const char *volume_id)
+{
+	return split_kept(ctx, volume_id);
+}
+
 static const struct volumes_ops volumes_callbacks = {
-	.changed = on_object_changed, .report = on_report, .in_use = on_in_use };
+	.changed = on_object_changed, .report = on_report,
+	.in_use = on_in_use, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
 	.changed = on_object_changed, .report = on_report };
 
@@ -323,8 +342,25 @@ static int
 ctl_submit(void *ctx, json_t *cmd, void (*done)(void *arg, int rc,
     json_t *result, const struct av_err *err), void *arg, struct av_err *err)
 {
+	struct agent *a = ctx;
+	const char *op = json_string_value(json_object_get(cmd, "op"));
+
+	/* a new quorum server is really asked before it is ordered */
+	if (op != NULL && strcmp(op, "quorum.add") == 0)
+		return quorum_add_checked(a->quorum, cmd, done, arg, err);
+	return order_submit(a->order, cmd, done, arg, err);
+}
+
+static int
+quorum_submit(void *ctx, json_t *cmd, quorum_done_fn done, void *arg,
+    struct av_err *err)
+{
 	return order_submit(((struct agent *)ctx)->order, cmd, done, arg, err);
 }
+
+static const struct quorum_ops quorum_callbacks = {
+	.order = on_report, .submit = quorum_submit, .facts = ctl_facts,
+	.changed = on_object_changed };
 
 static int
 ctl_vnc_path(void *ctx, const char *vm_id, char *ret, size_t n,
@@ -344,6 +380,13 @@ ctl_takeover(void *ctx, const json_t *actor, struct av_err *err)
 	return order_takeover(a->order, err);
 }
 
+static int
+ctl_split(void *ctx, const char *object, int keep, bool dry_run,
+    json_t **ret_result, struct av_err *err)
+{
+	return split_decide(ctx, object, keep, dry_run, ret_result, err);
+}
+
 /* --- compare and give orders --- */
 
 static void
@@ -352,7 +395,7 @@ facts_refresh(struct agent *a)
 	int self = a->conf.node;
 	json_t *facts = facts_make(a);
 	uint64_t now_ns = av_clock_ns();
-	static const char *const told[] = { "role", "vms", "volumes", "ports",
+	static const char *const told[] = { "role", "split", "vms", "volumes", "ports",
 	    "images", "last_failover", "arbiter", "ordering" };
 	bool news = false;
 	size_t i;
@@ -377,7 +420,10 @@ static void
 reconcile(struct agent *a)
 {
 	/* first: a hand-back must not rest on what this pass is about to change */
-	order_mirror_state(a->order, volumes_in_step(a->volumes),
+	/* a PM that crashes too often gets data, but no right, until it is reset */
+	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
+	    !(a->right.kind == RIGHT_ALONE &&
+	    store_node_held(a->store, 1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);
@@ -390,7 +436,10 @@ reconcile(struct agent *a)
 	    a->failover.taken && guests_all_started(a->guests))
 		a->failover.started_ns = av_clock_ns();
 	duties_do(a);
+	split_reconcile(a);
+	quorum_reconcile(a->quorum, a->order, duties_lead(a));
 	facts_refresh(a);
+	a->duties_ns = av_clock_ns();
 }
 
 static int
@@ -460,17 +509,28 @@ guests_may_run(const struct agent_conf *c)
 	return found;
 }
 
+/* A record that can't be read stops order_open(), which says why. */
+static bool
+is_new_pm(const struct agent_conf *c)
+{
+	struct role_record rec;
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/role", c->state_dir);
+	return record_read(path, c->unit_uuid, c->node, &rec, NULL) < 0 ||
+	    rec.mode == ROLE_MODE_NEW;
+}
+
 static int
 open_order(struct agent *a, struct av_err *err)
 {
 	static const char *const names[] = { "link0", "link1", "link2",
 	    "link3" };
 	const struct agent_conf *c = &a->conf;
+	struct order_arbiter oa;
 	struct order_conf oc = { .unit_uuid = c->unit_uuid, .node = c->node,
 	    .state_dir = c->state_dir, .n_links = c->n_links,
-	    .heartbeat_port = c->heartbeat_port, .arbiter_kind = c->arbiter,
-	    .arbiter_address = c->arbiter_url,
-	    .arbiter_tls_dir = c->arbiter_cert_dir,
+	    .heartbeat_port = c->heartbeat_port,
 	    .time_scale = (unsigned)(c->time_scale * 100 + 0.5),
 	    .guests_running = guests_may_run(c) };
 	size_t i;
@@ -479,6 +539,10 @@ open_order(struct agent *a, struct av_err *err)
 	for (i = 0; i < c->n_links; i++)
 		oc.links[i] = (struct order_link){ .name = names[i],
 		    .local = c->links[i].local, .peer = c->links[i].peer };
+	quorum_first(a->quorum, is_new_pm(c), &oa);
+	oc.arbiter_kind = oa.kind;
+	oc.arbiter_address = oa.address;
+	oc.arbiter_tls_dir = oa.tls_dir;
 	rc = read_key(c, oc.key, err);
 	if (rc < 0)
 		return rc;
@@ -511,12 +575,14 @@ open_parts(struct agent *a, struct av_err *err)
 	const struct agent_conf *c = &a->conf;
 	struct control_ops ops = { .facts = ctl_facts, .self = ctl_self,
 	    .submit = ctl_submit, .vnc_path = ctl_vnc_path,
-	    .takeover = ctl_takeover, .ctx = a };
+	    .takeover = ctl_takeover, .split = ctl_split, .ctx = a };
 	char path[300];
 	int rc;
 
 	(void)snprintf(path, sizeof(path), "%s/unit.db", c->state_dir);
 	rc = store_open(path, &a->store, err);
+	if (rc == 0)
+		rc = split_open(c->state_dir, c->unit_uuid, &a->split, err);
 	if (rc == 0)
 		rc = volumes_open(a->event, c, a->store, &volumes_callbacks, a,
 		    &a->volumes, err);
@@ -527,8 +593,15 @@ open_parts(struct agent *a, struct av_err *err)
 	if (rc == 0)
 		rc = control_open(a->event, path, 0660, (gid_t)c->socket_gid,
 		    a->store, &ops, a->boot, &a->control, err);
+	/* from now on no word of the agent before this one keeps the peer alive */
+	a->watchdog = watchdog_line_open(c->run_dir);
+	if (rc == 0)
+		rc = quorum_open(a->event, c, a->store, &quorum_callbacks, a,
+		    &a->quorum, err);
 	if (rc == 0)
 		rc = open_order(a, err);
+	if (rc == 0)
+		rc = agent_watchdog_start(a, err);
 	return rc;
 }
 
@@ -571,12 +644,16 @@ void
 agent_close(struct agent *a)
 {
 	a->order = order_close(a->order);
+	a->quorum = quorum_close(a->quorum);
 	a->control = control_close(a->control);
 	a->guests = guests_close(a->guests);
 	a->volumes = volumes_close(a->volumes);
+	a->split = split_close(a->split);
 	a->store = store_close(a->store);
 	a->kick = sd_event_source_disable_unref(a->kick);
 	a->tick = sd_event_source_disable_unref(a->tick);
+	a->pass = sd_event_source_disable_unref(a->pass);
+	a->watchdog = watchdog_line_close(a->watchdog);
 	json_decref(a->facts[0]);
 	json_decref(a->facts[1]);
 	json_decref(a->host);

@@ -18,9 +18,12 @@
 #include "nodeagent/control.h"
 #include "nodeagent/guests.h"
 #include "nodeagent/order.h"
+#include "nodeagent/quorum.h"
 #include "nodeagent/right.h"
+#include "nodeagent/split.h"
 #include "nodeagent/store.h"
 #include "nodeagent/volumes.h"
+#include "nodeagent/watchdog.h"
 
 /* How the last takeover went; times are CLOCK_MONOTONIC ns, 0 = not yet. */
 struct agent_failover {
@@ -40,6 +43,8 @@ struct agent {
 	struct volumes	*volumes;
 	struct guests	*guests;
 	struct control	*control;
+	struct quorum	*quorum;
+	struct split	*split;
 	enum vmm_accel	 accel;
 	char		 boot[40];	/* names this run of the agent */
 	uint64_t	 started_ns;
@@ -53,6 +58,11 @@ struct agent {
 	uint64_t	 images_read_ns;
 	sd_event_source	*kick;		/* reconcile when the loop is idle */
 	sd_event_source	*tick;		/* and once a second */
+	/* agent_watchdog.c */
+	struct watchdog_line *watchdog;
+	sd_event_source	*pass;
+	uint64_t	 duties_ns;	/* all were done */
+	bool		 store_failed;
 	/* duties.c */
 	bool		 take_due;	/* the peer's guests are to be taken */
 	bool		 create_due;	/* the unit is to be created */
@@ -77,7 +87,16 @@ void agent_order(struct agent *a, const char *op, json_t *args,
 /* facts.c: this PM's facts, new and yours. */
 json_t *facts_make(struct agent *a);
 
+/* agent_watchdog.c: the word to this PM's guard.  A pass that comes when nothing else
+ * is pending is said every timing.pass_ns; agent_watchdog_news() says at once
+ * what is held now, and that is no pass. */
+int agent_watchdog_start(struct agent *a, struct av_err *err);
+void agent_watchdog_news(struct agent *a);
+void agent_watchdog_losing(struct agent *a);
+
 /* duties.c: called by the tick and after role changes. */
 void duties_do(struct agent *a);
+/* This PM is the unit's primary one, may run, and commands can be ordered. */
+bool duties_lead(struct agent *a);
 
 #endif

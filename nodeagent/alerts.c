@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/quorum_db.h"
+#include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
 #define REPAIR_MAX	4
@@ -24,10 +26,22 @@ static const struct alert_kind {
 	    { "Check the PM's power and its console.",
 	      "Check the cables of the private links.",
 	      "When it is up again it comes back by itself." } },
+	{ "peer-incompatible", "serious",
+	    "The PM's agent has another version or other timings, so it isn't let in and takes no part.",
+	    { "Install the same version on both PMs.",
+	      "Make 'time_scale' in avnoded.conf alike on both PMs." } },
 	{ "corosync-down", "serious",
 	    "The corosync service of the PM doesn't run, so the PMs can't agree on changes.",
 	    { "It is restarted by itself: wait a minute.",
 	      "On the PM, look at 'systemctl status corosync'." } },
+	{ "node-left-out", "critical",
+	    "The PM was lost too often in a short time; its data is kept up to date, but no guest runs there.",
+	    { "Look for the reason: power, hardware, the links.",
+	      "Clear its counter ('avcli node clear-mtbf'): it then takes part again." } },
+	{ "watchdog-missing", "minor",
+	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
+	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
+	      "See that the service av-watchdog runs; 'watchdog' in avnoded.conf names the device." } },
 	{ "unit-alone", "serious",
 	    "One PM runs all guests; if it fails too, they stop.",
 	    { "Bring the other PM back: see the alerts about it.",
@@ -38,11 +52,22 @@ static const struct alert_kind {
 	      "Don't power off the PM that is up to date meanwhile." } },
 	{ "no-quorum-server", "info",
 	    "No quorum server is configured: when the PMs lose each other, guests pause until a person decides.",
-	    { "Set up etcd on a third machine and name it in avnoded.conf on both PMs." } },
+	    { "Set up etcd on a third machine, then 'avcli quorum add' it." } },
 	{ "quorum-server-unreachable", "serious",
 	    "The quorum server doesn't answer; if a PM is lost now, the other one can't take over by itself.",
 	    { "Check that the quorum server runs.",
 	      "Check the network between it and both PMs." } },
+	{ "quorum-server-down", "serious",
+	    "A PM doesn't reach this quorum server; the other one is asked meanwhile, if there is one.",
+	    { "Check that the quorum server runs.",
+	      "Check the network between it and both PMs." } },
+	{ "quorum-server-bad", "serious",
+	    "The server answers, but not with what it should know of this unit; it is not believed.",
+	    { "Look at 'avcli quorum info' for what it says.",
+	      "If its memory was lost or restored from a copy, remove it and add it again." } },
+	{ "quorum-server-weak", "info",
+	    "Addresses that only answer can't decide between two PMs that both reach them: both may run the VMs.",
+	    { "Set up etcd on a third machine, then 'avcli quorum add' it." } },
 	{ "link-down", "serious",
 	    "No heartbeat comes through this link; the unit goes on over the others.",
 	    { "Check the cable and both ports of the link." } },
@@ -52,7 +77,7 @@ static const struct alert_kind {
 	{ "vm-crashed", "critical",
 	    "The VM crashed too often in a short time and isn't started again by itself.",
 	    { "Look at the VM's console and the audit log for the reason.",
-	      "Start the VM: that clears the counter." } },
+	      "Reset the VM ('avcli vm reset-device'): that clears the counter and starts it." } },
 	{ "vm-waits", "minor",
 	    "The VM is to run, but something that it needs isn't there yet.",
 	    { "Mend what the reason names; the VM is then started by itself." } },
@@ -128,6 +153,17 @@ add(struct build *b, const char *code, const char *object, json_t *params,
 /* --- PMs and what is between them --- */
 
 static void
+add_watchdog(struct build *b, const struct store_node *node,
+    const char *state)
+{
+	if (state[0] == '\0' || strcmp(state, "ok") == 0)
+		return;
+	add(b, "watchdog-missing", node->id, json_pack("{s:s, s:s}", "node",
+	    node->name, "state", state), "%s has no watchdog (%s)", node->name,
+	    state);
+}
+
+static void
 add_nodes(struct build *b)
 {
 	struct store_node node;
@@ -138,6 +174,16 @@ add_nodes(struct build *b)
 
 		if (store_get_node(b->st, i, &node) < 0)
 			continue;
+		if (store_node_held(b->st, i))
+			add(b, "node-left-out", node.id, json_pack("{s:s}",
+			    "node", node.name), "%s crashed too often and is "
+			    "left out", node.name);
+		if (i != b->self && json_is_true(json_object_get(
+		    json_object_get(b->facts[b->self], "role"),
+		    "incompatible")))
+			add(b, "peer-incompatible", node.id,
+			    json_pack("{s:s}", "node", node.name), "%s has "
+			    "another version or other timings", node.name);
 		if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),
@@ -146,6 +192,7 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}
 }
 
@@ -192,6 +239,37 @@ add_arbiter(struct build *b)
 		add(b, "quorum-server-unreachable", b->unit.id,
 		    json_pack("{s:s, s:s}", "address", address, "reason", why),
 		    "The quorum server %s can't be used", address);
+}
+
+static void
+add_quorum(struct build *b)
+{
+	struct quorum_state q;
+	size_t i;
+
+	if (quorum_db_read(b->st, &q) < 0) {
+		b->rc = -EIO;
+		return;
+	}
+	for (i = 0; i < q.n; i++) {
+		const struct quorum_server *s = &q.servers[i];
+		const char *state = view_quorum_state(b->facts, b->self,
+		    s->id_text);
+		bool bad = strcmp(state, "refused") == 0;
+
+		if (strcmp(s->kind, "ping") == 0)
+			add(b, "quorum-server-weak", s->id_text,
+			    json_pack("{s:s}", "address", s->address),
+			    "%.180s is a weak quorum server", s->address);
+		/* the only one has an alert of the unit already */
+		if (bad || (strcmp(state, "unreachable") == 0 && q.n > 1))
+			add(b, bad ? "quorum-server-bad" : "quorum-server-down",
+			    s->id_text, json_pack("{s:s, s:s}", "address",
+			    s->address, "preference", s->preferred ?
+			    "preferred" : "alternate"), bad ?
+			    "Quorum server %.180s isn't believed" :
+			    "Quorum server %.180s isn't reached", s->address);
+	}
 }
 
 static int
@@ -354,6 +432,7 @@ alerts_wanted(const struct store *st, const json_t *const facts[2], int self)
 	add_nodes(&b);
 	add_links(&b);
 	add_arbiter(&b);
+	add_quorum(&b);
 	add_unit(&b);
 	add_storage(&b);
 	if (store_each_network(st, add_network, &b) < 0 ||
@@ -383,6 +462,8 @@ object_gone(const struct store *st, const char *object)
 
 	if (store_id_parse(KIND_VM, object, &id) == 0)
 		return store_get_vm(st, object, &vm) == -ENOENT;
+	if (store_id_parse(KIND_QUORUM, object, &id) == 0)
+		return store_find(st, KIND_QUORUM, object, &id, NULL) < 0;
 	if (store_id_parse(KIND_VOLUME, object, &id) == 0)
 		return store_get_volume(st, object, &vol) == -ENOENT;
 	return false;

@@ -11,10 +11,16 @@
  *
  *   node-lost {node}                     serious   host
  *   corosync-down {node}                 serious   host
+ *   node-left-out {node}                 critical  host
+ *   watchdog-missing {node, state}       minor     host    (none, gone or slow)
  *   unit-alone {node}                    serious   unit
  *   unit-syncing {}                      info      unit
  *   no-quorum-server {}                  info      unit
  *   quorum-server-unreachable {address, reason}  serious   unit
+ *   quorum-server-down {address, preference}     serious   quorum
+ *   quorum-server-bad {address, preference}      serious   quorum
+ *   quorum-server-weak {address}         info      quorum
+ *   peer-incompatible {node}             serious   host
  *   link-down {link, node0, node1}       serious   link:NAME
  *   network-link-down {network, node, interface}   minor   network
  *   vm-crashed {name, crashes}           critical  vm      (it stays down)

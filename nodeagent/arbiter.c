@@ -3,8 +3,8 @@
  *
  * nodeagent/arbiter.c - one question at a time, in a worker's thread
  *
- * The lock guards 'job', 'has_job', 'quit', 'answer' and 'has_answer'; nothing else is
- * shared.  The driver belongs to the worker alone between open and close.
+ * The lock guards 'job', 'has_job', 'quit', 'orphan', 'answer' and 'has_answer';
+ * nothing else is shared.  The driver belongs to the worker alone between open and close.
  */
 #include "nodeagent/arbiter.h"
 
@@ -29,6 +29,7 @@ struct arbiter {
 	pthread_mutex_t		 lock;
 	pthread_cond_t		 wake;
 	bool			 quit;
+	bool			 orphan;	/* the worker frees it */
 	bool			 has_job;
 	bool			 job_probe;
 	struct role_move	 job;
@@ -36,11 +37,43 @@ struct arbiter {
 	struct arbiter_answer	 answer;
 };
 
+static const struct arbiter_ops *
+find_ops(const char *kind)
+{
+	static const struct arbiter_ops *const all[] = { &arbiter_etcd_ops,
+		&arbiter_ping_ops, &arbiter_closed_ops };
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i]->name, kind) == 0)
+			return all[i];
+	return NULL;
+}
+
+bool
+arbiter_kind_ok(const char *kind)
+{
+	return strcmp(kind, "none") == 0 || find_ops(kind) != NULL;
+}
+
+static void
+dispose(struct arbiter *a)
+{
+	if (a->drv != NULL)
+		a->ops->close(a->drv);
+	if (a->fd >= 0)
+		(void)close(a->fd);
+	(void)pthread_cond_destroy(&a->wake);
+	(void)pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
 static void *
 worker(void *arg)
 {
 	struct arbiter *a = arg;
 	const uint64_t one = 1;
+	bool orphan;
 
 	(void)pthread_mutex_lock(&a->lock);
 	while (!a->quit) {
@@ -65,7 +98,10 @@ worker(void *arg)
 		if (write(a->fd, &one, sizeof(one)) != sizeof(one))
 			a->quit = true;
 	}
+	orphan = a->orphan;
 	(void)pthread_mutex_unlock(&a->lock);
+	if (orphan)
+		dispose(a);
 	return NULL;
 }
 
@@ -98,7 +134,6 @@ start(struct arbiter *a, sd_event *loop, const struct arbiter_conf *conf,
 {
 	int r;
 
-	a->ops = &arbiter_etcd_ops;
 	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->fd < 0)
 		return av_err_set(err, -errno, "eventfd: %s", strerror(errno));
@@ -124,18 +159,19 @@ arbiter_open(sd_event *loop, const struct arbiter_conf *conf,
 	struct arbiter *a;
 	int rc;
 
-	if (strcmp(conf->kind, "none") != 0 && strcmp(conf->kind, "etcd") != 0)
+	if (!arbiter_kind_ok(conf->kind))
 		return av_err_set(err, -EINVAL, "arbiter kind '%.32s' isn't "
-		    "'none' or 'etcd'", conf->kind);
+		    "'none', 'etcd' or 'ping'", conf->kind);
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return av_err_set(err, -ENOMEM, "arbiter: no memory");
 	a->fd = -1;
+	a->ops = find_ops(conf->kind);
 	a->answer_fn = answer;
 	a->arg = arg;
 	(void)pthread_mutex_init(&a->lock, NULL);
 	(void)pthread_cond_init(&a->wake, NULL);
-	if (strcmp(conf->kind, "etcd") == 0) {
+	if (a->ops != NULL) {
 		rc = start(a, loop, conf, err);
 		if (rc < 0) {
 			(void)arbiter_close(a);
@@ -159,13 +195,24 @@ arbiter_close(struct arbiter *a)
 		(void)pthread_join(a->thread, NULL);
 	}
 	sd_event_source_disable_unref(a->source);
-	if (a->drv != NULL)
-		a->ops->close(a->drv);
-	if (a->fd >= 0)
-		(void)close(a->fd);
-	(void)pthread_cond_destroy(&a->wake);
-	(void)pthread_mutex_destroy(&a->lock);
-	free(a);
+	dispose(a);
+	return NULL;
+}
+
+struct arbiter *
+arbiter_drop(struct arbiter *a)
+{
+	pthread_t thread;
+
+	if (a == NULL || !a->started)
+		return arbiter_close(a);
+	a->source = sd_event_source_disable_unref(a->source);
+	thread = a->thread;
+	(void)pthread_mutex_lock(&a->lock);
+	a->quit = a->orphan = true;
+	(void)pthread_cond_signal(&a->wake);
+	(void)pthread_mutex_unlock(&a->lock);
+	(void)pthread_detach(thread);	/* 'a' may be gone already */
 	return NULL;
 }
 

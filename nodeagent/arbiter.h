@@ -34,9 +34,11 @@ enum arbiter_state {		/* for display */
 };
 
 struct arbiter_conf {
-	const char	*kind;		/* "none", "etcd" */
-	const char	*address;	/* etcd: "https://host:2379[,more]" */
-	const char	*tls_dir;	/* ca.crt client.crt client.key; NULL = no TLS */
+	const char	*kind;		/* "none", "etcd", "ping", "closed" */
+	const char	*address;	/* etcd: "https://host:2379[,more]"; ping:
+					 * "10.0.0.1,10.0.0.2:443" */
+	const char	*tls_dir;	/* ca.crt client.crt client.key, those that
+					 * are there; NULL = no TLS */
 	const char	*unit_uuid;
 	int		 node;
 	uint64_t	 timeout_ns;	/* for one question, all of it */
@@ -66,6 +68,9 @@ int arbiter_open(sd_event *loop, const struct arbiter_conf *conf,
     struct av_err *err);
 /* Waits for the worker (bounded by timeout_ns); open questions aren't answered. */
 struct arbiter *arbiter_close(struct arbiter *a);
+/* Doesn't wait: a question under way ends by itself, and nobody hears of it. */
+struct arbiter *arbiter_drop(struct arbiter *a);
+bool arbiter_kind_ok(const char *kind);
 /* -EBUSY while another is under way; -EOPNOTSUPP for kind none. */
 int arbiter_ask(struct arbiter *a, const struct role_move *move,
     struct av_err *err);
@@ -84,6 +89,8 @@ struct arbiter_ops {
 		    struct arbiter_answer *ret);
 };
 extern const struct arbiter_ops arbiter_etcd_ops;
+extern const struct arbiter_ops arbiter_ping_ops;	/* weak: see there */
+extern const struct arbiter_ops arbiter_closed_ops;
 
 /* Pure: what 'cur' (NULL = no record) means for 'move': 1 = done already, 2 =
  * may be changed, 0 = refused, -1 = not an answer (text says why). */

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -434,7 +435,10 @@ setup_curl(struct etcd *e)
 	(void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
 	if (!e->tls)
 		return;
-	(void)curl_easy_setopt(c, CURLOPT_CAINFO, e->ca);
+	if (access(e->ca, F_OK) == 0)	/* else the system's own authorities */
+		(void)curl_easy_setopt(c, CURLOPT_CAINFO, e->ca);
+	if (access(e->crt, F_OK) != 0)
+		return;
 	(void)curl_easy_setopt(c, CURLOPT_SSLCERT, e->crt);
 	(void)curl_easy_setopt(c, CURLOPT_SSLKEY, e->key);
 }

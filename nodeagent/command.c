@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/quorum_db.h"
 
 #define DESCRIPTION_MAX_BYTES	4000u
 #define TEXT_MAX_BYTES		1000u
@@ -44,7 +45,8 @@ static const struct arg_spec unit_create_args[] = {
 	TEXT("uuid", ARG_NEEDED, 36), REF("name"), TEXT("address", 0, 63),
 	OBJECT("admin", 0, unit_admin_args),
 	LIST("nodes", 0, 2, unit_node_args),
-	LIST("networks", 0, 16, unit_network_args), END };
+	LIST("networks", 0, 16, unit_network_args),
+	TEXT("mtbf_policy", 0, 16), END };
 static const struct arg_spec node_only_args[] = {
 	NODE("node", ARG_NEEDED), END };
 static const struct arg_spec node_report_args[] = {
@@ -74,6 +76,11 @@ static const struct arg_spec vm_create_args[] = {
 static const struct arg_spec vm_report_args[] = {
 	REF("vm"), UINT("run_id", ARG_NEEDED, 0), TEXT("event", ARG_NEEDED, 32),
 	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), END };
+#define MTBF_ARGS	TEXT("policy", 0, 16), UINT("threshold_s", 0, 0), \
+	UINT("judged_from", 0, 0), END
+static const struct arg_spec vm_mtbf_args[] = { REF("vm"), MTBF_ARGS };
+static const struct arg_spec node_mtbf_args[] = {
+	NODE("node", ARG_NEEDED), MTBF_ARGS };
 static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec volume_report_args[] = {
@@ -94,6 +101,23 @@ static const struct arg_spec audit_add_args[] = {
 	TEXT("result", ARG_NEEDED, 16), TEXT("detail", 0, TEXT_MAX_BYTES),
 	TEXT("role", 0, 32), END };
 
+static const struct arg_spec quorum_add_args[] = {
+	TEXT("kind", 0, 8), REF("address"), BOOL("preferred", 0),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_import_args[] = {
+	TEXT("kind", ARG_NEEDED, 8), TEXT("address", 0, 255),
+	TEXT("ca", 0, QUORUM_PEM_MAX), TEXT("cert", 0, QUORUM_PEM_MAX),
+	TEXT("key", 0, QUORUM_PEM_MAX), END };
+static const struct arg_spec quorum_remove_args[] = { REF("server"), END };
+static const struct arg_spec quorum_switch_args[] = {
+	REF("server"), TEXT("token", ARG_NEEDED, 39),
+	UINT("generation", ARG_NEEDED, 0), END };
+static const struct arg_spec quorum_confirm_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("token", ARG_NEEDED, 39), END };
+static const struct arg_spec quorum_abort_args[] = {
+	TEXT("token", ARG_NEEDED, 39), TEXT("reason", 0, TEXT_MAX_BYTES), END };
+
 /* --- the table --- */
 
 #define PEOPLE	COMMAND_DRY_RUN
@@ -113,6 +137,13 @@ static const struct command_op ops[] = {
 	{ "vm.delete", ROLE_VM_MANAGER, PEOPLE, vm_delete_args, cmd_vm_delete },
 	{ "vm.report", ROLE_SYSTEM, 0, vm_report_args, cmd_vm_report },
 	{ "vm.takeover", ROLE_SYSTEM, 0, takeover_args, cmd_vm_takeover },
+	{ "vm.set-mtbf", ROLE_VM_MANAGER, PEOPLE, vm_mtbf_args,
+		cmd_vm_set_mtbf },
+	{ "vm.reset", ROLE_VM_MANAGER, PEOPLE, vm_only_args, cmd_vm_reset },
+	{ "node.set-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_mtbf_args,
+		cmd_node_set_mtbf },
+	{ "node.clear-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
+		cmd_node_clear_mtbf },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
 	{ "volume.report", ROLE_SYSTEM, COMMAND_QUIET, volume_report_args,
@@ -123,6 +154,18 @@ static const struct command_op ops[] = {
 		cmd_alert_raise },
 	{ "alert.clear", ROLE_SYSTEM, COMMAND_QUIET, alert_clear_args,
 		cmd_alert_clear },
+	{ "quorum.add", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_add_args,
+		cmd_quorum_add },
+	{ "quorum.remove", ROLE_PLATFORM_MANAGER, PEOPLE, quorum_remove_args,
+		cmd_quorum_remove },
+	{ "quorum.import", ROLE_SYSTEM, 0, quorum_import_args,
+		cmd_quorum_import },
+	{ "quorum.switch", ROLE_SYSTEM, 0, quorum_switch_args,
+		cmd_quorum_switch },
+	{ "quorum.confirm", ROLE_SYSTEM, 0, quorum_confirm_args,
+		cmd_quorum_confirm },
+	{ "quorum.abort", ROLE_SYSTEM, 0, quorum_abort_args,
+		cmd_quorum_abort },
 	{ "audit.add", ROLE_SYSTEM, COMMAND_CONSOLE, audit_add_args,
 		cmd_audit_add },
 };

@@ -26,6 +26,9 @@
  *                 events: created, create-failed, deleted, delete-failed
  *   alert.raise   {code, object, severity, text, cause, repair:[..], params?}
  *   alert.clear   {code, object}
+ *   quorum.import {kind, address?, ca?, cert?, key?}   what avnoded.conf said
+ *   quorum.switch {server, token, generation}, quorum.confirm {node, token},
+ *   quorum.abort  {token, reason?}   another quorum server: quorum_db.h
  *   audit.add     {action, object?, result, detail?, role?}   also for role
  *                 "console"; 'role' is what the line shows as the actor's role
  */

@@ -96,6 +96,16 @@ int command_start_vm(struct command *c, int64_t id, const struct store_vm *vm);
 int command_check_size(struct command *c, uint64_t vcpus, uint64_t memory_bytes,
     bool bits64);
 
+/* --- command_mtbf.c --- */
+struct store_mtbf;
+/* Counts a failure of the VM; ret->held = it stays down. */
+int command_mtbf_failed(struct command *c, int64_t object,
+    struct store_mtbf *ret);
+int command_vm_mtbf_clear(struct command *c, int64_t id);
+/* A PM was lost (counted once until it is back), is back. */
+int command_node_lost(struct command *c, int node);
+int command_node_back(struct command *c, int node);
+
 /* --- command_vm.c --- */
 int command_vm_abort_install(struct command *c, int64_t vm_id, const char *why);
 
@@ -105,9 +115,13 @@ command_fn cmd_vm_create;				/* _create.c */
 command_fn cmd_vm_rename, cmd_vm_start, cmd_vm_shutdown, cmd_vm_poweroff,
     cmd_vm_delete;					/* _vm.c */
 command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
+command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
+    cmd_node_clear_mtbf;				/* _mtbf.c */
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_user_set_password, cmd_alert_raise, cmd_alert_clear,
     cmd_audit_add;					/* _people.c */
+command_fn cmd_quorum_add, cmd_quorum_remove, cmd_quorum_import,
+    cmd_quorum_switch, cmd_quorum_confirm, cmd_quorum_abort;	/* _quorum.c */
 int command_raise_alert(struct command *c, const char *code, const char *object,
     const char *severity, const char *text, const char *cause,
     const json_t *repair, const json_t *params);

@@ -12,10 +12,7 @@
 
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
-
-/* Spec A8: judged from the 4th failure on, by the mean gap between them. */
-#define CRASHES_JUDGED	4
-#define MTBF_MIN_MS	(1200 * 1000ll)
+#include "nodeagent/store_mtbf.h"
 
 static int
 ignore(struct command *c)
@@ -56,29 +53,26 @@ vm_stopped(struct command *c, struct report *r)
 static int
 vm_crashed(struct command *c, struct report *r, const char *code)
 {
-	int64_t first, n = (int64_t)r->vm.crashes + 1;
+	struct store_mtbf m;
 	bool held;
 	int rc;
 
 	/* it was to stop anyhow, or is being removed */
 	if (r->vm.want != STORE_WANT_RUNNING)
 		return vm_stopped(c, r);
-	rc = sql_get_int(c->st, &first, c->err,
-	    "SELECT crash_first_ms FROM vm WHERE id = ?", "i", r->id);
+	rc = command_mtbf_failed(c, r->id, &m);
 	if (rc < 0)
 		return rc;
-	if (n == 1)
-		first = c->at_ms;
-	held = n >= CRASHES_JUDGED && (c->at_ms - first) / (n - 1) < MTBF_MIN_MS;
+	held = m.held;
 	c->audit_result = "failed";
 	command_detail(c, "VM '%s' crashed on node%d (%s), crash %" PRId64 ": %s",
-	    r->vm.name, r->vm.node, r->reason, n,
+	    r->vm.name, r->vm.node, r->reason, m.count.failures,
 	    held ? "it stays down until it is started by hand" :
 	    "it is started again");
 	rc = sql_run(c->st, c->err, "UPDATE vm SET crashes = ?,"
 	    " crash_first_ms = ?, started_ms = NULL, reason_code = ?,"
-	    " reason_text = ? WHERE id = ?", "iissi", n, first, code,
-	    r->reason, r->id);
+	    " reason_text = ? WHERE id = ?", "iissi", m.count.failures,
+	    m.count.first_ms, code, r->reason, r->id);
 	if (rc == 0 && held)
 		return sql_run(c->st, c->err, "UPDATE vm SET want = 0,"
 		    " node = NULL, crash_held = 1, moving = 0 WHERE id = ?",
@@ -151,6 +145,9 @@ vm_deleted(struct command *c, struct report *r)
 	/* volumes go by their own reports, when both legs are gone */
 	rc = sql_run(c->st, c->err, "DELETE FROM vm_volume WHERE vm = ?", "i",
 	    r->id);
+	if (rc == 0)
+		rc = sql_run(c->st, c->err,
+		    "DELETE FROM mtbf WHERE object = ?", "i", r->id);
 	if (rc == 0)
 		rc = sql_run(c->st, c->err,
 		    "DELETE FROM vm_network WHERE vm = ?", "i", r->id);
@@ -237,6 +234,8 @@ cmd_vm_takeover(struct command *c)
 		    "UPDATE volume SET phase = 1 WHERE phase = 0 AND leg0 = 1" :
 		    "UPDATE volume SET phase = 1 WHERE phase = 0 AND leg1 = 1",
 		    "");
+	if (rc == 0)
+		rc = command_node_lost(c, (int)from);
 	command_detail(c, "%" PRId64 " VMs move from node%d to node%d", n,
 	    (int)from, (int)to);
 	return rc == 0 ? command_result(c, "moved", json_integer(n)) : rc;

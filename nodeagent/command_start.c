@@ -292,8 +292,7 @@ command_start_vm(struct command *c, int64_t id, const struct store_vm *vm)
 		    " start_after = 0, started_ms = NULL, reason_code = '',"
 		    " reason_text = '' WHERE id = ?", "ii", (int64_t)node, id);
 	if (rc == 0 && vm->crash_held)
-		rc = sql_run(c->st, c->err, "UPDATE vm SET crash_held = 0,"
-		    " crashes = 0, crash_first_ms = 0 WHERE id = ?", "i", id);
+		rc = command_vm_mtbf_clear(c, id);
 	if (rc == 0)
 		rc = command_result(c, "node", json_string(node_names[node]));
 	if (rc == 0)

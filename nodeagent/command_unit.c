@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
+#include "nodeagent/core/mtbf.h"
 
 #define MTU_DEFAULT	1500
 
@@ -107,6 +108,21 @@ add_nodes(struct command *c)
 	return rc;
 }
 
+/* PMs of a unit that is meant to be broken, for tests, always come back. */
+static int
+add_policy(struct command *c)
+{
+	const char *text = command_arg_text(c, "mtbf_policy");
+	enum mtbf_policy policy;
+
+	if (text[0] == '\0')
+		return 0;
+	if (mtbf_policy_parse(text, &policy) < 0)
+		return bad_argument(c, "mtbf_policy", "is not a policy");
+	return sql_run(c->st, c->err, "INSERT INTO mtbf SELECT id, ?, 1200, 4,"
+	    " 0, 0, 0, 0, 0 FROM node", "i", (int64_t)policy);
+}
+
 static int
 add_network(struct command *c, const char *name, const char *bridge,
     int64_t mtu)
@@ -201,6 +217,8 @@ cmd_unit_create(struct command *c)
 	if (rc == 0)
 		rc = add_nodes(c);
 	if (rc == 0)
+		rc = add_policy(c);
+	if (rc == 0)
 		rc = add_networks(c);
 	if (rc == 0)
 		rc = store_counter(c->st, "next_id", &group, c->err);
@@ -238,5 +256,7 @@ cmd_node_report(struct command *c)
 {
 	(void)snprintf(c->object, sizeof(c->object), "%s",
 	    command_arg_text(c, "node"));
+	if (command_node_back(c, command_arg_node(c, "node")) < 0)
+		return c->err->rc;
 	return node_update(c, command_arg_node(c, "node"), c->args);
 }

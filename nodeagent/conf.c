@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "base/str.h"
 #include "nodeagent/conf.h"
+#include "nodeagent/core/mtbf.h"
 #include "vif/vif.h"
 
 static int
@@ -155,12 +156,33 @@ TEXT_SETTER(qemu)
 TEXT_SETTER(vmrun)
 TEXT_SETTER(initial_admin_file)
 SETTER(heartbeat_port) { return set_port(&CONF->heartbeat_port, value, err); }
+SETTER(watchdog_port) { return set_port(&CONF->watchdog_port, value, err); }
 SETTER(mirror_port_base) { return set_port(&CONF->mirror_port_base, value, err); }
 SETTER(heartbeat) { return each_word(value, add_link, CONF, err); }
 SETTER(mirror_peers) { return each_word(value, add_peer, CONF, err); }
 SETTER(networks) { return each_word(value, add_network, CONF, err); }
 SETTER(memory_bytes) { return set_size(&CONF->memory_bytes, value, err); }
 SETTER(storage_bytes) { return set_size(&CONF->storage_bytes, value, err); }
+
+SETTER(watchdog)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "none") != 0 &&
+	    strncmp(value, "/dev/", 5) != 0 &&
+	    strncmp(value, "stand-in:/", 10) != 0)
+		return av_err_set(err, -EINVAL, "'%s' is no watchdog; there are "
+		    "'auto', 'none', '/dev/NAME' and 'stand-in:/PATH'", value);
+	return set_text(&CONF->watchdog, value, err);
+}
+
+SETTER(mtbf_policy)
+{
+	enum mtbf_policy p;
+
+	if (mtbf_policy_parse(value, &p) < 0)
+		return av_err_set(err, -EINVAL, "'%s' is no policy; there are "
+		    "'threshold', 'always' and 'never'", value);
+	return set_text(&CONF->mtbf_policy, value, err);
+}
 
 SETTER(node)
 {
@@ -230,10 +252,10 @@ SETTER(unit_name)
 
 SETTER(arbiter)
 {
-	if (strcmp(value, "none") != 0 && strcmp(value, "etcd") != 0)
-		return av_err_set(err, -EINVAL,
-		    "'%s' is not an arbiter; there are 'etcd' and 'none'",
-		    value);
+	if (strcmp(value, "none") != 0 && strcmp(value, "etcd") != 0 &&
+	    strcmp(value, "ping") != 0)
+		return av_err_set(err, -EINVAL, "'%s' is not an arbiter; "
+		    "there are 'etcd', 'ping' (weak) and 'none'", value);
 	return set_text(&CONF->arbiter, value, err);
 }
 
@@ -264,7 +286,8 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(node, true), KEY(unit_uuid, true), KEY(unit_name, true),
 	KEY(state_dir, false), KEY(run_dir, false), KEY(log_dir, false),
 	KEY(key_file, false), KEY(psk_file, false), KEY(heartbeat, true),
-	KEY(heartbeat_port, false), KEY(mirror_listen, false),
+	KEY(heartbeat_port, false), KEY(watchdog_port, false),
+	KEY(watchdog, false), KEY(mirror_listen, false),
 	KEY(mirror_peers, true), KEY(mirror_port_base, false),
 	KEY(arbiter, true), KEY(arbiter_url, false),
 	KEY(arbiter_cert_dir, false), KEY(unit_address, false),
@@ -273,7 +296,7 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(plugin, false), KEY(nbdkit, false), KEY(qemu, false),
 	KEY(vmrun, false), KEY(driver_vmm, false), KEY(driver_mirror, false),
 	KEY(initial_admin_file, false), KEY(time_scale, false),
-	KEY(socket_gid, false),
+	KEY(socket_gid, false), KEY(mtbf_policy, false),
 };
 
 static int
@@ -295,6 +318,7 @@ set_defaults(struct agent_conf *c)
 	rc |= default_text(&c->log_dir, "/var/log/avpair");
 	rc |= default_text(&c->key_file, "/etc/avpair/unit.key");
 	rc |= default_text(&c->psk_file, "/etc/avpair/mirror.psk");
+	rc |= default_text(&c->watchdog, "auto");
 	rc |= default_text(&c->mirror_listen, "0.0.0.0");
 	rc |= default_text(&c->plugin,
 	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
@@ -308,9 +332,9 @@ set_defaults(struct agent_conf *c)
 static int
 check_together(const struct agent_conf *c, const char *path, struct av_err *err)
 {
-	if (strcmp(c->arbiter, "etcd") == 0 && c->arbiter_url == NULL)
+	if (strcmp(c->arbiter, "none") != 0 && c->arbiter_url == NULL)
 		return av_err_set(err, -EINVAL,
-		    "%s: arbiter etcd needs arbiter_url", path);
+		    "%s: arbiter %s needs arbiter_url", path, c->arbiter);
 	if (c->unit_address != NULL && c->unit_interface == NULL)
 		return av_err_set(err, -EINVAL,
 		    "%s: unit_address needs unit_interface", path);
@@ -326,6 +350,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 	int rc;
 
 	ret->heartbeat_port = 7701;
+	ret->watchdog_port = 7703;
 	ret->mirror_port_base = 7800;
 	ret->time_scale = 1;
 	ret->socket_gid = -1;
@@ -344,7 +369,8 @@ conf_dispose(struct agent_conf *c)
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
-	    &c->driver_vmm, &c->driver_mirror, &c->initial_admin_file };
+	    &c->driver_vmm, &c->driver_mirror, &c->watchdog,
+	    &c->mtbf_policy, &c->initial_admin_file };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {

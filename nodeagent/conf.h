@@ -35,11 +35,15 @@ struct agent_conf {
 	struct conf_link links[CONF_LINKS_MAX];
 	size_t	 n_links;
 	uint16_t heartbeat_port;
+	uint16_t watchdog_port;		/* UDP, the guards' beats */
+	char	*watchdog;		/* see guard_device.h; "auto" */
 	char	*mirror_listen;
 	char	 mirror_peers[CONF_PEERS_MAX][64];
 	size_t	 n_mirror_peers;
 	uint16_t mirror_port_base;	/* volume n listens on base + n */
-	char	*arbiter;		/* "none" or "etcd" */
+	/* The quorum server of a unit that is being made; later the database has
+	 * them (quorum.h). */
+	char	*arbiter;		/* "none", "etcd" or "ping" */
 	char	*arbiter_url;		/* NULL with none */
 	char	*arbiter_cert_dir;	/* ca.crt client.crt client.key */
 	char	*unit_address;		/* "10.77.0.12/24" or NULL */
@@ -56,6 +60,7 @@ struct agent_conf {
 	char	*driver_vmm;
 	char	*driver_mirror;
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
+	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */
 	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
 };

@@ -294,7 +294,7 @@ control_changed(struct control *c, const char *object_id)
 {
 	static const char *const all[] = { "unit:*", "host:*", "vm:*",
 		"volume:*", "sharednetwork:*", "storagegroup:*", "alert:*",
-		"audit:*" };
+		"audit:*", "quorum:*" };
 	size_t i;
 
 	if (c == NULL)

@@ -62,6 +62,9 @@ struct control_ops {
 	/* unit.takeover: the operator's word that the peer is down.  May be NULL.
 	 * Checked for role and confirm:true already. */
 	int (*takeover)(void *ctx, const json_t *actor, struct av_err *err);
+	/* split.resolve, checked for its shape; as split_decide().  May be NULL. */
+	int (*split)(void *ctx, const char *object, int keep, bool dry_run,
+	    json_t **ret_result, struct av_err *err);
 	void *ctx;
 };
 

@@ -434,10 +434,41 @@ takeover_possible(struct request *rq, struct av_err *err)
 	    strcmp(role, "waiting") != 0)
 		return av_err_code(err, -EPERM, "wrong-state",
 		    "this PM is '%s': there is nothing to take over", role);
-	if (!split && view_node_online(rq->facts, rq->self, 1 - rq->self))
+	if (split && view_node_online(rq->facts, rq->self, 1 - rq->self))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both PMs ran alone and both are there: choose what is kept with 'avcli split resolve'");
+	if (view_node_online(rq->facts, rq->self, 1 - rq->self))
 		return av_err_code(err, -EPERM, "wrong-state",
 		    "the other PM shows signs of life: taking over could run guests twice");
 	return 0;
+}
+
+/* What the person gives up by it, as far as this PM can know. */
+static json_t *
+takeover_cost(struct request *rq, bool dry_run)
+{
+	const json_t *role = json_object_get(rq->facts[rq->self], "role");
+	const json_t *volumes = json_object_get(rq->facts[rq->self],
+	    "volumes");
+	json_t *old = json_array(), *v;
+	struct store_volume row;
+	char text[400];
+	const char *id;
+
+	json_object_foreach((json_t *)(uintptr_t)volumes, id, v)
+		if (strcmp(text_of(v, "disk"), "uptodate") != 0 &&
+		    store_get_volume(rq->control->st, id, &row) == 0)
+			(void)json_array_append_new(old, json_pack(
+			    "{s:s,s:s,s:s}", "id", id, "name", row.name,
+			    "disk", text_of(v, "disk")));
+	(void)snprintf(text, sizeof(text), "What the other PM wrote after "
+	    "generation %" JSON_INTEGER_FORMAT " is lost; %zu volumes here "
+	    "aren't up to date. %s", json_integer_value(json_object_get(role,
+	    "generation")), json_array_size(old),
+	    text_of(json_object_get(role, "reason"), "text"));
+	av_utf8_trim(text);
+	return json_pack("{s:b,s:s,s:o}", "dry_run", dry_run, "text", text,
+	    "volumes", old);
 }
 
 static void
@@ -468,17 +499,56 @@ op_takeover(struct request *rq)
 		if (rc == 0)
 			rc = takeover_possible(rq, &err);
 		if (rc == 0)
-			params = json_pack("{s:b}", "dry_run", 1);
+			params = takeover_cost(rq, true);
 		answer(rq, rc, params, &err);
 		return;
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		params = takeover_cost(rq, false);
 		rc = rq->control->ops.takeover(rq->control->ops.ctx, rq->actor,
 		    &err);
+	}
 	if (cmd != NULL)
 		audit_now(rq->control, cmd, rc == 0 ? "started" : "refused",
-		    rc == 0 ? "take over without the other PM" : err.text);
+		    rc == 0 ? text_of(params, "text") : err.text);
 	answer(rq, rc, params, &err);
+}
+
+static void
+op_split(struct request *rq)
+{
+	static const struct arg_spec specs[] = {
+		{ "object", ARG_REF, ARG_NEEDED, 0, NULL },
+		{ "keep", ARG_NODE, ARG_NEEDED, 0, NULL },
+		{ "dry_run", ARG_BOOL, 0, 0, NULL }, ARGS_NONE };
+	bool dry_run = json_is_true(json_object_get(rq->args, "dry_run"));
+	AUTO_JSON json_t *cmd = json_pack("{s:s, s:{s:O*}, s:O}", "op", rq->op,
+	    "args", "name", json_object_get(rq->args, "object"), "actor",
+	    rq->actor);
+	AUTO_JSON json_t *result = NULL;
+	const char *keep = text_of(rq->args, "keep");
+	struct av_err err = { 0 };
+	char detail[200];
+	int rc;
+
+	if (rq->role < ROLE_ADMINISTRATOR)
+		rc = role_forbids(rq->op, rq->actor, ROLE_ADMINISTRATOR,
+		    &result, &err);
+	else
+		rc = args_check(specs, rq->args, false, &result, &err);
+	if (rc == 0 && rq->control->ops.split == NULL)
+		rc = av_err_code(&err, -EOPNOTSUPP, "wrong-state",
+		    "this agent can't resolve a split");
+	if (rc == 0)
+		rc = rq->control->ops.split(rq->control->ops.ctx,
+		    text_of(rq->args, "object"), strcmp(keep, "node1") == 0,
+		    dry_run, &result, &err);
+	(void)snprintf(detail, sizeof(detail), "keep what %s holds; what only "
+	    "the other PM has is discarded", keep);
+	if (cmd != NULL && !dry_run)
+		audit_now(rq->control, cmd, rc == 0 ? "started" : "refused",
+		    rc == 0 ? detail : err.text);
+	answer(rq, rc, result, &err);
 }
 
 /* --- what it asks for --- */
@@ -486,7 +556,7 @@ op_takeover(struct request *rq)
 static const struct { const char *name; void (*run)(struct request *rq); }
 special_ops[] = {
 	{ "event.subscribe", op_subscribe }, { "vm.vnc", op_vnc },
-	{ "unit.takeover", op_takeover },
+	{ "unit.takeover", op_takeover }, { "split.resolve", op_split },
 };
 
 static int

@@ -88,6 +88,9 @@ create_unit(struct agent *a)
 	if (c->unit_address != NULL)
 		(void)json_object_set_new(args, "address",
 		    json_string(c->unit_address));
+	if (c->mtbf_policy != NULL)
+		(void)json_object_set_new(args, "mtbf_policy",
+		    json_string(c->mtbf_policy));
 	log_notice("unit", "creating the unit '%s'", c->unit_name);
 	fly(a, "unit.create", args);
 }
@@ -183,7 +186,8 @@ address_hold(struct agent *a, bool wanted)
 static bool
 is_urgent(const char *code)
 {
-	return strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0;
+	return strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0 ||
+	    strcmp(code, "node-left-out") == 0;
 }
 
 /* Has this alert been wanted for long enough?  Keeps the time of the first wish in
@@ -227,6 +231,18 @@ alerts_do(struct agent *a)
 	}
 	json_decref(a->alerts_wanted);
 	a->alerts_wanted = wanted;
+}
+
+bool
+duties_lead(struct agent *a)
+{
+	struct store_unit unit = { 0 };
+
+	return (a->right.kind == RIGHT_TOGETHER ||
+	    a->right.kind == RIGHT_ALONE) &&
+	    order_available(a->order, NULL) == 0 &&
+	    store_get_unit(a->store, &unit) == 0 && unit.exists &&
+	    unit.primary == a->conf.node;
 }
 
 void

@@ -143,6 +143,10 @@ facts_make(struct agent *a)
 		return NULL;
 	(void)json_object_set(facts, "addresses",
 	    json_object_get(a->host, "addresses"));
+	(void)json_object_set_new(facts, "watchdog",
+	    watchdog_line_facts(a->watchdog));
+	(void)json_object_set_new(facts, "quorum", quorum_facts(a->quorum));
+	(void)json_object_set_new(facts, "split", split_facts(a));
 	merge(facts, order_facts(a->order));
 	return facts;
 }

@@ -151,8 +151,10 @@ order_pause(struct guest *g)
 {
 	struct av_err err = { 0 };
 	struct vmm_op *op = guest_order_begin(g, "pause");
+	int rc = vmm_pause(g->dom, op, &err);
 
-	guest_order_end(g, vmm_pause(g->dom, op, &err), &err);
+	g->paused = g->paused || rc == 0;
+	guest_order_end(g, rc, &err);
 }
 
 static void
@@ -161,6 +163,7 @@ order_resume(struct guest *g)
 	struct av_err err = { 0 };
 	struct vmm_op *op = guest_order_begin(g, "resume");
 
+	g->paused = false;
 	guest_order_end(g, vmm_resume(g->dom, op, &err), &err);
 }
 /* Whatever the guest waits for else: this doesn't wait. */
@@ -444,6 +447,23 @@ guests_none(const struct guests *gs)
 		if (process_may_be_here(g))
 			return false;
 	return gs->complete;
+}
+
+bool
+guests_awake(const struct guests *gs)
+{
+	const struct guest *g;
+
+	for (g = gs->list; g != NULL; g = g->next) {
+		struct vmm_status st = { 0 };
+
+		if (!g->looked)
+			return true;
+		vmm_status(g->dom, &st);
+		if (st.state == VMM_RUNNING && !g->paused)
+			return true;
+	}
+	return !gs->complete;
 }
 
 bool

@@ -49,6 +49,8 @@ void guests_pause_all(struct guests *gs);
 bool guests_here(const struct guests *gs, const char *vm_id);
 /* No guest has a process here, for certain. */
 bool guests_none(const struct guests *gs);
+/* A guest may be executing here: it runs and wasn't told to pause. */
+bool guests_awake(const struct guests *gs);
 /* Every VM that the database wants to run here has its process. */
 bool guests_all_started(const struct guests *gs);
 

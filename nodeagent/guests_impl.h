@@ -26,6 +26,8 @@ struct guest {
 	const char	*op_what;
 	bool		 looked;	/* vmm_attach() has answered */
 	bool		 reporting;
+	bool		 paused;	/* told so; QEMU's answer may wait for held
+					 * writes, its vCPUs don't */
 	uint64_t	 retry_ns;
 	uint64_t	 run_id;	/* the process's run; 0 = none started */
 	uint64_t	 reported_run_id;	/* 'started' is in the database */

@@ -262,6 +262,7 @@ guest_start(struct guest *g)
 	}
 	g->run_id = g->row.run_id;
 	g->shutdown_ns = 0;
+	g->paused = false;
 	op = guest_order_begin(g, "start");
 	op->done = started_done;
 	guest_order_end(g, vmm_start(g->dom, 0, op, &err), &err);

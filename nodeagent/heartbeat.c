@@ -182,9 +182,9 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* When the beat of ours that this one echoes was sent; 0 = no recent one. */
-static uint64_t
-echoed_ns(const struct heartbeat *hb, const struct heartbeat_beat *b)
+uint64_t
+heartbeat_echoed_ns(const struct heartbeat *hb,
+    const struct heartbeat_beat *b)
 {
 	if (b->echo_instance != hb->say.instance || b->echo_counter == 0 ||
 	    b->echo_counter > hb->say.counter ||
@@ -203,7 +203,8 @@ accept_beat(struct heartbeat *hb, struct hb_link *l,
 	size_t i;
 
 	if (b->node == hb->node || (b->instance < hb->peer_instance &&
-	    echoed_ns(hb, b) + hb->timing.lease_ns <= av_clock_ns()))
+	    heartbeat_echoed_ns(hb, b) + hb->timing.lease_ns <=
+	    av_clock_ns()))
 		return false;
 	if (b->instance != hb->peer_instance) {
 		hb->peer_instance = b->instance;
@@ -223,7 +224,7 @@ accept_beat(struct heartbeat *hb, struct hb_link *l,
 static void
 heard(struct heartbeat *hb, struct hb_link *l, const struct heartbeat_beat *b)
 {
-	uint64_t echoed = echoed_ns(hb, b);
+	uint64_t echoed = heartbeat_echoed_ns(hb, b);
 
 	l->heard_ns = av_clock_ns();
 	if (echoed != 0 && echoed + hb->timing.lease_ns > hb->valid_until_ns)

@@ -56,6 +56,10 @@ struct heartbeat *heartbeat_close(struct heartbeat *hb);
 /* What the next beats say; sends one at once when it is different. */
 void heartbeat_say(struct heartbeat *hb, const struct role_hello *hello,
     uint64_t seq);
+/* From inside 'heard': when the beat of ours was sent that this one echoes (own
+ * clock); 0 = none of late. */
+uint64_t heartbeat_echoed_ns(const struct heartbeat *hb,
+    const struct heartbeat_beat *beat);
 bool heartbeat_valid(const struct heartbeat *hb, uint64_t now_ns);
 void heartbeat_link(const struct heartbeat *hb, size_t i, uint64_t now_ns,
     struct heartbeat_link_info *ret);

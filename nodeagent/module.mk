@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# the node agent: everything but main.c is a library so that tests can link it
-NODEAGENT_SRCS := $(filter-out nodeagent/main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
+# the node agent and the guard: all but their main files is a library for tests
+NODEAGENT_SRCS := $(filter-out nodeagent/main.c nodeagent/guard_main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
 NODEAGENT_OBJS := $(patsubst %.c,$(B)/%.o,$(NODEAGENT_SRCS))
 $(B)/libnodeagent.a: $(NODEAGENT_OBJS)
 	$(AR_LIB)
@@ -33,4 +33,10 @@ $(B)/avnoded: $(B)/nodeagent/main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/avnoded
-LIVE_SCRIPTS += tests/live/test_membership.sh
+LIVE_SCRIPTS += tests/live/test_membership.sh tests/live/test_quorum.sh tests/live/test_split.sh
+
+$(B)/av-watchdog: $(B)/nodeagent/guard_main.o $(NODEAGENT_LIBS)
+	$(LINK)
+$(B)/av-watchdog: LDLIBS = $(NODEAGENT_LDLIBS)
+PROGRAMS += $(B)/av-watchdog
+LIVE_SCRIPTS += tests/live/test_watchdog.sh tests/live/test_mtbf.sh

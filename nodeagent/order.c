@@ -71,23 +71,6 @@ order_send(struct order *o, enum order_msg_type type, const uint8_t *head,
 }
 
 static void
-ask(struct order *o, const struct role_move *move)
-{
-	struct av_err err = { 0 };
-
-	o->ask_due = true;	/* a probe may be under way: after it then */
-	o->ask = *move;
-	if (arbiter_busy(o->arbiter))
-		return;
-	o->ask_due = false;
-	if (arbiter_ask(o->arbiter, move, &err) < 0) {
-		struct role_event ev = { .type = ROLE_EV_NO_ANSWER };
-
-		order_event(o, &ev);
-	}
-}
-
-static void
 write_record(struct order *o, const struct role_record *rec)
 {
 	struct av_err err = { 0 };
@@ -126,7 +109,7 @@ run_effect(struct order *o, const struct role_effect *e)
 		o->ops.follow(o->ctx, e->gen);
 		break;
 	case ROLE_DO_ASK:
-		ask(o, &e->move);
+		order_arbiter_ask(o, &e->move);
 		break;
 	case ROLE_DO_HELLO:
 		order_sync_send_hello(o);
@@ -176,6 +159,8 @@ run_one(struct order *o, struct role_event *ev)
 
 	ev->now_ns = av_clock_ns();
 	role_step(&o->role, ev, &out);
+	if (o->role.state == ROLE_TOGETHER || o->role.state == ROLE_REJOINING)
+		o->together_gen = o->role.rec.gen;
 	if (o->role.state != old)
 		log_notice("unit", "%s --%s--> %s, generation %llu: %s",
 		    role_state_name(old), role_event_name(ev->type),
@@ -262,6 +247,8 @@ judge_signs(struct order *o)
 	lost = quiet && !mirror;
 	if (lost == o->lost && quiet == o->quiet)
 		return;
+	if (lost && !o->lost && o->ops.losing != NULL)
+		o->ops.losing(o->ctx);
 	gone.silent_ns = silent_ns(o, now);
 	if (!lost || o->lost)
 		gone.type = quiet ? ROLE_EV_PEER_QUIET : ROLE_EV_PEER_BACK;
@@ -343,29 +330,6 @@ on_beat(void *arg, const struct heartbeat_beat *b)
 	order_run_events(o);
 }
 
-static void
-on_arbiter(void *arg, const struct arbiter_answer *a)
-{
-	struct order *o = arg;
-	struct role_event ev = { .type = a->kind };
-	bool changed = a->state != o->last_answer.state ||
-	    strcmp(a->text, o->last_answer.text) != 0;
-
-	o->last_answer = *a;
-	o->probe_at_ns = av_clock_ns() + o->timing.probe_ns;
-	if (!a->probe) {
-		ev.gen = a->record.gen;
-		ev.owner = a->record.owner;
-		ev.maybe = a->maybe;
-		order_event(o, &ev);
-	}
-	if (o->ask_due)
-		ask(o, &o->ask);
-	order_run_events(o);
-	if (changed)
-		o->ops.changed(o->ctx);
-}
-
 static int
 on_tick(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -386,11 +350,7 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	if (o->hello_at_ns != 0 && now >= o->hello_at_ns)
 		order_sync_send_hello(o);
 	order_cmd_tick(o, now);
-	if (o->last_answer.state != ARBITER_UNCONFIGURED &&
-	    now >= o->probe_at_ns && !arbiter_busy(o->arbiter)) {
-		o->probe_at_ns = now + o->timing.probe_ns;
-		(void)arbiter_probe(o->arbiter, NULL);	/* next time then */
-	}
+	order_arbiter_tick(o, now);
 	return 0;
 }
 
@@ -430,10 +390,9 @@ open_role(struct order *o, const struct order_conf *conf,
 static int
 open_parts(struct order *o, const struct order_conf *conf, struct av_err *err)
 {
-	const struct arbiter_conf ac = { .kind = conf->arbiter_kind,
+	const struct order_arbiter ac = { .kind = conf->arbiter_kind,
 		.address = conf->arbiter_address,
-		.tls_dir = conf->arbiter_tls_dir, .unit_uuid = o->unit,
-		.node = o->node, .timeout_ns = o->timing.arbiter_ns };
+		.tls_dir = conf->arbiter_tls_dir };
 	const struct membership_conf mc = { .unit_uuid = o->unit,
 		.node = o->node, .reconnect_ns = o->timing.reconnect_ns,
 		.arg = conf->membership_arg };
@@ -449,7 +408,7 @@ open_parts(struct order *o, const struct order_conf *conf, struct av_err *err)
 		return av_err_set(err, rc, "event loop: timer");
 	(void)sd_event_source_set_priority(o->defer,
 	    SD_EVENT_PRIORITY_IMPORTANT);
-	rc = arbiter_open(o->loop, &ac, on_arbiter, o, &o->arbiter, err);
+	rc = order_arbiter_open(o, &ac, err);
 	if (rc == 0)
 		rc = heartbeat_open(o->loop, conf, &o->timing, on_beat, o,
 		    &o->hb, err);
@@ -500,15 +459,9 @@ order_open(sd_event *loop, const struct order_conf *conf,
 	(void)snprintf(o->unit, sizeof(o->unit), "%s", conf->unit_uuid);
 	(void)snprintf(o->record_path, sizeof(o->record_path), "%s/role",
 	    conf->state_dir);
-	(void)snprintf(o->arbiter_kind, sizeof(o->arbiter_kind), "%s",
-	    conf->arbiter_kind);
-	(void)snprintf(o->arbiter_address, sizeof(o->arbiter_address), "%s",
-	    conf->arbiter_address ? conf->arbiter_address : "");
 	timing_fill(&o->timing, conf->time_scale ? conf->time_scale : 100);
 	timing_format(&o->timing, line, sizeof(line));
 	log_info("unit", "%s", line);
-	o->last_answer.state = strcmp(conf->arbiter_kind, "none") == 0 ?
-	    ARBITER_UNCONFIGURED : ARBITER_UNREACHABLE;
 	if (getrandom(&o->nonce, sizeof(o->nonce), 0) != sizeof(o->nonce))
 		o->nonce = av_clock_ns();
 	rc = open_record(o, &rec, err);
@@ -576,11 +529,35 @@ order_takeover(struct order *o, struct av_err *err)
 		return av_err_code(err, -EPERM, "wrong-state", "this PM is "
 		    "'%s': there is nothing to take over",
 		    role_state_name(s));
+	if (!o->role.lost && s == ROLE_SPLIT)
+		return av_err_code(err, -EPERM, "wrong-state", "both PMs ran "
+		    "alone and both are there: choose what is kept with "
+		    "'avcli split resolve'");
 	if (!role_may_take_over(&o->role))
 		return av_err_code(err, -EPERM, "wrong-state", "the other PM "
 		    "shows signs of life: taking over could run guests twice");
 	order_event_type(o, ROLE_EV_TAKEOVER);
 	return 0;
+}
+
+bool
+order_peer_hello(const struct order *o, struct role_hello *ret)
+{
+	if (!o->have_hello[1 - o->node])
+		return false;
+	*ret = o->hello[1 - o->node].role;
+	return true;
+}
+
+void
+order_resolve(struct order *o, int owner)
+{
+	struct role_event ev = { .type = ROLE_EV_RESOLVED, .owner = owner };
+
+	if (o->role.state != ROLE_SPLIT || o->role.asking ||
+	    !order_peer_hello(o, &ev.peer))
+		return;
+	order_event(o, &ev);
 }
 
 int

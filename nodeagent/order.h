@@ -51,7 +51,7 @@ struct order_conf {
 	struct order_link links[ORDER_LINKS_MAX];
 	size_t		 n_links;
 	uint16_t	 heartbeat_port;	/* UDP, same on both */
-	const char	*arbiter_kind;	/* "none" or "etcd" */
+	const char	*arbiter_kind;	/* as arbiter.h has them */
 	const char	*arbiter_address;
 	const char	*arbiter_tls_dir;	/* NULL = plain http */
 	unsigned	 time_scale;	/* percent; 0 = 100 */
@@ -106,6 +106,9 @@ struct order_ops {
 	void	(*changed)(void *ctx);	/* state, signs, arbiter or ordering */
 	/* The record can't be written or the database failed: leave at once. */
 	void	(*fatal)(void *ctx, const struct av_err *err);
+	/* May be NULL.  Before the wait for a lost peer begins to count (timing.h):
+	 * take back the word that keeps it alive. */
+	void	(*losing)(void *ctx);
 };
 
 /* Copies 'conf'; 'ops' and 'ctx' are borrowed until order_close(). */
@@ -145,8 +148,22 @@ void order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms);
 /* After ops->stop_guests: no guest runs here and every volume is secondary. */
 void order_guests_stopped(struct order *o);
 /* A person takes over without proof.  'wrong-state' unless FROZEN, WAITING or
- * SPLIT.  0 = under way; the state tells. */
+ * SPLIT, and while the peer shows signs of life.  0 = under way; the state tells. */
 int order_takeover(struct order *o, struct av_err *err);
+
+/* Another arbiter from now on (kinds: arbiter.h).  Nothing happens when it is the
+ * same.  -EBUSY: a question to the old one is under way, try again. */
+struct order_arbiter { const char *kind, *address, *tls_dir; };
+int order_set_arbiter(struct order *o, const struct order_arbiter *a,
+    struct av_err *err);
+/* No question to the arbiter is under way or waits to be asked. */
+bool order_arbiter_idle(const struct order *o);
+
+/* A split: a person chose 'owner'.  Called on both PMs again and again until the
+ * role has left SPLIT. */
+void order_resolve(struct order *o, int owner);
+/* What the peer's agent said of itself last; false = it isn't in the group. */
+bool order_peer_hello(const struct order *o, struct role_hello *ret);
 
 /* --- reading --- */
 const struct role *order_role(const struct order *o);

@@ -5,6 +5,8 @@
  */
 #include "nodeagent/order_impl.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 const struct role *
@@ -59,9 +61,9 @@ role_facts(const struct order *o)
 	}
 	role_reason_render(&why);
 	/* to people a PM that hands back to both still runs alone */
-	return json_pack("{s:s,s:o,s:I,s:s?}", "state",
+	return json_pack("{s:s,s:o,s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", reason_facts(&why),
+	    "reason", reason_facts(&why), "incompatible", o->peer_incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
@@ -103,7 +105,8 @@ order_facts(const struct order *o)
 {
 	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
 	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
-	    "kind", o->arbiter_kind, "state",
+	    "kind", strcmp(o->arbiter_kind, "closed") == 0 ? "etcd" :
+	    o->arbiter_kind, "state",
 	    arbiter_state_name(o->last_answer.state), "address",
 	    o->arbiter_address, "text", o->last_answer.text,
 	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",

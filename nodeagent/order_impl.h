@@ -6,6 +6,7 @@
  *   order.c	 open, close, signs, the role's events and effects, reading
  *   order_sync.c the view: hellos, who hands over the database, 'together'
  *   order_cmd.c commands: waiting, flying, applied, confirmed
+ *   order_arbiter.c  which arbiter is asked, and asking it
  *
  * A 'view' id names the stretch of order in which commands count: both agents
  * derive it from their hellos, an owner without its peer makes its own.  A
@@ -64,6 +65,8 @@ struct order {
 	size_t			 n_links;
 	char			 arbiter_address[256];
 	char			 arbiter_kind[8];
+	char			 arbiter_tls_dir[512];
+	uint64_t		 together_gen;	/* in step at it in this run */
 	bool			 failed;	/* ops->fatal was called */
 
 	struct role		 role;
@@ -118,6 +121,12 @@ void order_run_events(struct order *o);
 void order_fatal(struct order *o, const struct av_err *err);
 int order_send(struct order *o, enum order_msg_type type, const uint8_t *head,
     size_t n_head, const void *body, size_t n_body);
+
+/* order_arbiter.c */
+int order_arbiter_open(struct order *o, const struct order_arbiter *a,
+    struct av_err *err);
+void order_arbiter_ask(struct order *o, const struct role_move *move);
+void order_arbiter_tick(struct order *o, uint64_t now_ns);
 
 /* order_sync.c */
 void order_sync_group(struct order *o, bool self, bool peer);

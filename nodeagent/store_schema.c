@@ -76,8 +76,32 @@ static const char schema_v1[] =
 " via TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL,"
 " result TEXT NOT NULL, detail TEXT NOT NULL) STRICT;";
 
+/* Failures of VMs and PMs; 'object' is the number of the id.  vm.crashes and
+ * vm.crash_held say the same of VMs, for the queries of before. */
+static const char schema_v2[] =
+"CREATE TABLE mtbf (object INTEGER PRIMARY KEY, policy INTEGER NOT NULL,"
+" threshold_s INTEGER NOT NULL, judged_from INTEGER NOT NULL,"
+" failures INTEGER NOT NULL, first_ms INTEGER NOT NULL,"
+" last_ms INTEGER NOT NULL, held INTEGER NOT NULL, away INTEGER NOT NULL)"
+" STRICT;"
+"INSERT INTO mtbf SELECT id, 0, 1200, 4, crashes, crash_first_ms,"
+" crash_first_ms, crash_held, 0 FROM vm WHERE crashes > 0;";
+
+/* Quorum servers; 'kind' etcd or ping.  'quorum' has one row: see quorum_db.h. */
+static const char schema_v3[] =
+"CREATE TABLE quorum_server (id INTEGER PRIMARY KEY, kind TEXT NOT NULL,"
+" address TEXT NOT NULL UNIQUE, preferred INTEGER NOT NULL,"
+" leaving INTEGER NOT NULL, ca TEXT NOT NULL, cert TEXT NOT NULL,"
+" key TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT;"
+"CREATE TABLE quorum (one INTEGER PRIMARY KEY, imported INTEGER NOT NULL,"
+" active INTEGER NOT NULL, next INTEGER NOT NULL, token TEXT NOT NULL,"
+" gen INTEGER NOT NULL, confirmed INTEGER NOT NULL) STRICT;"
+"INSERT INTO quorum VALUES (1, 0, 0, 0, '', 0, 0);";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
+	schema_v2,			/* 1 -> 2: mtbf */
+	schema_v3,			/* 2 -> 3: quorum servers */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -87,7 +111,8 @@ const struct store_table store_tables[] = {
 	{ "storage_group", "id" }, { "network", "id" }, { "vm", "id" },
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
-	{ "audit", "id" }, { NULL, NULL },
+	{ "audit", "id" }, { "mtbf", "object" }, { "quorum_server", "id" },
+	{ "quorum", "one" }, { NULL, NULL },
 };
 
 static int

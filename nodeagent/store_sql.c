@@ -225,6 +225,8 @@ static const struct {
 		"SELECT id FROM vm WHERE name = ? AND phase <> 2" },
 	[KIND_VOLUME] = { "volume", "volume:o",
 		"SELECT id FROM volume WHERE name = ? AND phase <> 2" },
+	[KIND_QUORUM] = { "quorum server", "quorum:o",
+		"SELECT id FROM quorum_server WHERE address = ?" },
 };
 static const char *const by_id[KIND_N] = {
 	[KIND_UNIT] = "SELECT id FROM unit WHERE id = ?",
@@ -233,6 +235,7 @@ static const char *const by_id[KIND_N] = {
 	[KIND_GROUP] = "SELECT id FROM storage_group WHERE id = ?",
 	[KIND_VM] = "SELECT id FROM vm WHERE id = ?",
 	[KIND_VOLUME] = "SELECT id FROM volume WHERE id = ?",
+	[KIND_QUORUM] = "SELECT id FROM quorum_server WHERE id = ?",
 };
 
 const char *

@@ -68,7 +68,7 @@ int store_counter(const struct store *st, const char *key, int64_t *ret,
 /* --- ids --- */
 
 enum store_kind { KIND_UNIT, KIND_NODE, KIND_NETWORK, KIND_GROUP, KIND_VM,
-	KIND_VOLUME, KIND_N };
+	KIND_VOLUME, KIND_QUORUM, KIND_N };
 
 const char *store_kind_noun(enum store_kind kind);	/* "VM", "volume" */
 const char *store_kind_prefix(enum store_kind kind);	/* "vm:o" */

@@ -19,9 +19,26 @@
  * than LEASE after its last beat that arrived.  corosync's two sides differ by at most
  * SKEW.  PEER_DEAD covers the later of the two, plus the time to pause a guest.
  *
- * There is no hardware watchdog in this table yet: a PM whose agent is dead
- * AND whose links are all cut keeps its guests running, with their writes held,
- * until its agent is started again.
+ * Watchdog (core/watchdog.h has the rule).  What keeps a hung agent's guests from
+ * running on while the peer starts them: the guard, a process of its own,
+ * kills the whole PM when neither holds any more:
+ *
+ *   agent's last healthy pass  |-- STRICT --|
+ *   peer's word, by own clock  |-- LEASE ---|   (the peer's guard heard this PM
+ *                                  and the peer's agent hadn't lost it by then)
+ *   then at most TICK until the guard sees it and KILL until nothing runs.
+ *
+ * An agent that is well loses the peer at most SKEW after the peer lost it; it
+ * feeds no more from then on.  The peer withdraws its word before it starts to
+ * count PEER_DEAD.  So, counted from 'the peer lost this PM':
+ *
+ *   guests paused by the agent   SKEW + PAUSE + HEARTBEAT + 50
+ *   killed, agent hung           SKEW + STRICT + TICK + KILL
+ *   killed, agent hung before    LEASE + TICK + KILL
+ *
+ * and PEER_DEAD, with the clocks' DRIFT, is no less than each.  A PM that hangs as
+ * a whole (guard too) is reset by its device after DEVICE, counted from its
+ * last feed, which is no later than its last sign of life.
  */
 #ifndef AV_TIMING_H
 #define AV_TIMING_H
@@ -39,8 +56,18 @@
 
 #define TIMING_LEASE_MS		(TIMING_HEARTBEAT_MS * (TIMING_MISSED + 1))
 #define TIMING_LOST_MS		(TIMING_TOKEN_MS + TIMING_CONSENSUS_MS + 50u)
-#define TIMING_PEER_DEAD_MS	(TIMING_SKEW_MS + TIMING_PAUSE_MS + \
-				    TIMING_HEARTBEAT_MS + 50u)
+#define TIMING_STRICT_MS	500u	/* a healthy pass counts this long */
+#define TIMING_PASS_MS		25u	/* agent: between passes that are told */
+#define TIMING_WATCHDOG_TICK_MS	25u	/* guard: between looks */
+#define TIMING_KILL_MS		100u	/* from its decision until nothing runs */
+#define TIMING_DRIFT_PPM	200u	/* two crystals, each this far off */
+#define TIMING_DRIFT_MS		5u	/* that, and rounding of every term */
+#define TIMING_PEER_DEAD_MS	(TIMING_SKEW_MS + TIMING_STRICT_MS + \
+				    TIMING_WATCHDOG_TICK_MS + TIMING_KILL_MS + \
+				    TIMING_DRIFT_MS)
+#define TIMING_DEVICE_MS	1400u	/* device unfed: the PM is reset */
+#define TIMING_HANG_MS		5000u	/* no pass: the agent is started anew */
+#define TIMING_RELAXED_MS	60000u	/* no pass though the peer is well: reset */
 #define TIMING_CLAIM_RETRY_MS	250u	/* between questions to the arbiter */
 #define TIMING_ARBITER_MS	1000u	/* one question, connect to answer */
 #define TIMING_PROBE_MS		5000u	/* arbiter's state for display */
@@ -57,10 +84,31 @@ _Static_assert(TIMING_HEARTBEAT_MS * TIMING_MISSED < TIMING_LOST_MS,
     "heartbeats are judged before corosync is");
 _Static_assert(TIMING_CONSENSUS_MS >= TIMING_TOKEN_MS * 6 / 5,
     "corosync: consensus is at least 1.2 x token");
-_Static_assert(TIMING_PEER_DEAD_MS > TIMING_SKEW_MS + TIMING_PAUSE_MS,
+_Static_assert(TIMING_PEER_DEAD_MS >= TIMING_SKEW_MS + TIMING_PAUSE_MS +
+    TIMING_HEARTBEAT_MS + 50,
     "the peer has paused its guests before they are started here");
-_Static_assert(TIMING_LOST_MS + TIMING_PEER_DEAD_MS <= 1500,
-    "a dead peer's guests start within about 1.5 s");
+_Static_assert(TIMING_PEER_DEAD_MS >= TIMING_SKEW_MS + TIMING_STRICT_MS +
+    TIMING_WATCHDOG_TICK_MS + TIMING_KILL_MS + TIMING_DRIFT_MS,
+    "a peer whose agent hung when it lost us is dead before that");
+_Static_assert(TIMING_PEER_DEAD_MS >= TIMING_LEASE_MS +
+    TIMING_WATCHDOG_TICK_MS + TIMING_KILL_MS + TIMING_DRIFT_MS,
+    "and so is one whose agent hung before and lived by our word");
+_Static_assert(TIMING_DEVICE_MS + TIMING_KILL_MS + TIMING_DRIFT_MS <=
+    TIMING_TOKEN_MS + TIMING_CONSENSUS_MS + TIMING_PEER_DEAD_MS,
+    "and one that hung as a whole was reset by its device");
+_Static_assert(TIMING_DRIFT_MS * 1000000u >= 2u * TIMING_DRIFT_PPM *
+    (TIMING_LOST_MS + TIMING_PEER_DEAD_MS) + 4u * 1000000u,
+    "two clocks' drift over a takeover, and a millisecond for each term");
+_Static_assert(TIMING_STRICT_MS >= 10 * TIMING_PASS_MS &&
+    TIMING_STRICT_MS >= TIMING_HEARTBEAT_MS * TIMING_MISSED,
+    "an agent that is a little late isn't taken for a hung one");
+_Static_assert(TIMING_DEVICE_MS >= 20 * TIMING_WATCHDOG_TICK_MS,
+    "a guard that is started again is in time for the device");
+_Static_assert(TIMING_HANG_MS > 2 * TIMING_LOST_MS + TIMING_PEER_DEAD_MS &&
+    TIMING_RELAXED_MS > 4 * TIMING_HANG_MS,
+    "an agent is started anew several times before its PM is reset");
+_Static_assert(TIMING_LOST_MS + TIMING_PEER_DEAD_MS <= 1650,
+    "a dead peer's guests start within about 1.65 s");
 _Static_assert(TIMING_LOST_MS < 1000, "a dead peer is noticed within 1 s");
 _Static_assert(TIMING_JOIN_MS > 4 * TIMING_LOST_MS,
     "a PM that starts waits for the other much longer than it takes to see it");
@@ -80,6 +128,12 @@ struct timing {
 	uint64_t	join_ns;
 	uint64_t	submit_ns;
 	uint64_t	reconnect_ns;
+	uint64_t	strict_ns;
+	uint64_t	pass_ns;
+	uint64_t	watchdog_tick_ns;
+	uint64_t	device_ns;
+	uint64_t	hang_ns;
+	uint64_t	relaxed_ns;
 	uint32_t	token_ms;	/* what corosync.conf must say */
 	uint32_t	consensus_ms;
 	uint32_t	hash;		/* of all above: both PMs must agree */

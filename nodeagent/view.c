@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "nodeagent/command_args.h"
+#include "nodeagent/split.h"
 #include "nodeagent/view_impl.h"
 
 #define AUDIT_LIMIT_DEFAULT	100u
@@ -162,6 +163,18 @@ op_volumes(struct ask *a)
 }
 
 static int
+op_split(struct ask *a)
+{
+	return answer(a, split_info(a->st, a->facts, a->self));
+}
+
+static int
+op_quorum(struct ask *a)
+{
+	return answer(a, view_quorum(a->st, a->facts, a->self));
+}
+
+static int
 op_networks(struct ask *a)
 {
 	return answer(a, view_networks(a->st, a->facts, a->self));
@@ -235,6 +248,8 @@ static const struct view_op {
 	{ "vm.list", ROLE_READ_ONLY, no_args, op_vms },
 	{ "vm.get", ROLE_READ_ONLY, vm_args, op_vm },
 	{ "volume.list", ROLE_READ_ONLY, no_args, op_volumes },
+	{ "split.info", ROLE_READ_ONLY, no_args, op_split },
+	{ "quorum.list", ROLE_READ_ONLY, no_args, op_quorum },
 	{ "network.list", ROLE_READ_ONLY, no_args, op_networks },
 	{ "storage-group.list", ROLE_READ_ONLY, no_args, op_groups },
 	{ "image.list", ROLE_READ_ONLY, no_args, op_images },

@@ -26,6 +26,8 @@
 json_t *view_unit(const struct store *st, const json_t *const facts[2], int self);
 json_t *view_nodes(const struct store *st, const json_t *const facts[2], int self);
 json_t *view_vms(const struct store *st, const json_t *const facts[2], int self);
+json_t *view_quorum(const struct store *st, const json_t *const facts[2],
+    int self);
 json_t *view_volumes(const struct store *st, const json_t *const facts[2],
     int self);
 json_t *view_networks(const struct store *st, const json_t *const facts[2],
@@ -64,7 +66,7 @@ enum vm_activity {
 
 enum vm_command_bit {
 	VM_CMD_START = 1, VM_CMD_SHUTDOWN = 2, VM_CMD_POWEROFF = 4,
-	VM_CMD_DELETE = 8, VM_CMD_CONSOLE = 16, VM_CMD_RENAME = 32,
+	VM_CMD_DELETE = 8, VM_CMD_CONSOLE = 16, VM_CMD_RENAME = 32, VM_CMD_RESET = 64,
 };
 
 struct vm_state_in {		/* everything that the state depends on */

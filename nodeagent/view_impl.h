@@ -27,6 +27,13 @@ const char *view_role(const json_t *const facts[2], int self, int node);
 /* Both PMs run guests and hear each other. */
 bool view_together(const json_t *const facts[2], int self);
 
+/* What a PM that is heard says of a quorum server, or NULL; and the worst of both:
+ * "ok", "unreachable", "refused", "unknown" (view_quorum.c). */
+const json_t *view_quorum_says(const json_t *const facts[2], int self, int node,
+    const char *id);
+const char *view_quorum_state(const json_t *const facts[2], int self,
+    const char *id);
+
 /* --- volumes --- */
 
 enum volume_activity { VOLUME_IN_STEP, VOLUME_SYNCING, VOLUME_ONE_LEG,

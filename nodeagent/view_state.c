@@ -4,8 +4,8 @@
  * nodeagent/view_state.c - a VM's activity, state and allowed commands (spec A1)
  *
  * Beyond A1's rows: 'paused' (writes are held or the right to run is asked for) and
- * 'moving' (being started again on the other PM) may be powered off; start is the
- * "reset device" of a VM that crashed too often.
+ * 'moving' (being started again on the other PM) may be powered off; start does what
+ * "reset device" does for a VM that crashed too often.
  */
 #include <errno.h>
 #include <string.h>
@@ -54,7 +54,7 @@ unsigned
 view_vm_commands(enum vm_activity a, bool held)
 {
 	if (a == VM_CRASHED && held)
-		return VM_CMD_START | VM_CMD_RENAME;
+		return VM_CMD_RESET | VM_CMD_START | VM_CMD_RENAME;
 	return activity_commands[a] | VM_CMD_RENAME;
 }
 

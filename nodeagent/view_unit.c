@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
 /* --- resources --- */
@@ -436,7 +437,7 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 		return NULL;
 	node_state(facts, self, index, &activity, &state);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:i, s:i,"
-	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "id", node.id, "name", node.name, "state", state, "activity",
 	    activity, "primary", unit.primary == index, "role",
 	    role[0] != '\0' ? role : "stopped", "reason", node_reason(f),
@@ -450,7 +451,8 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 	    "SELECT versions FROM node WHERE idx = ?"), "signs",
 	    node_signs(facts, self, index), "daemons", view_copy(f, "daemons"),
 	    "uptime_s", view_copy(f, "uptime_s"), "agent",
-	    view_copy(f, "agent"));
+	    view_copy(f, "agent"), "watchdog", view_copy(f, "watchdog"),
+	    "mtbf", store_mtbf_view(st, node.id));
 }
 
 json_t *

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
 /* What the VM's PM says of this VM, NULL = nothing that is fresh. */
@@ -67,6 +68,7 @@ command_list(unsigned commands)
 		{ VM_CMD_START, "start" }, { VM_CMD_SHUTDOWN, "shutdown" },
 		{ VM_CMD_POWEROFF, "poweroff" }, { VM_CMD_DELETE, "delete" },
 		{ VM_CMD_CONSOLE, "console" }, { VM_CMD_RENAME, "rename" },
+		{ VM_CMD_RESET, "reset" },
 	};
 	json_t *list = json_array();
 	size_t i;
@@ -169,8 +171,8 @@ vm_object(const struct store *st, const json_t *const facts[2], int self,
 	view_vm_state(st, facts, self, vm, &state);
 	seen.redundant = strcmp(state.state, "alert") != 0;
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s,"
-	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:I}",
-	    "id", vm->id, "name", vm->name, "description", sql_text(stmt, 0),
+	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:I,"
+	    " s:o}", "id", vm->id, "name", vm->name, "description", sql_text(stmt, 0),
 	    "os", vm->os, "uuid", vm->uuid, "vcpus", (int)vm->vcpus,
 	    "memory_bytes", (json_int_t)vm->memory_bytes, "state", state.state,
 	    "activity", view_vm_activity_name(state.activity), "want",
@@ -185,7 +187,7 @@ vm_object(const struct store *st, const json_t *const facts[2], int self,
 	    vm->node) : NULL, "acceleration"), "started_utc",
 	    started_utc(stmt, 2, fact, &state), "crashes", (int)vm->crashes,
 	    "created_utc", view_time(sqlite3_column_int64(stmt, 1)), "run_id",
-	    (json_int_t)vm->run_id);
+	    (json_int_t)vm->run_id, "mtbf", store_mtbf_view(st, vm->id));
 }
 
 struct list_arg {

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "nodeagent/volumes.h"
 
 #define GROUP_FOLDER	"default"	/* one storage group so far */
@@ -31,6 +32,7 @@ struct volume {
 	bool		 op_busy;
 	const char	*op_what;
 	bool		 stopping;	/* mirror_stop() asked for */
+	bool		 discarded;	/* this leg was, by order */
 	bool		 reporting;
 	uint64_t	 retry_ns;	/* no new order before this */
 	uint64_t	 restart_ns;	/* its server isn't started before this */
@@ -226,6 +228,7 @@ order_done(struct mirror_op *op, int rc, const struct av_err *err)
 		v->retry_ns = av_clock_ns() + RETRY_NS;
 	} else {
 		v->error[0] = '\0';
+		v->discarded |= strcmp(v->op_what, "discard") == 0;
 	}
 	v->vs->ops->changed(v->vs->ctx, v->row.id);
 }
@@ -303,6 +306,28 @@ waits_for_peer(const struct mirror_status *st)
 	    st->conn == MIRROR_SPLIT));
 }
 
+static int
+kept(const struct volume *v)
+{
+	return v->vs->ops->kept == NULL ? -1 :
+	    v->vs->ops->kept(v->vs->ctx, v->row.id);
+}
+
+/* After a split, data of the PM that follows goes to the owner first: it is primary
+ * there, without a guest, until both legs have it. */
+static void
+steer_kept(struct volume *v, const struct mirror_status *st, int keep)
+{
+	bool lead = keep == v->vs->conf->node &&
+	    v->vs->right.kind == RIGHT_FOLLOW;
+
+	if (lead && st->role != MIRROR_PRIMARY)
+		order_primary(v);
+	else if (!lead && st->role == MIRROR_PRIMARY &&
+	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+		order_secondary(v);
+}
+
 /* The one order that brings the server nearer to what it should be, if any. */
 static void
 server_steer(struct volume *v)
@@ -313,6 +338,10 @@ server_steer(struct volume *v)
 
 	if (right == RIGHT_UNKNOWN || right == RIGHT_FROZEN)
 		return;
+	if (kept(v) >= 0) {
+		steer_kept(v, st, kept(v));
+		return;
+	}
 	if (may_lead && v->primary_here) {
 		if (st->role != MIRROR_PRIMARY)
 			order_primary(v);
@@ -552,6 +581,8 @@ volumes_in_step(const struct volumes *vs)
 			return false;
 		if (v->op_busy)	/* it may be 'alone', on its way */
 			return false;
+		if (kept(v) >= 0)	/* the peer's leg leads yet */
+			return false;
 	}
 	return true;
 }
@@ -586,6 +617,89 @@ volumes_all_secondary(const struct volumes *vs)
 			return false;
 	}
 	return true;
+}
+
+/* --- after a split --- */
+
+static json_t *
+split_fact(const struct volume *v, const struct mirror_status *st)
+{
+	char identity[17], base[17], path[400], utc[32] = "";
+	struct stat sb;
+
+	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
+	    st->gi.current);
+	(void)snprintf(base, sizeof(base), "%016" PRIx64, st->gi.bitmap);
+	(void)snprintf(path, sizeof(path), "%s/vol-%s.data", v->vs->dir,
+	    short_id(v));
+	if (stat(path, &sb) == 0)
+		av_clock_format_utc((int64_t)sb.st_mtim.tv_sec * 1000, utc,
+		    sizeof(utc));
+	return json_pack("{s:s,s:s,s:s,s:I,s:s,s:s}", "uuid", v->row.uuid,
+	    "identity", identity, "base", base, "changed_bytes",
+	    (json_int_t)st->out_of_step_bytes, "written_utc", utc, "disk",
+	    mirror_disk_name(st->disk));
+}
+
+json_t *
+volumes_split_facts(const struct volumes *vs)
+{
+	json_t *all = json_object();
+	const struct volume *v;
+
+	for (v = vs->list; all != NULL && v != NULL; v = v->next)
+		if (live_status(v) != NULL)
+			(void)json_object_set_new(all, v->row.id,
+			    split_fact(v, live_status(v)));
+	return all;
+}
+
+bool
+volumes_discard(struct volumes *vs, const char *volume_id, const char *base)
+{
+	struct volume *v = find(vs, volume_id);
+	uint8_t b[8] = { 0 };
+	uint64_t value = 0;
+	struct av_err err = { 0 };
+	size_t i;
+
+	if (v == NULL || live_status(v) == NULL)
+		return false;
+	/* up to date again: that was another split */
+	v->discarded = v->discarded &&
+	    live_status(v)->disk != MIRROR_DISK_UPTODATE;
+	if (v->discarded)
+		return true;
+	if (v->op_busy || av_clock_ns() < v->retry_ns ||
+	    live_status(v)->role == MIRROR_PRIMARY)
+		return false;
+	if (base == NULL || av_hex_decode(base, b, sizeof(b)) < 0)
+		memset(b, 0, sizeof(b));	/* then all is copied */
+	for (i = 0; i < sizeof(b); i++)
+		value = value << 8 | b[i];
+	order_end(v, mirror_discard(v->m, order_begin(v, "discard"), value,
+	    &err), &err);
+	return false;
+}
+
+bool
+volumes_split_copied(const struct volumes *vs, const char *volume_id,
+    bool keeper, const json_t *peer_facts)
+{
+	const struct mirror_status *st = live_status(find(vs, volume_id));
+	const json_t *peer = json_object_get(json_object_get(peer_facts,
+	    "volumes"), volume_id);
+	const char *role = json_string_value(json_object_get(peer, "role"));
+
+	if (st == NULL)
+		return false;
+	if (keeper)
+		return st->role == MIRROR_PRIMARY &&
+		    st->conn == MIRROR_CONNECTED &&
+		    st->peer_disk == MIRROR_DISK_UPTODATE;
+	return st->role == MIRROR_SECONDARY &&
+	    st->disk == MIRROR_DISK_UPTODATE && role != NULL &&
+	    strcmp(role, "secondary") == 0;
 }
 
 static json_t *

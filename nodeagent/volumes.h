@@ -33,6 +33,8 @@ struct volumes_ops {
 		    void (*done)(void *arg, int rc), void *arg);
 	/* A guest of this volume has its process on this PM. */
 	bool	(*in_use)(void *ctx, const char *vm_id);
+	/* As split_kept(); may be NULL. */
+	int	(*kept)(void *ctx, const char *volume_id);
 };
 
 int volumes_open(sd_event *event, const struct agent_conf *conf,
@@ -58,6 +60,19 @@ bool volumes_in_step(const struct volumes *vs);
 uint64_t volumes_peer_seen_ms(const struct volumes *vs);
 /* No server here is primary any more (or it isn't known yet: false). */
 bool volumes_all_secondary(const struct volumes *vs);
+
+/* --- after a split (split.h) --- */
+/* {"volume:o3":{uuid,identity,base,changed_bytes,written_utc,disk}} of the legs whose
+ * servers run; yours. */
+json_t *volumes_split_facts(const struct volumes *vs);
+/* Gives this PM's leg up; 'base' as in the peer's volumes_split_facts(), or NULL.
+ * True once it is done; call again until then. */
+bool volumes_discard(struct volumes *vs, const char *volume_id,
+    const char *base);
+/* The kept data is on both legs.  Here, on the keeper: it was copied; on the other
+ * one, whose leg was discarded: that, and the keeper's leg isn't primary any more. */
+bool volumes_split_copied(const struct volumes *vs, const char *volume_id,
+    bool keeper, const json_t *peer_facts);
 
 /* {"volume:o3":{...}} as in the facts; yours. */
 json_t *volumes_facts(const struct volumes *vs);

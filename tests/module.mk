@@ -30,3 +30,5 @@ $(B)/tests/bench/mirror-scale: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
 bench-mirror-scale: $(B)/tests/bench/mirror-scale $(B)/nbdkit-avreplica-plugin.so
 	$(Q)B=$(B) tests/bench/bench-mirror-scale
 .PHONY: bench-mirror bench-mirror-scale
+
+include tests/drill/drill.mk

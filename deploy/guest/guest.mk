@@ -9,5 +9,8 @@ $(B)/av-recordctl: LDLIBS = $(BASE_LDLIBS)
 $(B)/av-recordd: deploy/guest/recordd.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -static -o $@ $<
-PROGRAMS += $(B)/av-recordctl $(B)/av-recordd
+$(B)/av-beatd: deploy/guest/beatd.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -static -o $@ $<
+PROGRAMS += $(B)/av-recordctl $(B)/av-recordd $(B)/av-beatd
 LIVE_SCRIPTS += tests/live/test_guest.sh

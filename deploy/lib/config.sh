@@ -134,6 +134,9 @@ avnoded_conf() {
 	psk_file = /etc/avpair/mirror.psk
 	heartbeat = $(priv_address "$1")=$(priv_address "$2") $(lan_address "$1")=$(lan_address "$2")
 	heartbeat_port = 7701
+	watchdog_port = 7703
+	mtbf_policy = always
+	watchdog = stand-in:/run/pmwatch
 	mirror_listen = 0.0.0.0
 	mirror_peers = $(priv_address "$2") $(lan_address "$2")
 	mirror_port_base = 7800
@@ -205,6 +208,7 @@ config_node() {
 	avconsoled_conf "$1" "$2" >"$e/avpair/avconsoled.conf"
 	: >"$TRY/$1/services"
 	service_line "$1" corosync -15 /usr/sbin/corosync -f
+	service_line "$1" av-watchdog -20 "$PROG/av-watchdog" -c /etc/avpair/avnoded.conf
 	service_line "$1" avnoded -10 "$PROG/avnoded" -c /etc/avpair/avnoded.conf
 	service_line "$1" avconsoled 0 "$PROG/avconsoled" -c /etc/avpair/avconsoled.conf
 }

@@ -7,7 +7,7 @@
  * "rc", "code", "text"} and, for "status" and "hello", "status".  After
  * "subscribe" every change comes as {"event":"status","status":{...}}.
  * Commands: hello, status, subscribe, primary {alone, gen}, alone {gen},
- * secondary, outdate, connect, disconnect, rate {kib_s}, verify {repair, kib_s},
+ * secondary, outdate, discard {base}, connect, disconnect, rate {kib_s}, verify {repair, kib_s},
  * verify-cancel, resync-pause, resync-resume, grow {size_bytes}, hold
  * {timeout_ms}, release, diskless {gen}, digest {offset, length}, stop; alive
  * {lease_ms} has no answer.  Orders of one connection run one after the other, in
@@ -412,6 +412,22 @@ do_outdate(const json_t *msg, struct av_err *err)
 }
 
 static int
+do_discard(const json_t *msg, struct av_err *err)
+{
+	const char *base = json_string_value(json_object_get(msg, "base"));
+	uint8_t b[8];
+	uint64_t v = 0;
+	size_t i;
+
+	if (base != NULL && av_hex_decode(base, b, sizeof(b)) < 0)
+		return av_err_code(err, -EINVAL, "bad-request",
+		    "'base' isn't 16 hex digits");
+	for (i = 0; base != NULL && i < sizeof(b); i++)
+		v = v << 8 | b[i];
+	return srv_order_discard(srv, v, err);
+}
+
+static int
 do_connect(const json_t *msg, struct av_err *err)
 {
 	(void)msg;
@@ -522,6 +538,7 @@ static const struct {
 	{ "alone", do_alone, false },
 	{ "secondary", do_secondary, false },
 	{ "outdate", do_outdate, false },
+	{ "discard", do_discard, false },
 	{ "connect", do_connect, false },
 	{ "disconnect", do_disconnect, false },
 	{ "rate", do_rate, false },

@@ -449,6 +449,18 @@ identity_target_start(struct identity *id, const struct identity *source)
 	id->bitmap = 0;
 }
 
+bool
+identity_discard(struct identity *id, uint64_t winner_base)
+{
+	if (!IS_SET(id->bitmap) || !IS_SET(winner_base) ||
+	    ((id->bitmap | winner_base) & IDENTITY_COPYING) != 0 ||
+	    !SAME(id->bitmap, winner_base))
+		return false;
+	id->current = id->bitmap;
+	id->bitmap = 0;
+	return true;
+}
+
 void
 identity_target_finish(struct identity *id, const struct identity *source)
 {

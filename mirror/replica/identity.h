@@ -78,6 +78,11 @@ void identity_source_undo_start(struct identity *id);
 void identity_source_finish(struct identity *id);
 /* The target's side of 'start': CURRENT := source's BITMAP, BITMAP := 0. */
 void identity_target_start(struct identity *id, const struct identity *source);
+/* A person discards this data: with the parted peer's BITMAP (0 = not known) equal
+ * to mine, CURRENT := BITMAP, BITMAP := 0: what differs is within both legs' bits
+ * (rule 50).  Else false and nothing changes: the caller's 'inconsistent' makes it
+ * the target of whatever the rules say, of a whole copy for a split. */
+bool identity_discard(struct identity *id, uint64_t winner_base);
 void identity_target_finish(struct identity *id,
     const struct identity *source);
 

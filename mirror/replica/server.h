@@ -196,6 +196,8 @@ int  srv_order_primary(struct srv *s, bool alone, uint64_t gen,
 int  srv_order_alone(struct srv *s, uint64_t gen, struct av_err *err);
 int  srv_order_secondary(struct srv *s, struct av_err *err);
 int  srv_order_outdate(struct srv *s, struct av_err *err);
+/* discard.c */
+int  srv_order_discard(struct srv *s, uint64_t winner_base, struct av_err *err);
 int  srv_order_connect(struct srv *s, bool on);
 int  srv_order_stop(struct srv *s, struct av_err *err);
 

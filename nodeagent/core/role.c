@@ -262,6 +262,16 @@ role_step(struct role *r, const struct role_event *ev, struct role_effects *out)
 	say_hello(r, out);
 }
 
+void
+role_set_arbiter(struct role *r, enum role_arbiter arbiter, uint64_t now_ns)
+{
+	AV_ASSERT(!r->asking);
+	r->arbiter = arbiter;
+	if (r->state == ROLE_FROZEN && arbiter != ROLE_ARBITER_NONE &&
+	    r->due_ns[T_FROZEN] == 0)
+		role_arm(r, T_FROZEN, now_ns + r->times.frozen_ns);
+}
+
 uint64_t
 role_deadline(const struct role *r)
 {
@@ -292,31 +302,6 @@ role_timer_due(struct role *r, uint64_t now_ns, struct role_event *ret)
 		return true;
 	}
 	return false;
-}
-
-void
-role_hello_fill(const struct role *r, struct role_hello *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->state = r->state;
-	ret->rec = r->rec;
-	ret->ready = !r->asking && !r->maybe && !r->taking;
-	ret->released = !r->guests_maybe && (r->state == ROLE_JOINING ||
-	    r->state == ROLE_FOLLOWER || r->state == ROLE_WAITING ||
-	    r->state == ROLE_STOPPED);
-}
-
-bool
-role_may_write_alone(const struct role *r)
-{
-	return r->state == ROLE_ALONE;
-}
-
-bool
-role_may_run(const struct role *r)
-{
-	return r->state == ROLE_TOGETHER || r->state == ROLE_ALONE ||
-	    r->state == ROLE_REJOINING;
 }
 
 bool

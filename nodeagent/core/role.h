@@ -24,7 +24,8 @@
  *   FOLLOWER   the peer is the owner; its data comes here
  *   STOPPED    lost the claim: guests are being stopped, then it follows
  *   WAITING    may not run: no proof; asks on, waits for the peer or a person
- *   SPLIT      both ran alone: nothing is touched, a person decides
+ *   SPLIT      both ran alone: guests are paused, nothing is touched, a person
+ *              decides
  */
 #ifndef AV_ROLE_H
 #define AV_ROLE_H
@@ -59,6 +60,8 @@
 	X(OUT_OF_STEP) \
 	X(GUESTS_STOPPED) \
 	X(TAKEOVER)	/* a person orders it */ \
+	X(RESOLVED)	/* a person chose 'owner' after a split; the other one
+			 * gives up first (see role_act_resolved) */ \
 	/* ordered */ \
 	X(MOVED)	/* 'together at g+1', on both PMs at the same point */ \
 	X(UNIT_CREATED) \
@@ -156,7 +159,7 @@ struct role_event {
 	uint64_t		now_ns;
 	/* PEER_OWNS, PEER_INFO, VIEW_*: the peer's hello.  MOVED: gen.
 	 * GRANTED: gen granted.  REFUSED: the record that stands in the way.
-	 * NO_ANSWER: 'maybe' = the question may still take effect. */
+	 * RESOLVED: peer's hello, owner.  NO_ANSWER: 'maybe' = the question may still take effect. */
 	struct role_hello	peer;
 	struct role_hello	me;	/* VIEW_*: own hello, as compared */
 	uint64_t		gen;
@@ -225,6 +228,10 @@ void role_init(struct role *r, int node, enum role_arbiter arbiter,
 /* 'out' is overwritten. */
 void role_step(struct role *r, const struct role_event *ev,
     struct role_effects *out);
+
+/* Is there somebody to ask?  Changed by the owner while nothing is asked. */
+void role_set_arbiter(struct role *r, enum role_arbiter arbiter,
+    uint64_t now_ns);
 
 /* When role_timers() wants to be called; 0 = never. */
 uint64_t role_deadline(const struct role *r);

@@ -69,7 +69,7 @@ role_fill_move(const struct role *r, int question, struct role_move *m)
 	case Q_FORCE:
 		m->from_empty = true;
 		m->to_gen = 0;
-		m->least_gen = role_claim_gen(r);
+		m->least_gen = role_force_gen(r);
 		break;
 	default:
 		AV_ASSERT(false);
@@ -144,8 +144,8 @@ role_act_no_answer(struct role *r, const struct role_event *ev,
 			r->taking = false;
 			return r->state;
 		}
-		SAY(r, TAKEOVER_UNASKED, .gen = role_claim_gen(r));
-		return role_enter_alone(r, role_claim_gen(r), out);
+		SAY(r, TAKEOVER_UNASKED, .gen = role_force_gen(r));
+		return role_enter_alone(r, role_force_gen(r), out);
 	}
 	if (r->state == ROLE_FROZEN)
 		SAY(r, NO_ANSWER, .seconds = r->times.frozen_ns / NS_PER_S);

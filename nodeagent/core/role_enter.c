@@ -85,6 +85,14 @@ role_claim_gen(const struct role *r)
 	return r->rec.gen + (r->rec.pending ? 2 : 1);
 }
 
+uint64_t
+role_force_gen(const struct role *r)
+{
+	uint64_t g = role_claim_gen(r);
+
+	return g > r->owner_gen ? g : r->owner_gen + 1;
+}
+
 void
 role_arm(struct role *r, int timer, uint64_t at_ns)
 {

@@ -6,11 +6,12 @@
  *   role.c		one step: note, table, what follows of it
  *   role_table.c	every state and every event
  *   role_enter.c	what entering a state does
- *   role_run.c		signs of life while guests run or are paused
+ *   role_run.c		signs of life while guests run or are paused; a person's word
  *   role_start.c	after a start: own record, first sight of the peer
  *   role_ask.c		questions to the arbiter and their answers
  *   role_handback.c	the owner hands the right back to both
  *   role_reason.c	sentences
+ *   role_read.c	what a role says of itself
  */
 #ifndef AV_ROLE_IMPL_H
 #define AV_ROLE_IMPL_H
@@ -44,6 +45,10 @@ void role_arm(struct role *r, int timer, uint64_t at_ns);
 bool role_has_claim(const struct role *r);
 /* The generation that a claim asks for. */
 uint64_t role_claim_gen(const struct role *r);
+/* By a person's word: above whatever the other one was known to be alone at. */
+uint64_t role_force_gen(const struct role *r);
+/* Pending or outdated ones, too: what is taken by force must be above it. */
+void role_note_rival(struct role *r, const struct role_hello *peer);
 bool role_owns_by_record(const struct role *r);
 bool role_takeover_stands(const struct role *r);
 enum role_state role_enter_alone(struct role *r, uint64_t gen,

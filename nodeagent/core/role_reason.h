@@ -69,8 +69,12 @@
 	X(UNIT_KNOWN, "unit-known", "Both PMs are new, but the quorum server " \
 	    "knows this unit at generation {other_generation}.") \
 	X(SPLIT, "split", "Both PMs ran alone: {me} at generation {generation}, " \
-	    "{peer} at {other_generation}; nothing is overwritten until a " \
-	    "person decides.") \
+	    "{peer} at {other_generation}; guests are paused and nothing is " \
+	    "overwritten until a person decides.") \
+	X(SPLIT_GIVEN_UP, "split-given-up", "A person chose {peer}'s state; " \
+	    "{me}'s generation {generation} is given up.") \
+	X(SPLIT_RESOLVED, "split-resolved", "A person chose {me}'s state; it " \
+	    "takes generation {generation}.") \
 	X(GRANTED, "granted", "{me} got the right to run alone: generation " \
 	    "{generation}.") \
 	X(TAKEOVER, "takeover", "A person ordered {me} to run alone; the quorum " \

@@ -86,3 +86,24 @@ role_act_takeover(struct role *r, const struct role_event *ev,
 		r->taking = true;	/* asked in pump() */
 	return r->state;
 }
+
+/*
+ * After a split.  The PM whose state isn't kept gives up first, durably, and can
+ * never claim again by itself; only when it has said so may the other one take
+ * the right.  So a choice that reached one PM alone lets nobody run.
+ */
+enum role_state
+role_act_resolved(struct role *r, const struct role_event *ev,
+    struct role_effects *out)
+{
+	if (ev->owner != r->node) {
+		SAY(r, SPLIT_GIVEN_UP, .gen = r->rec.gen);
+		return role_enter_stopped(r, out);
+	}
+	if (ev->peer.rec.mode != ROLE_MODE_OUTDATED)
+		return r->state;
+	role_note_rival(r, &ev->peer);
+	SAY(r, SPLIT_RESOLVED, .gen = role_force_gen(r));
+	r->taking = true;	/* asked in pump() */
+	return r->state;
+}

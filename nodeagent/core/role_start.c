@@ -165,11 +165,23 @@ role_act_view_new(struct role *r, const struct role_event *ev,
 	return r->state;
 }
 
+void
+role_note_rival(struct role *r, const struct role_hello *peer)
+{
+	uint64_t g = peer->rec.gen + (peer->rec.pending ? 1 : 0);
+
+	if (g > r->owner_gen)
+		r->owner_gen = g;
+}
+
 enum role_state
 role_act_view_split(struct role *r, const struct role_event *ev,
     struct role_effects *out)
 {
-	(void)out;
+	/* the same VM may run on both: until a person has chosen, on none */
+	if (role_may_run(r) || r->guests_maybe)
+		role_effect(out, ROLE_DO_FREEZE);
+	role_note_rival(r, &ev->peer);
 	SAY(r, SPLIT, .gen = r->rec.gen, .other_gen = ev->peer.rec.gen);
 	return ROLE_SPLIT;
 }

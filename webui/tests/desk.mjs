@@ -385,12 +385,54 @@ test('language-of-the-browser', async () => {
 	await page.context().close();
 });
 
+test('quorum-servers', async ({ page }) => {
+	await admin(page);
+	await visit(page, '/quorum-servers');
+	await seen(page, 'https://10.79.0.9:2379');
+	await seen(page, 'asked now');
+	await button(page, 'Add a quorum server').click();
+	const dialog = page.locator('dialog[open]');
+	await dialog.getByLabel('Address').fill('https://unreachable:2379');
+	await dialog.getByRole('button', { name: 'Ask it and add' }).click();
+	await seen(page, "node1 can't use this quorum server");
+	await dialog.getByLabel('Address').fill('https://10.79.0.10:2379');
+	await dialog.getByLabel('Client certificate (PEM) (optional)', { exact: true }).setInputFiles({ name: 'c.pem', mimeType: 'text/plain', buffer: Buffer.from('-----BEGIN X-----') });
+	await dialog.getByLabel('Key of the client').setInputFiles({ name: 'k.pem', mimeType: 'text/plain', buffer: Buffer.from('-----BEGIN K-----') });
+	await dialog.getByRole('button', { name: 'Ask it and add' }).click();
+	await dialog.waitFor({ state: 'detached' });
+	await seen(page, 'https://10.79.0.10:2379');
+	ok(!(await page.locator('body').innerText()).includes('BEGIN K'), 'the key is shown');
+	await page.getByRole('button', { name: 'Remove https://10.79.0.10:2379' }).click();
+	await page.locator('dialog[open]').getByRole('button', { name: 'Remove', exact: true }).click();
+	await page.locator('dialog[open]').waitFor({ state: 'detached' });
+	await page.locator('td', { hasText: '10.79.0.10' }).waitFor({ state: 'detached' });
+});
+
+test('split', async ({ page }) => {
+	await agent('test.split', { split: true });
+	try {
+		await admin(page);
+		await visit(page, '/split');
+		await seen(page, '12 MiB written since');
+		await page.getByRole('button', { name: 'web-boot: keep node1' }).click();
+		await page.locator('dialog[open]').getByRole('button', { name: 'Keep node1' }).click();
+		await page.locator('dialog[open]').waitFor({ state: 'detached' });
+		await seen(page, 'Choose for each volume');
+		await page.getByRole('button', { name: 'Database of the unit: keep node1' }).click();
+		await page.locator('dialog[open]').getByRole('button', { name: 'Keep node1' }).click();
+		await seen(page, 'are being discarded');
+	} finally {
+		await agent('test.split', { split: false });
+	}
+	await seen(page, 'there is nothing to choose');
+});
+
 test('no-text-is-missing', async ({ page }) => {
 	await admin(page);
 	for (const lang of ['en', 'ja']) {
 		if (lang === 'ja')
 			await page.getByRole('button', { name: '日本語' }).click();
-		for (const p of ['/', '/vms', '/vms/vm:o20', '/vms/create', '/nodes', '/volumes', '/networks', '/alerts', '/audit']) {
+		for (const p of ['/', '/vms', '/vms/vm:o20', '/vms/create', '/nodes', '/volumes', '/networks', '/quorum-servers', '/split', '/alerts', '/audit']) {
 			await visit(page, p);
 			const all = await page.locator('body').innerText();
 			const raw = all.match(/\b(activity|state|menu|field|why|do|did|ask|create|common|link|role|disk|audit|vm|volume|node)\.[a-z]\w+/);
@@ -455,7 +497,7 @@ test('keyboard-only', async ({ page }) => {
 });
 
 const pages = { dashboard: '/', vms: '/vms', vm: '/vms/vm:o20', create: '/vms/create', nodes: '/nodes',
-	volumes: '/volumes', networks: '/networks', alerts: '/alerts', audit: '/audit' };
+	volumes: '/volumes', networks: '/networks', quorum: '/quorum-servers', split: '/split', alerts: '/alerts', audit: '/audit' };
 
 for (const theme of ['light', 'dark'])
 	test(`axe-${theme}`, async ({ page }) => {

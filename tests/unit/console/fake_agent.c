@@ -13,7 +13,7 @@
  * change after 50 ms instead of 1.5 s.
  *
  * Operations of its own: test.node-lost {node:"node0"|"node1"|null} (null = both
- * there), test.hang {} (never answered), test.exit {} (dies at once).
+ * there), test.split {split:bool}, test.hang {} (never answered), test.exit {} (dies at once).
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/str.h"
+#include "tests/unit/console/fake_mtbf.h"
 #include "tests/unit/console/fake_world.h"
 
 #define CLIENTS_MAX	16
@@ -599,6 +600,13 @@ static const struct op {
 	{ "vm.start", op_vm_start, 2, true, { "vm:s", "dry_run:b?" } },
 	{ "vm.shutdown", op_vm_shutdown, 2, true, { "vm:s", "dry_run:b?" } },
 	{ "vm.poweroff", op_vm_poweroff, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.reset", op_vm_reset, 2, true, { "vm:s", "dry_run:b?" } },
+	{ "vm.set-mtbf", op_vm_set_mtbf, 2, true, { "vm:s", "policy:s?",
+	  "threshold_s:i?", "judged_from:i?", "dry_run:b?" } },
+	{ "node.set-mtbf", op_node_set_mtbf, 3, true, { "node:s", "policy:s?",
+	  "threshold_s:i?", "judged_from:i?", "dry_run:b?" } },
+	{ "node.clear-mtbf", op_node_clear_mtbf, 3, true, { "node:s",
+	  "dry_run:b?" } },
 	{ "vm.delete", op_vm_delete, 2, true, { "vm:s", "keep_volumes:a?",
 	  "dry_run:b?" } },
 	{ "vm.vnc", op_vm_vnc, 2, false, { "vm:s" } },
@@ -607,6 +615,15 @@ static const struct op {
 	  "dry_run:b?" } },
 	{ "network.list", op_networks, 1, false, { NULL } },
 	{ "storage-group.list", op_storage, 1, false, { NULL } },
+	{ "split.info", op_split_info, 1, false, { NULL } },
+	{ "split.resolve", op_split_resolve, 4, true, { "object:s", "keep:s",
+	  "dry_run:b?" } },
+	{ "test.split", op_test_split, 0, false, { "split:b" } },
+	{ "quorum.list", op_quorum_list, 1, false, { NULL } },
+	{ "quorum.add", op_quorum_add, 3, true, { "kind:s?", "address:s",
+	  "preferred:b?", "ca:s?", "cert:s?", "key:s?", "dry_run:b?" } },
+	{ "quorum.remove", op_quorum_remove, 3, true, { "server:s",
+	  "dry_run:b?" } },
 	{ "image.list", op_images, 1, false, { NULL } },
 	{ "alert.list", op_alerts, 1, false, { NULL } },
 	{ "audit.list", op_audit, 1, false, { "limit:i?", "before:i?" } },

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "tests/unit/console/fake_mtbf.h"
 #include "tests/unit/console/fake_world.h"
 
 #define PASSWORD	"secret-pass"
@@ -237,6 +238,7 @@ vm_new(const char *name, const char *os, int vcpus, long long memory)
 	    "preferred", "progress_percent", "started_utc", "crashes", 0,
 	    "created_utc", now_utc());
 	set(vm, "run_id", json_integer(0));
+	set(vm, "mtbf", mtbf_new());
 	set(vm, "networks", json_pack("[{s:s,s:s,s:s,s:s}]", "id",
 	    "sharednetwork:o4", "name", "net0", "mac", mac, "tap", tap));
 	(void)json_array_append_new(vms, vm);
@@ -328,6 +330,10 @@ node_view(const char *name, const char *id)
 	set(n, "signs", signs_view(strcmp(name, "node0") == 0, lost));
 	set(n, "daemons", lost ? json_null() : json_pack("{s:s}", "corosync",
 	    "up"));
+	set(n, "mtbf", mtbf_of_node(name));
+	set(n, "watchdog", lost ? json_null() : json_pack(
+	    "{s:s,s:s,s:i,s:s}", "state", "ok", "device", "stand-in",
+	    "timeout_ms", 1400, "hold", "together"));
 	set(n, "uptime_s", lost ? json_null() : json_integer(86400));
 	set(n, "agent", lost ? json_null() : json_pack("{s:i,s:i,s:i}", "pid",
 	    812, "rss_bytes", 9437184, "uptime_s", 86000));

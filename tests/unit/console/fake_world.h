@@ -47,4 +47,12 @@ void alert_open(const char *code, const char *sev, const char *object,
 void alert_clear(const char *code);
 void world_make(void);
 
+/* fake_quorum.c */
+json_t *op_split_info(json_t *args, const json_t *actor);
+json_t *op_split_resolve(json_t *args, const json_t *actor);
+json_t *op_test_split(json_t *args, const json_t *actor);
+json_t *op_quorum_list(json_t *args, const json_t *actor);
+json_t *op_quorum_add(json_t *args, const json_t *actor);
+json_t *op_quorum_remove(json_t *args, const json_t *actor);
+
 #endif

@@ -419,6 +419,16 @@ pair_order(struct pair *p, int node, enum mirror_verb verb)
 	return order_wait(p, &o, rc, &err);
 }
 
+int
+pair_discard(struct pair *p, int node, uint64_t winner_base)
+{
+	struct order o = { .op.done = order_done };
+	struct av_err err = { 0 };
+	int rc = mirror_discard(p->m[node], &o.op, winner_base, &err);
+
+	return order_wait(p, &o, rc, &err);
+}
+
 struct pair *
 pair_new_connected(void)
 {

@@ -53,6 +53,7 @@ int  pair_primary(struct pair *p, int node, bool alone, uint64_t gen,
     char *code);
 int  pair_alone(struct pair *p, int node, uint64_t gen);
 int  pair_diskless(struct pair *p, int node, uint64_t gen, char *code);
+int  pair_discard(struct pair *p, int node, uint64_t winner_base);
 int  pair_order(struct pair *p, int node, enum mirror_verb verb);
 /* node0 primary, connected */
 struct pair *pair_new_connected(void);

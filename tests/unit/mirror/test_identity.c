@@ -177,6 +177,38 @@ TEST(life_of_a_volume)
 	return 0;
 }
 
+/* A person gives one side of a split up. */
+TEST(discarded_side_is_the_target)
+{
+	struct identity a = { .current = 0x200, .bitmap = 0x100 };
+	struct identity b = { .current = 0x300, .bitmap = 0x100 }, c;
+	int rule;
+
+	CHECK(identity_decide(&a, &b, &rule) == VERDICT_SPLIT);
+	c = b;
+	CHECK(identity_discard(&c, a.bitmap));
+	c.inconsistent = true;
+	CHECK(identity_decide(&a, &c, &rule) == VERDICT_SOURCE);
+	CHECK(identity_decide(&c, &a, &rule) == VERDICT_TARGET);
+	CHECK_EQ(rule, 50);
+	CHECK(!identity_discard(&c, a.bitmap));	/* given again */
+	CHECK(identity_decide(&c, &a, &rule) == VERDICT_TARGET);
+	/* the winner goes on meanwhile, and starts to copy */
+	(void)identity_go_alone(&a, 0x500);
+	CHECK(identity_decide(&a, &c, &rule) == VERDICT_SOURCE);
+	/* no common base: all of it */
+	c = b;
+	CHECK(!identity_discard(&c, 0x770));
+	CHECK(!identity_discard(&c, 0));
+	c.inconsistent = true;
+	CHECK_EQ(c.current, b.current);
+	CHECK(identity_decide(&a, &c, &rule) == VERDICT_SOURCE_FULL);
+	/* a copying mark: what the bits say isn't sure */
+	c = b;
+	CHECK(!identity_discard(&c, a.bitmap | IDENTITY_COPYING));
+	return 0;
+}
+
 TEST(undone_start_is_started_again)
 {
 	struct identity a = { .current = 0x100 }, b = a;
@@ -213,6 +245,7 @@ TESTS_MAIN(
 	T(every_rule),
 	T(both_sides_agree),
 	T(life_of_a_volume),
+	T(discarded_side_is_the_target),
 	T(undone_start_is_started_again),
 	T(start_without_base),
 )

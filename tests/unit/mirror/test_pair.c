@@ -260,6 +260,7 @@ TEST(split_overwrites_nothing)
 {
 	struct pair *p = pair_new_connected();
 	struct guest a = { .limit = 20 }, b = { .limit = 20 };
+	uint64_t base;
 
 	CHECK(p != NULL);
 	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
@@ -279,6 +280,19 @@ TEST(split_overwrites_nothing)
 	CHECK_EQ(guest_check(&a, 0), 0);
 	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
 	CHECK_EQ(pair_primary(p, 1, true, 3, NULL), 0);
+	CHECK_EQ(guest_check(&b, 1), 0);
+	/* a person keeps node1's: only what differs is copied */
+	CHECK_EQ(pair_discard(p, 1, 1), -EPERM);	/* a primary */
+	base = pair_st(p, 1)->gi.bitmap;
+	CHECK(base != 0);
+	CHECK_EQ(pair_discard(p, 0, base), 0);
+	CHECK_EQ(pair_st(p, 0)->disk, MIRROR_DISK_INCONSISTENT);
+	CHECK_EQ(pair_primary(p, 0, true, 4, NULL), -EPERM);
+	CHECK_EQ(pair_discard(p, 0, base), 0);	/* again: nothing more */
+	CHECK(pair_wait(p, both_in_step) == 0);
+	CHECK(pair_equal(p) == 1);
+	CHECK(pair_st(p, 1)->resync_copied_bytes <
+	    pair_st(p, 1)->size_bytes);
 	CHECK_EQ(guest_check(&b, 1), 0);
 	guest_dispose(&a);
 	guest_dispose(&b);

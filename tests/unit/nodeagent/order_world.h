@@ -277,7 +277,7 @@ w_fatal(void *c, const struct av_err *err)
 static const struct order_ops w_ops = {
 	w_apply, w_position, w_serialize, w_replace, w_freeze, w_resume,
 	w_alone, w_take, w_stop, w_follow, w_create, w_facts, w_changed,
-	w_fatal,
+	w_fatal, NULL,
 };
 
 /* --- the world --- */

@@ -112,7 +112,7 @@ static int
 world_open(struct world *w)
 {
 	struct control_ops ops = { w_facts, w_self, w_submit, w_vnc,
-		w_takeover, w };
+		w_takeover, NULL, w };
 	struct av_err err = { 0 };
 
 	*w = (struct world){ 0 };
@@ -445,7 +445,7 @@ TEST(events_are_coalesced)
 	control_changed(w.control, NULL);
 	msg = answer(&w, &fr, fd);
 	CHECK_EQ(json_array_size(json_object_get(json_object_get(msg, "event"),
-	    "objects")), 8);
+	    "objects")), 9);
 	json_decref(msg);
 	av_frame_reader_dispose(&fr);
 	CHECK(answer(&w, &fr, other) == NULL);	/* it didn't ask for events */

@@ -114,6 +114,41 @@ TEST(agent_restart_changes_nothing)
 	return 0;
 }
 
+/* A peer with other timings: its lease would be another one. */
+TEST(a_peer_with_other_timings_is_not_let_in)
+{
+	unsigned scale = W.scale;
+	uint64_t end;
+
+	CHECK(form_unit() == 0);
+	scale = W.scale;
+	w_kill(1);
+	CHECK(W_UNTIL(400, order_available(W.pm[0].order, NULL) < 0));
+	W.scale = scale * 2;
+	CHECK(w_start(1) == 0);
+	W.scale = scale;
+	end = av_clock_ns() + AV_NS_PER_S;
+	while (av_clock_ns() < end) {
+		CHECK(!role_may_run(order_role(W.pm[1].order)));
+		CHECK(order_available(W.pm[0].order, NULL) < 0);
+		(void)W_UNTIL(20, false);
+	}
+	{
+		AUTO_JSON json_t *facts = order_facts(W.pm[1].order);
+		const json_t *role = json_object_get(facts, "role");
+
+		CHECK(json_is_true(json_object_get(role, "incompatible")));
+		CHECK_STR(json_string_value(json_object_get(json_object_get(
+		    role, "reason"), "code")), "peer-incompatible");
+	}
+	/* with the right ones it is let in again */
+	w_kill(1);
+	CHECK(w_start(1) == 0);
+	CHECK(W_UNTIL(5000, both(ROLE_TOGETHER)));
+	w_end();
+	return 0;
+}
+
 TEST(cut_freezes_both_and_mending_thaws)
 {
 	struct av_err err = { 0 };
@@ -380,9 +415,9 @@ TEST(hostile_messages_are_dropped)
 }
 
 TESTS_MAIN(T(unit_forms_and_orders), T(refused_command_tells_why),
-    T(agent_restart_changes_nothing), T(cut_freezes_both_and_mending_thaws),
+    T(agent_restart_changes_nothing), T(a_peer_with_other_timings_is_not_let_in),
+    T(cut_freezes_both_and_mending_thaws),
     T(takeover_and_return), T(a_record_that_cant_be_written_is_the_end),
-    T(a_record_that_cant_be_written_is_the_end),
     T(facts_reach_the_peer),
     T(open_commands_end_when_closed), T(hostile_messages_are_dropped),
     T(hello_overtaken_by_a_command), T(half_a_message_costs_no_other),

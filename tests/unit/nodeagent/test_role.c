@@ -687,6 +687,102 @@ TEST(frozen_says_what_it_knows_now)
 	return 0;
 }
 
+static void
+resolved(int owner, struct role_hello peer)
+{
+	struct role_event e = { .type = ROLE_EV_RESOLVED, .owner = owner,
+		.peer = peer };
+
+	step(e);
+}
+
+static void
+split_at(int node, uint64_t mine, uint64_t theirs)
+{
+	struct role_record rec = { mine, ROLE_MODE_ALONE, false };
+	struct role_hello peer = { ROLE_ALONE, { theirs, ROLE_MODE_ALONE,
+		true }, true, false };
+
+	init(node, ROLE_ARBITER_ETCD, rec, false);
+	now_ns += 800;
+	ev(ROLE_EV_T_START);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(peer);
+}
+
+/* The same VM may run on both: both pause, and nothing more. */
+TEST(a_split_pauses_the_guests)
+{
+	split_at(0, 6, 6);
+	CHECK_EQ(R.state, ROLE_SPLIT);
+	CHECK(has(ROLE_DO_FREEZE) != NULL);
+	CHECK(has(ROLE_DO_RECORD) == NULL && has(ROLE_DO_STOP_GUESTS) == NULL);
+	return 0;
+}
+
+TEST(who_isnt_kept_gives_up_first)
+{
+	struct role_hello peer = { ROLE_SPLIT, { 6, ROLE_MODE_ALONE, false },
+		true, false };
+
+	split_at(0, 6, 6);
+	resolved(0, peer);	/* kept, but the other one still has its right */
+	CHECK_EQ(R.state, ROLE_SPLIT);
+	CHECK(!R.taking && has(ROLE_DO_ASK) == NULL);
+	split_at(1, 6, 6);
+	resolved(0, peer);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_OUTDATED);
+	CHECK(has(ROLE_DO_RECORD) != NULL);
+	ev(ROLE_EV_GUESTS_STOPPED);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK(!role_may_run(&R) && has(ROLE_DO_ASK) == NULL);
+	return 0;
+}
+
+TEST(who_is_kept_goes_above_both)
+{
+	struct role_hello peer = { ROLE_WAITING, { 8, ROLE_MODE_OUTDATED,
+		false }, true, true };
+
+	split_at(0, 6, 8);
+	CHECK_EQ(R.state, ROLE_SPLIT);
+	resolved(0, peer);
+	CHECK(R.taking && has(ROLE_DO_ASK) != NULL);
+	CHECK(has(ROLE_DO_ASK)->move.least_gen > 8);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);	/* a person answers for it */
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK(R.rec.gen > 8);
+	CHECK_EQ(role_compare(&(struct role_hello){ ROLE_ALONE, R.rec, true,
+	    false }, &peer), ROLE_EV_VIEW_LEAD);
+	return 0;
+}
+
+TEST(resolved_means_nothing_elsewhere)
+{
+	struct role_hello peer = { ROLE_SPLIT, { 5, ROLE_MODE_OUTDATED, false },
+		true, true };
+
+	together(0, ROLE_ARBITER_ETCD);
+	resolved(1, peer);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);
+	return 0;
+}
+
+TEST(another_arbiter_at_run_time)
+{
+	together(0, ROLE_ARBITER_NONE);
+	ev(ROLE_EV_PEER_LOST);
+	CHECK_EQ(R.due_ns[2], 0);
+	role_set_arbiter(&R, ROLE_ARBITER_ETCD, now_ns);
+	CHECK(R.due_ns[2] != 0);	/* frozen: for a bounded time now */
+	ev(ROLE_EV_PEER_INFO);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	return 0;
+}
+
 TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(loss_freezes_then_claims_then_runs),
     T(a_stir_of_the_lost_peer_delays_taking),
@@ -705,4 +801,7 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(adopting_waits_for_the_own_question),
     T(going_together_waits_for_the_own_question),
     T(an_order_older_than_the_owner_is_passed_over),
-    T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now))
+    T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
+    T(a_split_pauses_the_guests), T(who_isnt_kept_gives_up_first),
+    T(who_is_kept_goes_above_both), T(resolved_means_nothing_elsewhere),
+    T(another_arbiter_at_run_time))

@@ -23,7 +23,7 @@ a1_commands(const char *state, const char *activity)
 		{ "-", "stopping", VM_CMD_POWEROFF | VM_CMD_DELETE },
 		{ "busy", "stopping", 0 },		/* being removed */
 		{ "-", "crashed", 0 },
-		{ "critical", "crashed", VM_CMD_START },
+		{ "critical", "crashed", VM_CMD_START | VM_CMD_RESET },
 		{ "alert", "paused", VM_CMD_CONSOLE | VM_CMD_POWEROFF },
 		{ "busy", "moving", VM_CMD_POWEROFF },
 	};
@@ -169,7 +169,7 @@ static const char *const unit_keys[] = { "id", "name", "uuid", "version",
 	"timings", "last_failover", NULL };
 static const char *const node_keys[] = { "id", "name", "state", "activity",
 	"primary", "role", "reason", "addresses", "cpus", "memory_bytes",
-	"acceleration", "vms", "versions", "signs", "daemons", "uptime_s",
+	"acceleration", "vms", "versions", "signs", "daemons", "watchdog", "uptime_s",
 	"agent", NULL };
 static const char *const vm_keys[] = { "id", "name", "description", "os",
 	"uuid", "vcpus", "memory_bytes", "state", "activity", "want", "node",

@@ -18,13 +18,15 @@ import { CreateVm } from './pages/create.js';
 import { Screen } from './pages/screen.js';
 import { Nodes } from './pages/nodes.js';
 import { Volumes, Networks } from './pages/resources.js';
+import { QuorumServers } from './pages/quorum.js';
+import { SplitPage } from './pages/split.js';
 import { Alerts, Audit } from './pages/records.js';
 
 const NOTICE_S = 60;
 
 const menu = [
 	[null, [['', 'dashboard', 'dashboard']]],
-	['menu.resources', [['nodes', 'node', 'nodes'], ['vms', 'vm', 'vms'], ['volumes', 'volume', 'volumes'], ['networks', 'network', 'networks']]],
+	['menu.resources', [['nodes', 'node', 'nodes'], ['vms', 'vm', 'vms'], ['volumes', 'volume', 'volumes'], ['networks', 'network', 'networks'], ['quorum-servers', 'quorum', 'quorum-servers']]],
 	['menu.records', [['alerts', 'alerts', 'alerts'], ['audit', 'audit', 'audit']]],
 ];
 
@@ -38,6 +40,8 @@ function pageOf({ parts }) {
 	case 'nodes': return html`<${Nodes} />`;
 	case 'volumes': return html`<${Volumes} />`;
 	case 'networks': return html`<${Networks} />`;
+	case 'quorum-servers': return html`<${QuorumServers} />`;
+	case 'split': return html`<${SplitPage} />`;
 	case 'alerts': return html`<${Alerts} />`;
 	case 'audit': return html`<${Audit} />`;
 	default: return html`<div class="page-head"><h1 tabindex="-1">${t('common.noPage')}</h1></div>

@@ -27,7 +27,8 @@ export const connection = signal('offline');
 export const lostSince = signal(null);
 
 const kinds = {		// which collections an object's kind shows in
-	unit: ['unit'],
+	unit: ['unit', 'split'],
+	quorum: ['quorum-servers', 'unit'],
 	host: ['nodes', 'unit'],
 	vm: ['vms'],
 	volume: ['volumes', 'vms'],
@@ -39,7 +40,7 @@ const kinds = {		// which collections an object's kind shows in
 
 const collections = new Map();
 for (const name of ['unit', 'nodes', 'vms', 'volumes', 'networks', 'storage-groups', 'images',
-	'alerts', 'audit'])
+	'alerts', 'audit', 'quorum-servers', 'split'])
 	collections.set(name, {
 		name, users: 0, timer: null, busy: false, again: false, fetched_ms: 0,
 		state: signal({ data: undefined, error: null }),

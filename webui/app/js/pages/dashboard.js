@@ -49,7 +49,7 @@ function About({ u }) {
 		[t('unit.address'), html`<code>${plainAddress(u.address)}</code>`],
 		[t('unit.version'), u.version],
 		[t('unit.answers'), u.node],
-		[t('quorum.title'), u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
+		[html`<a href="#/quorum-servers">${t('quorum.title')}</a>`, u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
 	]} /><//>`;
 }
 
@@ -73,6 +73,7 @@ export function Dashboard() {
 		<div role="status" class="unit-says"><${Notice} tone=${lost ? 'idle' : tone} icon=${lost ? 'unknown' : icon}>
 			<p><strong>${lost ? t('connect.lastKnown', { state: stateWord('unit', u.state, u.activity) }) : stateWord('unit', u.state, u.activity)}</strong></p>
 			<p>${reasonText(u.reason) && !well ? reasonText(u.reason, u.node) : t(u.state === 'good' ? 'dashboard.well' : 'dashboard.unwell')}</p>
+			${u.activity === 'split' && html`<p><a href="#/split">${t('split.title')}</a></p>`}
 		<//></div>
 		<${Card}><${Picture} unit=${u} nodes=${nodes.data} vms=${vms.data} volumes=${volumes.data} networks=${networks.data} /><//>
 		<div class=${open.length > 0 ? 'dash-grid' : ''}>

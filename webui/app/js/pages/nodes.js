@@ -8,6 +8,7 @@ import { vmPath } from '../router.js';
 import { Card, commas, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { reasonText } from '../said.js';
+import { nodeFailures } from '../mtbf.js';
 import { State, look } from '../ui/state.js';
 
 const yesNo = (ok, word_) => html`<${State} kind="link" state=${ok ? 'up' : 'down'} label=${word_} />`;
@@ -41,6 +42,8 @@ function Node({ node, vms }) {
 			[t('field.memory'), bytes(node.memory_bytes)],
 			[t('vm.acceleration'), node.acceleration ? word('acceleration', node.acceleration) : '–'],
 			[t('node.uptime'), node.uptime_s === null || node.uptime_s === undefined ? '–' : duration(node.uptime_s)],
+			[t('node.watchdog'), node.watchdog ? word('watchdog', node.watchdog.state) : '–'],
+			[t('node.failures'), nodeFailures(node)],
 			[t('node.signs'), html`<${Signs} signs=${node.signs} />`],
 			[t('node.software'), html`<span class="small">${commas(Object.entries(v).filter(([, x]) => x).map(([k, x]) => html`<span class="nowrap" key=${k}>${k} ${x}</span>`))}</span>`],
 		]} /></div>

@@ -11,6 +11,7 @@ import { State, look } from '../ui/state.js';
 import { reasonText } from '../said.js';
 import * as actions from '../actions.js';
 import { LegStates } from './resources.js';
+import { vmFailures } from '../mtbf.js';
 
 function CreateButton() {
 	const why = connection.get() === 'lost' ? t('why.lost') : may('vm-manager') ? null : t('why.role');
@@ -103,7 +104,7 @@ export function Vm({ id }) {
 				[t('field.id'), html`<code>${vm.id}</code>`],
 				['UUID', html`<code>${vm.uuid}</code>`],
 				[t('vm.acceleration'), vm.acceleration ? word('acceleration', vm.acceleration) : '–'],
-				[t('vm.crashes'), number(vm.crashes || 0)],
+				[t('vm.crashes'), vmFailures(vm)],
 			]} /><//>
 		</div>
 		<${Card} title=${t('menu.volumes')} body=${false}><${Table} caption=${t('menu.volumes')} rows=${vm.volumes || []}

@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/agent_watchdog.c - the agent's word to this PM's guard
+ *
+ * A pass is told by the loop's least urgent source: when it runs, nothing else was
+ * pending, so signs, role, guests and volumes have been looked at.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "nodeagent/agent.h"
+
+static void
+look(const struct agent *a, struct watchdog_say *ret)
+{
+	struct watchdog_view v = { .role = (int)order_role(a->order)->state,
+	    .lost = !order_peer_seen(a->order), .store_ok = !a->store_failed,
+	    .guests = guests_awake(a->guests), .duties_ns = a->duties_ns,
+	    .now_ns = av_clock_ns() };
+
+	watchdog_view_say(&v, ret);
+}
+
+static int
+on_pass(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct agent *a = arg;
+	struct watchdog_say say;
+
+	(void)usec;
+	look(a, &say);
+	watchdog_line_say(a->watchdog, &say);
+	(void)sd_event_source_set_time_relative(s,
+	    order_timing(a->order)->pass_ns / AV_NS_PER_US);
+	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+int
+agent_watchdog_start(struct agent *a, struct av_err *err)
+{
+	int rc;
+
+	if (a->watchdog == NULL)
+		return av_err_set(err, -ENOMEM, "no memory");
+	rc = sd_event_add_time_relative(a->event, &a->pass, CLOCK_MONOTONIC, 0,
+	    1000, on_pass, a);
+	if (rc >= 0)
+		rc = sd_event_source_set_priority(a->pass,
+		    SD_EVENT_PRIORITY_IDLE);
+	return rc < 0 ? av_err_set(err, rc, "event loop: %s", strerror(-rc)) :
+	    0;
+}
+
+void
+agent_watchdog_news(struct agent *a)
+{
+	struct watchdog_say say;
+
+	look(a, &say);
+	say.healthy = false;
+	watchdog_line_say(a->watchdog, &say);
+}
+
+void
+agent_watchdog_losing(struct agent *a)
+{
+	struct watchdog_say say = { .hold = WATCHDOG_KEEP,
+	    .pass_ns = av_clock_ns() };
+
+	watchdog_line_say(a->watchdog, &say);
+}

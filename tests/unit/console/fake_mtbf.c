@@ -1,0 +1,141 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/console/fake_mtbf.c - failure counters of fake-agent's VMs and PMs
+ */
+#include "tests/unit/console/fake_mtbf.h"
+
+#include <string.h>
+
+#include "tests/unit/console/fake_world.h"
+
+static json_t *nodes[2];
+
+json_t *
+mtbf_new(void)
+{
+	return json_pack("{s:s,s:i,s:i,s:i,s:n,s:n,s:b}", "policy",
+	    "threshold", "threshold_s", 1200, "judged_from", 4, "failures", 0,
+	    "mean_s", "last_utc", "held", 0);
+}
+
+static json_t **
+slot(const char *name)
+{
+	int i = strcmp(name, "node1") == 0;
+
+	if (strcmp(name, "node0") != 0 && i == 0)
+		return NULL;
+	if (nodes[i] == NULL)
+		nodes[i] = mtbf_new();
+	return &nodes[i];
+}
+
+json_t *
+mtbf_of_node(const char *name)
+{
+	return json_incref(*slot(name));
+}
+
+static bool
+out_of(const json_t *args, const char *key, json_int_t least, json_int_t most)
+{
+	const json_t *v = json_object_get(args, key);
+
+	return v != NULL && (json_integer_value(v) < least ||
+	    json_integer_value(v) > most);
+}
+
+static json_t *
+rule_set(json_t *args, json_t *counter)
+{
+	static const char *const keys[] = { "policy", "threshold_s",
+		"judged_from" };
+	const char *p = str(args, "policy");
+	size_t i;
+
+	if (*p != '\0' && strcmp(p, "threshold") != 0 &&
+	    strcmp(p, "always") != 0 && strcmp(p, "never") != 0)
+		return refuse("bad-argument", "argument 'policy' must be "
+		    "'threshold', 'always' or 'never'", "argument", "policy");
+	if (out_of(args, "threshold_s", 1, 366 * 24 * 3600) ||
+	    out_of(args, "judged_from", 2, 100))
+		return refuse("bad-argument", "a number is out of range",
+		    "argument", "threshold_s");
+	for (i = 0; i < 3 && !json_is_true(json_object_get(args, "dry_run"));
+	    i++)
+		if (json_object_get(args, keys[i]) != NULL)
+			(void)json_object_set(counter, keys[i],
+			    json_object_get(args, keys[i]));
+	return NULL;
+}
+
+json_t *
+op_vm_set_mtbf(json_t *args, const json_t *actor)
+{
+	json_t *vm = find(vms, str(args, "vm")), *no;
+
+	(void)actor;
+	if (vm == NULL)
+		return refuse_missing("VM", str(args, "vm"));
+	no = rule_set(args, json_object_get(vm, "mtbf"));
+	if (no != NULL)
+		return no;
+	changed(str(vm, "id"));
+	return good(json_pack("{s:O}", "id", json_object_get(vm, "id")));
+}
+
+json_t *
+op_vm_reset(json_t *args, const json_t *actor)
+{
+	json_t *vm = find(vms, str(args, "vm"));
+
+	(void)actor;
+	if (vm == NULL)
+		return refuse_missing("VM", str(args, "vm"));
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		set(vm, "mtbf", mtbf_new());
+		set(vm, "crashes", json_integer(0));
+		if (strcmp(str(vm, "activity"), "crashed") == 0) {
+			set(vm, "want", json_string("running"));
+			vm_activity(vm, "booting");
+			vm_later(vm, "running");
+		}
+		changed(str(vm, "id"));
+	}
+	return good(json_pack("{s:O}", "id", json_object_get(vm, "id")));
+}
+
+static json_t *
+node_op(json_t *args, bool clear)
+{
+	json_t **m = slot(str(args, "node")), *no = NULL;
+
+	if (m == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (!clear) {
+		no = rule_set(args, *m);
+	} else if (!json_is_true(json_object_get(args, "dry_run"))) {
+		json_decref(*m);
+		*m = mtbf_new();
+	}
+	changed(strcmp(str(args, "node"), "node0") == 0 ? "host:o2" :
+	    "host:o3");
+	return no != NULL ? no : good(json_pack("{s:s}", "id",
+	    strcmp(str(args, "node"), "node0") == 0 ? "host:o2" : "host:o3"));
+}
+
+json_t *
+op_node_set_mtbf(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return node_op(args, false);
+}
+
+json_t *
+op_node_clear_mtbf(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return node_op(args, true);
+}
