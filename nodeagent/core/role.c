@@ -307,7 +307,8 @@ role_timer_due(struct role *r, uint64_t now_ns, struct role_event *ret)
 bool
 role_may_take_over(const struct role *r)
 {
+	if (r->state == ROLE_SPLIT)	/* both are there: a person chooses */
+		return r->lost;
 	return r->rec.mode != ROLE_MODE_NEW && role_takeover_stands(r) &&
-	    (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
-	    r->state == ROLE_SPLIT);
+	    (r->state == ROLE_FROZEN || r->state == ROLE_WAITING);
 }

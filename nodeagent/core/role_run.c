@@ -47,6 +47,17 @@ role_act_peer_owns(struct role *r, const struct role_event *ev,
 	return r->state;
 }
 
+/* ALONE: two owners of one generation are a split, seen without corosync too. */
+enum role_state
+role_act_peer_info(struct role *r, const struct role_event *ev,
+    struct role_effects *out)
+{
+	if (ev->peer.rec.mode != ROLE_MODE_ALONE ||
+	    ev->peer.rec.gen != r->rec.gen)
+		return r->state;
+	return role_act_view_split(r, ev, out);
+}
+
 enum role_state
 role_act_frozen_over(struct role *r, const struct role_event *ev,
     struct role_effects *out)
@@ -82,7 +93,7 @@ role_act_takeover(struct role *r, const struct role_event *ev,
 {
 	(void)ev;
 	(void)out;
-	if (r->rec.mode != ROLE_MODE_NEW && role_takeover_stands(r))
+	if (role_may_take_over(r))
 		r->taking = true;	/* asked in pump() */
 	return r->state;
 }

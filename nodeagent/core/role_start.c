@@ -181,6 +181,8 @@ role_act_view_split(struct role *r, const struct role_event *ev,
 	/* the same VM may run on both: until a person has chosen, on none */
 	if (role_may_run(r) || r->guests_maybe)
 		role_effect(out, ROLE_DO_FREEZE);
+	if (!r->asking)		/* ordered before the split was known */
+		r->taking = false;
 	role_note_rival(r, &ev->peer);
 	SAY(r, SPLIT, .gen = r->rec.gen, .other_gen = ev->peer.rec.gen);
 	return ROLE_SPLIT;

@@ -8,8 +8,8 @@
  *
  * A takeover that a person forced weakens them just so: until the other PM follows,
  * each side has its own truth; a guest may run on both as long as they don't
- * hear each other (FORCED_HEARD_MS of grace), or both own the same generation
- * (split: nothing is touched).  Within one side everything holds.
+ * hear each other (FORCED_HEARD_MS of grace).  In a split guests are
+ * paused and nothing is touched until a person chose.  Within one side everything holds.
  */
 #include "tests/sim/sim.h"
 
@@ -106,7 +106,7 @@ right_to_run(const struct pm *p)
 {
 	switch (p->role.state) {
 	case ROLE_TOGETHER: case ROLE_ALONE: case ROLE_REJOINING:
-	case ROLE_JOINING: case ROLE_SPLIT:
+	case ROLE_JOINING:
 		return true;
 	default:
 		return false;
@@ -144,7 +144,7 @@ check_forked(void)
 	int v;
 
 	W.both_heard_ms = hear ? W.both_heard_ms + TICK_MS : 0;
-	if (W.both_heard_ms < FORCED_HEARD_MS || same_generation())
+	if (W.both_heard_ms < FORCED_HEARD_MS)
 		return;
 	for (v = 0; v < VOLUMES; v++)
 		if (runs(0, v) && runs(1, v))

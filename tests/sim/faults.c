@@ -174,7 +174,15 @@ do_takeover(const struct line *l)
 		return;
 	TRACE("takeover ordered on node%d\n", l->node);
 	/* what the agent checked may have changed when it comes to it */
-	W.pm[l->node].takeover_at = W.now + TICK_MS + sim_rnd(40);
+	W.pm[l->node].takeover_at = W.now + TICK_MS +
+	    sim_rnd(sim_rnd(6) ? 40 : 800);
+}
+
+/* avcli split resolve: said to one of the two. */
+static void
+do_choose(const struct line *l)
+{
+	sim_choose((int)sim_rnd(2), l->node);
 }
 
 /* A new machine in place of one that the unit doesn't need. */
@@ -189,6 +197,7 @@ do_replace(const struct line *l)
 	sim_power_off(l->node);
 	W.pm[l->node].disk = (struct role_record){ 0 };
 	W.pm[l->node].stray = false;
+	W.pm[l->node].choice = W.pm[l->node].discarded = 0;
 	sim_volumes_new(l->node);
 	sim_power_on(l->node);
 }
@@ -230,10 +239,9 @@ settle_split(uint64_t since)
 			do_takeover(&l);
 			return;
 		}
-	if (W.now - since > 3000 && W.pm[0].role.state == ROLE_SPLIT &&
-	    W.pm[1].role.state == ROLE_SPLIT && !W.pm[0].role.taking &&
-	    !W.pm[1].role.taking)
-		do_takeover(&l);
+	if (W.now - since > 3000 && sim_may_choose(0) &&
+	    W.pm[0].choice == 0 && W.pm[1].choice == 0)
+		do_choose(&l);
 }
 
 static void
@@ -366,6 +374,7 @@ const struct verb sim_verbs[] = {
 	{ "arbiter-reach", "n", NULL, true, do_arbiter_reach },
 	{ "lose-answer", "n", NULL, true, do_lose_answer },
 	{ "takeover", "n", NULL, true, do_takeover },
+	{ "choose", "n", NULL, true, do_choose },
 	{ "plain-death", "n", NULL, true, do_plain_death },
 	{ "replace", "n", NULL, true, do_replace },
 	{ "move", "v", NULL, false, do_move },

@@ -53,6 +53,7 @@ static const struct choice choices[] = {
 	{ "arbiter-reach", 3, 0, 0, 0, false },
 	{ "lose-answer", 3, 0, 0, 0, false },
 	{ "takeover", 10, 0, 0, 0, true },
+	{ "choose", 6, 0, 0, 0, true },
 	{ "replace", 1, 0, 0, 0, false },
 };
 #define N_CHOICES	(sizeof(choices) / sizeof(choices[0]))
@@ -122,6 +123,14 @@ split(struct script *s)
 	l = add(s, "mend");
 	l->when = AFTER;
 	l->ms = 1500 + rnd(2000);
+	if (rnd(2) == 0)
+		return;
+	l = add(s, "choose");
+	l->node = (int)rnd(2);
+	l->when = WHEN;
+	l->when_node = (int)rnd(2);
+	l->when_state = ROLE_SPLIT;
+	l->ms = 3000;
 }
 
 static void

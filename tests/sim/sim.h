@@ -8,6 +8,7 @@
  *   arbiter_model.c  the quorum server: slow, down, lossy, stale
  *   storage.c	guests, volumes, mirrors, disks that lose what wasn't flushed
  *   check.c	the promises, after every step; coverage of the table
+ *   people.c	a split and the choice that ends it
  *   faults.c	everything that can be done to the world: a table of verbs
  *   scenario.c	scripts of verbs as text; runs one
  *   random.c	makes a script of a seed
@@ -120,6 +121,9 @@ struct pm {
 	uint64_t	deliver_at;
 	bool		have[2];
 	struct role_hello hello[2];
+	/* --- after a split: durable --- */
+	int		choice;		/* who is kept, plus 1 */
+	bool		discarded;	/* this PM's legs were */
 	/* --- arbiter --- */
 	bool		arb_cut;
 	uint64_t	refused_gen;	/* the arbiter said: it is the peer's */
@@ -219,6 +223,11 @@ void sim_volumes_new(int i);
 void sim_turn_guests(int i);
 void sim_turn_mirror(void);
 void sim_forked_by(int i);
+
+/* people.c */
+bool sim_may_choose(int i);
+void sim_choose(int i, int kept);
+void sim_turn_split(int i);
 
 /* check.c */
 void sim_check(void);

@@ -370,6 +370,7 @@ turn_pm(int i)
 	while (sim_agent_works(i) && W.bad == NULL &&
 	    role_timer_due(&p->role, local_ns(i), &ev))
 		sim_step(i, &ev);
+	sim_turn_split(i);
 	sim_turn_guests(i);
 }
 
