@@ -446,10 +446,10 @@ return_of(int x)
 }
 
 static void
-primary_dies(void)
+primary_dies(bool power)
 {
 	int x = run.primary, y = 1 - x;
-	bool power = sim_chance(80), can = run.granted != x && up_to_date(y);
+	bool can;
 
 	note_step();
 	can = run.granted != x && up_to_date(y);
@@ -459,8 +459,10 @@ primary_dies(void)
 		can = false;	/* its owner insists on the one that lost power */
 		model_cut(true);
 	}
-	else if (power && (run.weak & 1u << y))
-		model_cut(true);	/* the second one that lost power */
+	else if (can && run.weak & 1u << y) {
+		model_cut(true);	/* it lost power and didn't catch up */
+		run.n_weak++;
+	}
 	cut(x, power);
 	run.primary = -1;
 	nap();
@@ -591,12 +593,26 @@ step(void)
 	else if (dice < 83)
 		secondary_dies();
 	else if (dice < 93)
-		primary_dies();
+		primary_dies(sim_chance(80));
 	else
 		both_die();
 	/* whoever came up as a connected primary serves once it may */
 	if (run.failed[0] == '\0' && run.n_guests == 0)
 		settle();
+}
+
+/* The secondary loses power and doesn't meet the primary again; then the primary's
+ * server dies, though its PM doesn't, and the owner goes on with the secondary. */
+static void
+weak_takes_over(void)
+{
+	sim_sleep(AV_NS_PER_S);		/* guests write */
+	note_step();
+	sim.link_ok = false;
+	sim_link_break();
+	cut(1 - run.primary, true);
+	boot(1 - run.primary);
+	primary_dies(false);
 }
 
 static void
@@ -656,6 +672,8 @@ agents(void *arg)
 	if (order(0, ORDER_PRIMARY) < 0)
 		fail("a new leg isn't promotable");
 	settle();
+	if (run.weak_only && run.failed[0] == '\0')
+		weak_takes_over();
 	while (run.n_steps < run.length && run.failed[0] == '\0' &&
 	    sim_fault.fired == 0)
 		step();
@@ -697,11 +715,11 @@ create(int node)
 	sim_ops.on = false;
 }
 
-int
-run_do(uint64_t seed, unsigned length, bool cuts)
+static int
+run_one(uint64_t seed, unsigned length, bool cuts, bool weak_only)
 {
 	run = (struct run){ .seed = seed, .primary = -1, .granted = -1,
-		.length = length, .cuts = cuts,
+		.length = length, .cuts = cuts, .weak_only = weak_only,
 		.flushes = seed % 3 == 0 ? 2 : 20 };
 	growing = (struct order){ 0 };
 	sim_seed(seed);
@@ -719,6 +737,18 @@ run_do(uint64_t seed, unsigned length, bool cuts)
 		fail("everybody waits for ever");
 	sim_ops.on = false;
 	return run.failed[0] == '\0' ? 0 : -1;
+}
+
+int
+run_do(uint64_t seed, unsigned length, bool cuts)
+{
+	return run_one(seed, length, cuts, false);
+}
+
+int
+run_weak(uint64_t seed)
+{
+	return run_one(seed, 0, true, true);
 }
 
 void

@@ -80,16 +80,20 @@ struct run {
 	unsigned	n_guests;
 	bool		stop, guest_error, disk_error_seen;
 	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches,
-			n_grown, n_grow_refused, n_holds, n_diskless;
+			n_grown, n_grow_refused, n_holds, n_diskless, n_weak;
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */
+	bool		weak_only;	/* run_weak() */
 	char		failed[200];	/* what must hold and doesn't */
 };
 extern struct run run;
 
 /* A whole run; 0, or -1 with run.failed.  The log is in sim_ops after it. */
 int	run_do(uint64_t seed, unsigned length, bool cuts);
+/* The same, of one case: a secondary that lost power and didn't meet the primary
+ * again is promoted, though the primary's PM lost no power. */
+int	run_weak(uint64_t seed);
 void	run_end(void);
 int	run_open(int node);		/* a server starts on sim_disk[node] */
 struct grant run_granted_at(uint64_t tick);
