@@ -11,7 +11,9 @@
  *   5 the guest's connections end after their requests; new ones see the size
  * A leg is as large as its superblock says; what its file has beyond that is
  * nothing, and is cut off before it is used.  So the guest never sees a size
- * that one leg lacks, unless the other one is gone.
+ * that one leg lacks, unless the other one is gone.  A superblock that couldn't
+ * be written wholly may say either size: then the file stays long, and this
+ * server tries no more.
  *
  * When two legs of different size meet, the smaller one catches up before
  * anything else: the larger one was recorded only when both had the space, or
@@ -146,8 +148,17 @@ static int
 grow_prepare(struct srv *s, uint64_t to, struct av_err *err)
 {
 	uint64_t from = s->leg->sb.size_bytes;
-	int rc = file_extend(s, from, to);
+	bool failed;
+	int rc;
 
+	pthread_mutex_lock(&s->mu);
+	failed = s->disk_failed;
+	pthread_mutex_unlock(&s->mu);
+	/* One of its superblocks may say more than 'from': not to be cut back. */
+	if (failed)
+		return av_err_code(err, -EIO, "disk-error",
+		    "this PM's disk has failed");
+	rc = file_extend(s, from, to);
 	if (rc == 0)
 		rc = pages_extend(s, s->leg->n_pages,
 		    meta_pages(meta_chunks(to)));
@@ -282,6 +293,7 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 {
 	struct proto_msg m = { .type = PROTO_GROW }, reply;
 	uint64_t count;
+	bool held;
 	int rc = grow_prepare(s, to, err);
 
 	if (rc < 0)
@@ -301,7 +313,12 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 		return rc;
 	}
 	rc = grow_commit(s, to, err);
-	part_quiet(s);
+	pthread_mutex_lock(&s->mu);
+	held = rc < 0 && s->disk_failed &&
+	    diskless_hold(s, -rc, "the record of the size");
+	pthread_mutex_unlock(&s->mu);
+	if (!held)
+		part_quiet(s);
 	return rc;
 }
 

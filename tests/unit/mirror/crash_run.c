@@ -26,7 +26,7 @@ static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
 	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE,
-	ORDER_DISKLESS };
+	ORDER_DISKLESS, ORDER_GROW_LEG };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
@@ -212,6 +212,11 @@ order_run(void *arg)
 			run.n_grown++;
 		else
 			run.n_grow_refused++;
+		break;
+	case ORDER_GROW_LEG:
+		(void)sim_mutex_lock(&s->order_mu);
+		o->rc = grow_leg(s, SIM_SIZE, &o->err);
+		(void)sim_mutex_unlock(&s->order_mu);
 		break;
 	case ORDER_HOLD:
 		o->rc = srv_order_hold(s, 500, &o->err);
@@ -542,6 +547,15 @@ grow(void)
 	nap();
 }
 
+/* As after a power cut between the two superblocks. */
+static void
+catch_up(void)
+{
+	(void)order(1 - run.primary, ORDER_GROW_LEG);
+	sim_link_break();
+	sim_sleep(AV_NS_PER_S);
+}
+
 /* Whatever was acknowledged before the hold is flushed on both legs. */
 static void
 hold(void)
@@ -637,18 +651,32 @@ after_fault(void)
 {
 	struct srv *s = run.primary < 0 ? NULL : sim.srv[run.primary];
 	unsigned acks;
+	int rc;
 
 	sim.link_ok = true;
 	sim_sleep(10 * AV_NS_PER_S);
+	if (s != NULL && run.n_grow_refused > 0 && s->disk_failed &&
+	    s->io_mode == IO_HOLD && !s->detached)
+		(void)snprintf(run.failed, sizeof(run.failed),
+		    "it waits for a disk that failed while it grew");
 	if (s == NULL || !s->detached || run.granted == run.primary)
 		return;
-	grant(1 - run.primary, run.weak, true);
-	if (order(run.primary, ORDER_DISKLESS) < 0 && !s->diskless)
+	/* firm once the peer has recorded it */
+	grant(1 - run.primary, run.weak, false);
+	rc = order(run.primary, ORDER_DISKLESS);
+	if (rc == 0)
+		grant(1 - run.primary, run.weak, true);
+	if (rc < 0 && !s->diskless) {
+		if (run.script == RUN_GROW)
+			(void)snprintf(run.failed, sizeof(run.failed),
+			    "the peer in step doesn't take over");
 		return;
+	}
 	acks = run.n_acks;
 	sim_sleep(10 * AV_NS_PER_S);
 	if (s->io_mode != IO_PEER)
 		return;
+	grant(1 - run.primary, run.weak, true);
 	run.n_diskless++;
 	if (sim_chance(50)) {
 		sim_link_break();
@@ -672,8 +700,12 @@ agents(void *arg)
 	if (order(0, ORDER_PRIMARY) < 0)
 		fail("a new leg isn't promotable");
 	settle();
-	if (run.weak_only && run.failed[0] == '\0')
+	if (run.script == RUN_WEAK && run.failed[0] == '\0')
 		weak_takes_over();
+	else if (run.script == RUN_GROW && sim_fault.fired == 0)
+		grow();
+	else if (run.script == RUN_CATCH_UP && sim_fault.fired == 0)
+		catch_up();
 	while (run.n_steps < run.length && run.failed[0] == '\0' &&
 	    sim_fault.fired == 0)
 		step();
@@ -716,10 +748,10 @@ create(int node)
 }
 
 static int
-run_one(uint64_t seed, unsigned length, bool cuts, bool weak_only)
+run_one(uint64_t seed, unsigned length, bool cuts, enum run_script script)
 {
 	run = (struct run){ .seed = seed, .primary = -1, .granted = -1,
-		.length = length, .cuts = cuts, .weak_only = weak_only,
+		.length = length, .cuts = cuts, .script = script,
 		.flushes = seed % 3 == 0 ? 2 : 20 };
 	growing = (struct order){ 0 };
 	sim_seed(seed);
@@ -742,13 +774,13 @@ run_one(uint64_t seed, unsigned length, bool cuts, bool weak_only)
 int
 run_do(uint64_t seed, unsigned length, bool cuts)
 {
-	return run_one(seed, length, cuts, false);
+	return run_one(seed, length, cuts, RUN_BY_CHANCE);
 }
 
 int
-run_weak(uint64_t seed)
+run_script(uint64_t seed, enum run_script script)
 {
-	return run_one(seed, 0, true, true);
+	return run_one(seed, 0, true, script);
 }
 
 void
