@@ -619,10 +619,13 @@ sync_run(void *arg)
 {
 	unsigned *n_running = arg, i;
 
-	for (i = 0; i < 10 && run.failed[0] == '\0'; i++)
-		if (srv_data_sync(&servers[0]) == 0 && sim_fault.fired > 0)
+	for (i = 0; i < 10 && run.failed[0] == '\0'; i++) {
+		bool after = sim_fault.fired > 0;
+
+		if (srv_data_sync(&servers[0]) == 0 && after)
 			(void)snprintf(run.failed, sizeof(run.failed),
 			    "a flush counts after one that failed");
+	}
 	--*n_running;
 	return NULL;
 }
