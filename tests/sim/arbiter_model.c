@@ -71,6 +71,8 @@ sim_ask(int i, const struct role_move *m)
 	q->effect_at = W.now + 10 + sim_rnd(60) + (slow ? sim_rnd(slow) : 0);
 	q->answer_at = q->effect_at + 10 + sim_rnd(60) +
 	    (slow ? sim_rnd(slow) : 0);
+	if (W.arb_takes_ms)
+		q->answer_at = q->effect_at + W.arb_takes_ms;
 	if (W.arb_down || W.pm[i].arb_cut)
 		q->fate = NO_CONNECTION;
 	else if (W.arb_garbage)

@@ -126,7 +126,8 @@ check_right(int i)
 static bool
 runs(int i, int v)
 {
-	return W.pm[i].run[v] && !W.pm[i].paused && sim_machine_works(i);
+	return W.pm[i].run[v] && !W.pm[i].paused && sim_machine_works(i) &&
+	    W.now >= W.pm[i].wakes_late_until;
 }
 
 static bool

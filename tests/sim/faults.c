@@ -50,8 +50,14 @@ do_hang_agent(const struct line *l)
 static void
 do_hang(const struct line *l)
 {
-	if (W.pm[l->node].powered)
-		W.pm[l->node].all_hung_until = W.now + l->arg;
+	struct pm *p = &W.pm[l->node];
+
+	if (!p->powered)
+		return;
+	/* cut off first: the peer counts from the cut, the device from the hang */
+	if (!sim_conn())
+		p->wakes_late_until = W.now + l->arg + WAKE_MS;
+	p->all_hung_until = W.now + l->arg;
 }
 
 /* node0->node1: node1 hears nothing of node0 */
@@ -122,7 +128,7 @@ do_arbiter(const struct line *l)
 		W.arb_down = W.arb_stale = W.arb_garbage = false;
 		W.pm[0].arb_cut = W.pm[1].arb_cut = false;
 		W.arb_loss = 0;
-		W.arb_slow_ms = 0;
+		W.arb_slow_ms = W.arb_takes_ms = 0;
 		break;
 	case A_LOSSY:
 		W.arb_loss = 40;
@@ -137,6 +143,12 @@ do_arbiter(const struct line *l)
 		W.arb_garbage = true;
 		break;
 	}
+}
+
+static void
+do_arbiter_takes(const struct line *l)
+{
+	W.arb_takes_ms = l->arg;
 }
 
 static void
@@ -173,6 +185,10 @@ do_takeover(const struct line *l)
 	    !role_may_take_over(&W.pm[l->node].role))
 		return;
 	TRACE("takeover ordered on node%d\n", l->node);
+	if (l->arg != 0) {
+		W.pm[l->node].takeover_at = W.now + l->arg;
+		return;
+	}
 	/* what the agent checked may have changed when it comes to it */
 	W.pm[l->node].takeover_at = W.now + TICK_MS +
 	    sim_rnd(sim_rnd(6) ? 40 : 800);
@@ -370,10 +386,11 @@ const struct verb sim_verbs[] = {
 	{ "mirror-down", "m", NULL, true, do_mirror_down },
 	{ "arbiter", "w", "down up lossy slow stale garbage", true,
 	    do_arbiter },
+	{ "arbiter-takes", "m", NULL, true, do_arbiter_takes },
 	{ "arbiter-cut", "n", NULL, true, do_arbiter_cut },
 	{ "arbiter-reach", "n", NULL, true, do_arbiter_reach },
 	{ "lose-answer", "n", NULL, true, do_lose_answer },
-	{ "takeover", "n", NULL, true, do_takeover },
+	{ "takeover", "no", NULL, true, do_takeover },
 	{ "choose", "n", NULL, true, do_choose },
 	{ "plain-death", "n", NULL, true, do_plain_death },
 	{ "replace", "n", NULL, true, do_replace },

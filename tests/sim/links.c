@@ -149,6 +149,8 @@ turn_signs(int i)
 		return;
 	if (!lost || p->lost)
 		ev.type = quiet ? ROLE_EV_PEER_QUIET : ROLE_EV_PEER_BACK;
+	if (lost && !p->lost)
+		sim_guard_losing(i);
 	ev.silent_ns = (W.now - p->last_sign) * AV_NS_PER_MS;
 	sim_step(i, &ev);
 	p->lost = lost;

@@ -244,9 +244,11 @@ seeds(uint64_t first, uint64_t last, bool whole)
 	    U(all.ticks), (double)all.ticks * TICK_MS / 3600e3, took,
 	    (double)all.faults / took);
 	fprintf(stderr, "%llu grants, %llu takes, %llu together, %llu moves, "
-	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets\n",
+	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets, %llu "
+	    "hung agents killed\n",
 	    U(all.grants), U(all.takes), U(all.together), U(all.moves),
-	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets));
+	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets),
+	    U(all.agents_killed));
 	printf("%sok seeds_%llu_%llu\n", failed ? "not " : "", U(first),
 	    U(last));
 	/* the world still does what it is for */

@@ -171,3 +171,5 @@
     "the agent posts it in a split only, when no question is under way" },
 { ROLE_WAITING, ROLE_EV_RESOLVED,
     "the agent posts it in a split only, when no question is under way" },
+{ ROLE_SPLIT, ROLE_EV_T_RETRY,
+    "rare: a question of before the split fails after it was seen" },
