@@ -73,6 +73,20 @@ static const struct opt_def takeover_opts[] = {
 	    "I know that the other PM's newer data may be lost", NULL },
 	DRY_RUN, END,
 };
+static const struct opt_def verify_opts[] = {
+	{ "repair", 0, OPT_FLAG, NULL,
+	    "copy what differs from the PM that leads the volume", NULL },
+	DRY_RUN, WAIT, END,
+};
+static const struct opt_def configure_opts[] = {
+	{ "resync-limit", 0, OPT_ONE, "SIZE|none",
+	    "copying and verifying, a volume and second: 50M", NULL },
+	{ "verify", 0, OPT_ONE, "off|weekly|monthly[,DAY[,HOUR]]",
+	    "when the volumes are verified: monthly,sun,3", NULL },
+	{ "verify-repair", 0, OPT_FLAG, NULL,
+	    "and what differs is repaired (with --verify)", NULL },
+	DRY_RUN, END,
+};
 static const struct opt_def dry_opts[] = { DRY_RUN, END };
 static const struct opt_def mtbf_opts[] = {
 	{ "policy", 0, OPT_ONE, "threshold|always|never",
@@ -124,6 +138,9 @@ static const struct opt_def event_opts[] = {
 const struct command commands[] = {
 	{ "unit", "info", NULL, "", "the unit: state, resources, links",
 	    0, 0, NULL, NULL, run_unit_info, false },
+	{ "unit", "configure", NULL, "[OPTION...]",
+	    "change the unit's settings",
+	    0, 0, NULL, configure_opts, run_unit_configure, false },
 	{ "unit", "takeover", NULL, "",
 	    "run alone without proof that this PM's data is the newest",
 	    0, 0, NULL, takeover_opts, run_unit_takeover, false },
@@ -168,6 +185,22 @@ const struct command commands[] = {
 	    0, MANY, "volume", NULL, run_list_info, false },
 	{ "volume", "delete", NULL, "VOLUME...", "remove volumes",
 	    1, MANY, "volume", change_opts, run_delete, false },
+	{ "volume", "resize", NULL, "VOLUME SIZE", "make a volume larger",
+	    2, 2, "volume", change_opts, run_volume_resize, false },
+	{ "volume", "verify", NULL, "VOLUME...",
+	    "compare the two copies of volumes",
+	    1, MANY, "volume", verify_opts, run_volume_verb, false },
+	{ "volume", "verify-cancel", NULL, "VOLUME...", "end a verify",
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
+	{ "volume", "resync-pause", NULL, "VOLUME...",
+	    "pause the copying between the PMs, until it is resumed",
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
+	{ "volume", "resync-resume", NULL, "VOLUME...",
+	    "resume the copying between the PMs",
+	    1, MANY, "volume", dry_opts, run_volume_verb, false },
+	{ "volume", "replace-leg", NULL, "VOLUME...",
+	    "make a copy anew whose disk failed and was replaced",
+	    1, MANY, "volume", change_opts, run_volume_verb, false },
 	{ "network", "info", NULL, "[NETWORK...]", "the networks",
 	    0, MANY, "network", NULL, run_list_info, false },
 	{ "quorum", "info", NULL, "[SERVER...]",

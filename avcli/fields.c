@@ -62,6 +62,13 @@ static const struct field failover_fields[] = {
 	MAYBE("vms", "virtual-machine", F_LIST),
 	END,
 };
+static const struct field schedule_fields[] = {
+	FIELD("every", "every", F_TEXT),
+	FIELD("day", "day", F_TEXT),
+	FIELD("hour", "hour", F_TEXT),
+	FIELD("repair", "with-repair", F_BOOL),
+	END,
+};
 static const struct field unit_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -81,6 +88,8 @@ static const struct field unit_fields[] = {
 	GROUPS("links", "links", link_fields, "link"),
 	GROUP("alerts", "open-alerts", alert_counts),
 	GROUP("last_failover", "last-failover", failover_fields),
+	FIELD("resync_rate_kib_s", "resync-limit-kib-s", F_TEXT),
+	GROUP("verify_schedule", "verify-schedule", schedule_fields),
 	END,
 };
 
@@ -209,6 +218,21 @@ static const struct field leg_fields[] = {
 	FIELD("node", "node", F_TEXT),
 	FIELD("disk", "enable-status", F_TEXT),
 	FIELD("role", "role", F_TEXT),
+	FIELD("failed", "failed", F_BOOL),
+	FIELD("read_errors", "read-errors", F_TEXT),
+	FIELD("repaired_bytes", "repaired", F_SIZE),
+	END,
+};
+static const struct field verify_fields[] = {
+	FIELD("state", "state", F_TEXT),
+	FIELD("repair", "with-repair", F_BOOL),
+	MAYBE("percent", "done", F_PERCENT),
+	FIELD("found", "blocks-that-differ", F_TEXT),
+	FIELD("repaired", "blocks-repaired", F_TEXT),
+	MAYBE("by", "ordered-by", F_TEXT),
+	MAYBE("started_utc", "started", F_TEXT),
+	MAYBE("ended_utc", "ended", F_TEXT),
+	MAYBE("reason", "reason", F_TEXT),
 	END,
 };
 static const struct field resync_fields[] = {
@@ -226,12 +250,17 @@ static const struct field volume_fields[] = {
 	FIELD("state", "standing-state", F_HEALTH),
 	FIELD("sync_percent", "synced", F_PERCENT),
 	MAYBE("seconds_left", "time-left", F_SECONDS),
+	FIELD("resync_paused", "resync-paused", F_BOOL),
+	FIELD("growing", "growing", F_BOOL),
+	MAYBE("failed_leg", "failed-leg", F_TEXT),
+	MAYBE("failed_reason", "failed-reason", F_TEXT),
 	FIELD("out_of_step_bytes", "out-of-step", F_SIZE),
 	MAYBE("generation", "generation", F_TEXT),
 	GROUP("storage_group", "storage-group", named_fields),
 	GROUP("vm", "virtual-machine", named_fields),
 	GROUPS("legs", "disk-images", leg_fields, "disk-image"),
 	GROUP("last_resync", "last-resync", resync_fields),
+	GROUP("verify", "verify", verify_fields),
 	END,
 };
 

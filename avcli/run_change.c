@@ -12,6 +12,7 @@
 
 #include "avcli/api.h"
 #include "avcli/args.h"
+#include "avcli/change.h"
 #include "avcli/codeset.h"
 #include "avcli/conn.h"
 #include "avcli/files.h"
@@ -130,14 +131,6 @@ answer_targets(struct cli *cli, const struct kind *kind,
 
 /* --- a change to each operand --- */
 
-struct change {
-	const struct kind	*kind;
-	const char		*method;
-	const char		*suffix;	/* "/start", "?keep=..." */
-	json_t			*body;
-	enum goal		 goal;
-};
-
 /* The id, so that the wait follows this object and not its name. */
 static void
 target_look_up(struct cli *cli, const struct change *ch, struct target *t)
@@ -165,6 +158,28 @@ target_change(struct cli *cli, const struct change *ch, struct target *t)
 	return rc;
 }
 
+/* It has ended: how? */
+static int
+verify_verdict(struct target *t)
+{
+	const json_t *v = json_object_get(t->object, "verify");
+	const char *state = json_string_value(json_object_get(v, "state"));
+	const char *why = json_string_value(json_object_get(v, "reason"));
+	json_int_t found = json_integer_value(json_object_get(v, "found"));
+	json_int_t repaired = json_integer_value(json_object_get(v,
+	    "repaired"));
+
+	if (state == NULL || strcmp(state, "done") != 0)
+		return cli_fail(&t->err, EXIT_FAILED, "verify-failed",
+		    tr("the verify has not come to its end (%s): %s"),
+		    state != NULL ? state : "?", why != NULL ? why : "-");
+	if (found > repaired)
+		return cli_fail(&t->err, EXIT_FAILED, "verify-differences",
+		    tr("the copies differ in %lld blocks, %lld of them were repaired"),
+		    (long long)found, (long long)repaired);
+	return 0;
+}
+
 static int
 target_wait(struct cli *cli, const struct change *ch, struct target *t)
 {
@@ -177,6 +192,8 @@ target_wait(struct cli *cli, const struct change *ch, struct target *t)
 	if (after != NULL) {
 		json_decref(t->object);
 		t->object = after;
+		if (rc == 0 && ch->goal == GOAL_VERIFIED)
+			rc = verify_verdict(t);
 	} else if (rc == 0) {
 		/* gone: what was known of it is not its state any more */
 		if (json_object_del(t->object, "activity") < 0)
@@ -198,10 +215,11 @@ print_failure(const struct target *t, bool one_of_several)
 }
 
 /* First all are ordered, then each is waited for: they go on side by side. */
-static int
+int
 change_all(struct cli *cli, const struct change *ch, struct cli_err *err)
 {
-	size_t n = cli->args->n_operands, i;
+	size_t n = ch->n_operands != 0 ? ch->n_operands :
+	    cli->args->n_operands, i;
 	struct target *t = calloc(n, sizeof(*t));
 	bool wait = args_flag(cli->args, "wait") && !cli->dry_run;
 	int rc, first = 0;
@@ -237,7 +255,7 @@ change_all(struct cli *cli, const struct change *ch, struct cli_err *err)
 	return first < 0 ? first : rc;
 }
 
-static json_t *
+json_t *
 change_body(const struct cli *cli)
 {
 	json_t *body = json_object();

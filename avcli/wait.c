@@ -36,6 +36,16 @@ goal_check(enum goal goal, const json_t *obj)
 	if (is(obj, "activity", "installing"))
 		return GOAL_NOT_YET;
 	switch (goal) {
+	case GOAL_VERIFIED:
+		obj = json_object_get(obj, "verify");
+		return is(obj, "state", "running") ||
+		    is(obj, "state", "waiting") ? GOAL_NOT_YET : GOAL_ARRIVED;
+	case GOAL_RESIZED:
+		return json_is_true(json_object_get(obj, "growing")) ?
+		    GOAL_NOT_YET : GOAL_ARRIVED;
+	case GOAL_REPLACED:
+		return json_is_string(json_object_get(obj, "failed_leg")) ?
+		    GOAL_NOT_YET : GOAL_ARRIVED;
 	case GOAL_READY:
 		return GOAL_ARRIVED;
 	case GOAL_STOPPED:

@@ -58,12 +58,14 @@ text_status(const char *code)
 		{ 404, " not-found no-such-route " },
 		{ 405, " bad-method " },
 		{ 409, " ambiguous-name name-exists wrong-state volume-in-use "
-		       "busy not-here " },
+		       "busy not-here volume-wrong-state already-so "
+		       "verify-running verify-not-running leg-not-failed "
+		       "leg-in-use leg-failed " },
 		{ 413, " too-large " },
 		{ 415, " bad-content-type " },
 		{ 422, " vcpus-out-of-range memory-too-small no-memory "
 		       "no-space too-many-volumes size-invalid "
-		       "image-not-found image-too-big "
+		       "image-not-found image-too-big size-not-larger "
 		       "quorum-unusable quorum-full " },
 		{ 429, " too-many-tries " },
 		{ 503, " unavailable not-primary frozen waiting-for-peer "

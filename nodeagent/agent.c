@@ -419,6 +419,8 @@ facts_refresh(struct agent *a)
 static void
 reconcile(struct agent *a)
 {
+	uint64_t began_boot_ns = av_clock_boot_ns();
+
 	/* first: a hand-back must not rest on what this pass is about to change */
 	/* a PM that crashes too often gets data, but no right, until it is reset */
 	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
@@ -440,6 +442,8 @@ reconcile(struct agent *a)
 	quorum_reconcile(a->quorum, a->order, duties_lead(a));
 	facts_refresh(a);
 	a->duties_ns = av_clock_ns();
+	/* last: only a whole pass lets the mirror servers go on */
+	volumes_alive(a->volumes, began_boot_ns);
 }
 
 static int

@@ -94,6 +94,29 @@ static const struct alert_kind {
 	{ "volume-error", "serious",
 	    "The volume's mirror reports an error.",
 	    { "Check the disk and the log of the PM that reports it." } },
+	{ "leg-failed", "critical",
+	    "The disk of one PM failed; the volume's data is on the other PM alone.",
+	    { "Replace the disk of the PM that is named and make its storage folder again.",
+	      "Then order 'avcli volume replace-leg VOLUME': the data is copied to the new disk.",
+	      "Don't power off the other PM until that is done." } },
+	{ "read-repaired", "minor",
+	    "The disk of a PM returned errors when it was read; the data came from the other PM and was written anew.",
+	    { "Watch the disk of the PM that is named; replace it if this comes again." } },
+	{ "verify-differences", "serious",
+	    "The volume's copies on the two PMs are not alike; a disk or its controller has changed data.",
+	    { "Find out which PM's disk is at fault: look at both PMs' logs and disks.",
+	      "Run 'avcli volume verify --repair VOLUME': the copy of the PM that leads the volume is taken.",
+	      "Verify again: this alert goes when both copies are alike." } },
+	{ "verify-repaired", "minor",
+	    "The volume's copies on the two PMs were not alike; what differed was copied from the PM that leads the volume.",
+	    { "Look at the disks of both PMs.",
+	      "Verify again: this alert goes when both copies are alike." } },
+	{ "verify-failed", "minor",
+	    "The volume's copies could not be compared to the end.",
+	    { "Look at the reason, mend what it names, and verify again." } },
+	{ "resync-paused", "minor",
+	    "Somebody paused the copying of this volume; until it is resumed only one PM has all of its data.",
+	    { "Resume it: 'avcli volume resync-resume VOLUME'." } },
 	{ "storage-nearly-full", "info",
 	    "Less than 5 GB are free for new volumes and snapshots.",
 	    { "Remove volumes that aren't used.", "Add storage to both PMs." } },
@@ -386,6 +409,62 @@ volume_code(const struct build *b, const struct volume_state *vs)
 	}
 }
 
+/* What the database tells of the volume's care. */
+static void
+add_care(struct build *b, const struct store_volume *vol,
+    const struct volume_state *vs)
+{
+	const struct store_verify *v = &vol->verify;
+	int failed = vol->failed_leg;
+
+	if (failed >= 0)
+		add(b, "leg-failed", vol->id, json_pack("{s:s, s:s, s:s}",
+		    "name", vol->name, "node", view_node_name(failed), "reason",
+		    vol->failed_text), "Volume '%.140s': the disk of its leg on %s failed",
+		    vol->name, view_node_name(failed));
+	if (strcmp(v->result, "failed") == 0)
+		add(b, "verify-failed", vol->id, json_pack("{s:s, s:s}",
+		    "name", vol->name, "reason", v->text),
+		    "Volume '%.180s' could not be verified", vol->name);
+	else if (v->found > 0)
+		add(b, v->repaired >= v->found ? "verify-repaired" :
+		    "verify-differences", vol->id, json_pack(
+		    "{s:s, s:I, s:I}", "name", vol->name, "found",
+		    (json_int_t)v->found, "repaired", (json_int_t)v->repaired),
+		    v->repaired >= v->found ?
+		    "Volume '%.120s': %llu blocks differed between the PMs and were repaired" :
+		    "Volume '%.120s': %llu blocks differ between the PMs and were not repaired",
+		    vol->name, (unsigned long long)v->found);
+	if (vol->resync_paused && vs->activity == VOLUME_SYNCING)
+		add(b, "resync-paused", vol->id, json_pack("{s:s}", "name",
+		    vol->name), "Copying of volume '%.180s' is paused",
+		    vol->name);
+}
+
+/* Counts of the servers, since their start. */
+static void
+add_read_repairs(struct build *b, const struct store_volume *vol)
+{
+	int i;
+
+	for (i = 0; i < STORE_NODES; i++) {
+		const json_t *f = json_object_get(json_object_get(view_heard(
+		    b->facts, b->self, i), "volumes"), vol->id);
+		json_int_t errors = json_integer_value(json_object_get(f,
+		    "read_errors"));
+
+		if (errors == 0 || vol->failed_leg == i)
+			continue;
+		add(b, "read-repaired", vol->id, json_pack(
+		    "{s:s, s:s, s:I, s:I}", "name", vol->name, "node",
+		    view_node_name(i), "errors", errors, "repaired_bytes",
+		    json_integer_value(json_object_get(f, "repaired_bytes"))),
+		    "Volume '%.140s': the disk of %s had read errors",
+		    vol->name, view_node_name(i));
+		return;		/* one alert a volume */
+	}
+}
+
 static int
 add_volume(void *arg, const struct store_volume *vol)
 {
@@ -397,7 +476,10 @@ add_volume(void *arg, const struct store_volume *vol)
 	if (vol->phase != STORE_READY)
 		return 0;
 	view_volume_state(b->facts, b->self, vol, &vs);
-	code = volume_code(b, &vs);
+	add_care(b, vol, &vs);
+	add_read_repairs(b, vol);
+	/* a failed leg says it all */
+	code = vol->failed_leg >= 0 ? NULL : volume_code(b, &vs);
 	error = view_text(vs.fact, "error", NULL);
 	if (vol->vm_id[0] != '\0')
 		(void)store_get_vm(b->st, vol->vm_id, &vm);
@@ -408,7 +490,7 @@ add_volume(void *arg, const struct store_volume *vol)
 		    "on one PM only" : vs.activity == VOLUME_HELD ?
 		    "waiting for the other PM" : "split");
 	/* a lost peer has an alert of its own */
-	if (error[0] != '\0' && view_node_online(b->facts, b->self, 1 - b->self))
+	if (error[0] != '\0' && vol->failed_leg < 0 && view_node_online(b->facts, b->self, 1 - b->self))
 		add(b, "volume-error", vol->id, json_pack("{s:s, s:s}", "name",
 		    vol->name, "reason", error), "Volume '%.100s': %.140s",
 		    vol->name, error);

@@ -29,8 +29,15 @@
  *   volume-held {name, vm}               serious   volume
  *   volume-split {name, vm}              critical  volume
  *   volume-error {name, reason}          serious   volume
+ *   leg-failed {name, node, reason}      critical  volume
+ *   read-repaired {name, node, errors, repaired_bytes}  minor  volume
+ *   verify-differences {name, found, repaired}  serious  volume
+ *   verify-repaired {name, found, repaired}     minor    volume
+ *   verify-failed {name, reason}         minor     volume
+ *   resync-paused {name}                 minor     volume
  *   storage-nearly-full {group, free_bytes, free}  info   storage group
- * and, raised by the command that fails: vm-install-failed {name, reason}.
+ * and, raised by the command that fails: vm-install-failed {name, reason},
+ * volume-grow-failed {name, reason}.
  *
  * An alert whose VM or volume is gone is cleared, whoever raised it.
  */

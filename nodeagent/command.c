@@ -17,6 +17,7 @@
 #define TEXT_MAX_BYTES		1000u
 #define HASH_MAX_BYTES		384u	/* CRYPT_OUTPUT_SIZE */
 #define MTU_MAX			65535u
+#define RATE_MAX_KIB_S		(1ull << 30)	/* 1 TiB/s */
 
 /* --- arguments --- */
 
@@ -85,7 +86,19 @@ static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec volume_report_args[] = {
 	REF("volume"), NODE("node", ARG_NEEDED), TEXT("event", ARG_NEEDED, 32),
-	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), END };
+	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), UINT("run", 0, 0),
+	TEXT("result", 0, 15), UINT("found", 0, 0), UINT("repaired", 0, 0),
+	UINT("size_bytes", 0, 0), END };
+static const struct arg_spec volume_verify_args[] = {
+	REF("volume"), BOOL("repair", 0), END };
+static const struct arg_spec volume_grow_args[] = {
+	REF("volume"), UINT("size_bytes", ARG_NEEDED, 0), END };
+static const struct arg_spec schedule_args[] = {
+	TEXT("every", ARG_NEEDED, 16), TEXT("day", 0, 16), UINT("hour", 0, 23),
+	BOOL("repair", 0), END };
+static const struct arg_spec unit_configure_args[] = {
+	UINT("resync_rate_kib_s", 0, RATE_MAX_KIB_S),
+	OBJECT("verify_schedule", 0, schedule_args), END };
 static const struct arg_spec volume_only_args[] = { REF("volume"), END };
 static const struct arg_spec password_args[] = {
 	REF("user"), TEXT("hash", ARG_NEEDED, HASH_MAX_BYTES), END };
@@ -125,6 +138,8 @@ static const struct arg_spec quorum_abort_args[] = {
 static const struct command_op ops[] = {
 	{ "unit.create", ROLE_SYSTEM, 0, unit_create_args, cmd_unit_create },
 	{ "unit.primary", ROLE_SYSTEM, 0, node_only_args, cmd_unit_primary },
+	{ "unit.configure", ROLE_PLATFORM_MANAGER, PEOPLE, unit_configure_args,
+		cmd_unit_configure },
 	{ "node.report", ROLE_SYSTEM, COMMAND_QUIET, node_report_args,
 		cmd_node_report },
 	{ "vm.create", ROLE_VM_MANAGER, PEOPLE, vm_create_args, cmd_vm_create },
@@ -146,6 +161,18 @@ static const struct command_op ops[] = {
 		cmd_node_clear_mtbf },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
+	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,
+		cmd_volume_grow },
+	{ "volume.verify", ROLE_PLATFORM_MANAGER, PEOPLE, volume_verify_args,
+		cmd_volume_verify },
+	{ "volume.verify-cancel", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_verify_cancel },
+	{ "volume.resync-pause", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_resync_pause },
+	{ "volume.resync-resume", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_resync_resume },
+	{ "volume.replace-leg", ROLE_PLATFORM_MANAGER, PEOPLE,
+		volume_only_args, cmd_volume_replace_leg },
 	{ "volume.report", ROLE_SYSTEM, COMMAND_QUIET, volume_report_args,
 		cmd_volume_report },
 	{ "user.set-password", ROLE_ADMINISTRATOR, PEOPLE | COMMAND_OWN,

@@ -19,11 +19,15 @@
  *                  storage_bytes?, addresses?:[..], versions?:{..}}
  *   vm.report     {vm, run_id, event, reason?}     ignored when run_id is stale
  *                 events: started, stopped-by-guest (also: stopped as asked),
- *                 crashed, start-failed, installed, install-failed, deleted
+ *                 crashed, start-failed, installed, install-failed, deleted,
+ *                 disk-lost (its disk on its PM failed: it goes to the other one)
  *   vm.takeover   {from, to}   every VM of 'from': wanted ones move (run_id + 1),
  *                 others are stopped
  *   volume.report {volume, node, event, reason?}
- *                 events: created, create-failed, deleted, delete-failed
+ *                 events: created, create-failed, deleted, delete-failed;
+ *                 leg-failed, leg-made, leg-in-step ('node' has the leg);
+ *                 verify-ended {run, result, found, repaired}; grow-failed
+ *                 {size_bytes: what it has}; seen (nothing: see volumes_care.c)
  *   alert.raise   {code, object, severity, text, cause, repair:[..], params?}
  *   alert.clear   {code, object}
  *   quorum.import {kind, address?, ca?, cert?, key?}   what avnoded.conf said
@@ -56,9 +60,9 @@ int command_check(const json_t *cmd, json_t **ret_params, struct av_err *err);
 /*
  * Puts at_utc_ms, cmd_id and context into 'cmd' ({op,args,actor}).  Context:
  * {"online":["node0",..], "alone":null|"node0", "images":{"small.img":SIZE},
- *  "activity":null|"running"}: what the decision needs of the facts, so that both
+ *  "activity":null|"running", "volume":null|"in-step"}: what the decision needs of the facts, so that both
  * PMs decide alike.  'images' are those that args.volumes name.  'activity' is that of the VM in args.vm, as view_vm_activity()
- * sees it now.  facts[n] may be NULL.
+ * sees it now, 'volume' what the one in args.volume is doing.  facts[n] may be NULL.
  */
 struct store;
 int command_stamp(json_t *cmd, const struct store *st,

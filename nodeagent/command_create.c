@@ -175,7 +175,9 @@ volume_insert(struct command *c, int64_t vm_id, int64_t id, size_t slot,
 	if (rc == 0)
 		rc = free_port(c, &port);
 	if (rc == 0)
-		rc = sql_run(c->st, c->err, "INSERT INTO volume VALUES"
+		rc = sql_run(c->st, c->err, "INSERT INTO volume (id, name, uuid,"
+		    " size_bytes, storage_group, phase, image, installed, leg0,"
+		    " leg1, port, identity, created_ms) VALUES"
 		    " (?, ?, ?, ?, ?, 0, ?, ?, 0, 0, ?, ?, ?)", "issuisiiui",
 		    id, vol->name, uuid, vol->size_bytes, vol->group,
 		    vol->image, (int64_t)(vol->image[0] == '\0'), port,
@@ -210,8 +212,8 @@ add_volume(struct command *c, const json_t *arg, int64_t vm_id,
 	return rc;
 }
 
-static int
-check_space(struct command *c, uint64_t before, uint64_t want)
+int
+command_check_space(struct command *c, uint64_t before, uint64_t want)
 {
 	struct limits_unit lim;
 	struct limits_pm pms[STORE_NODES] = { 0 };
@@ -273,7 +275,7 @@ add_volumes(struct command *c, int64_t vm_id, const char *vm_name)
 	json_array_foreach((json_t *)(uintptr_t)list, i, arg)
 		if (rc == 0)
 			rc = add_volume(c, arg, vm_id, vm_name, i, &total);
-	return rc == 0 ? check_space(c, (uint64_t)bytes_before, total) : rc;
+	return rc == 0 ? command_check_space(c, (uint64_t)bytes_before, total) : rc;
 }
 
 /* --- networks --- */

@@ -96,6 +96,11 @@ int command_start_vm(struct command *c, int64_t id, const struct store_vm *vm);
 int command_check_size(struct command *c, uint64_t vcpus, uint64_t memory_bytes,
     bool bits64);
 
+/* --- command_create.c --- */
+
+/* 'want' more bytes on both PMs beside the 'before' of all volumes; with warning. */
+int command_check_space(struct command *c, uint64_t before, uint64_t want);
+
 /* --- command_mtbf.c --- */
 struct store_mtbf;
 /* Counts a failure of the VM; ret->held = it stays down. */
@@ -118,6 +123,12 @@ command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
 command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
     cmd_node_clear_mtbf;				/* _mtbf.c */
 command_fn cmd_volume_delete;				/* _vm.c */
+command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,
+    cmd_volume_resync_pause, cmd_volume_resync_resume, cmd_volume_replace_leg,
+    cmd_unit_configure;					/* _volume.c */
+/* volume.report's events about the legs, verify and growing. */
+int command_volume_care(struct command *c, int64_t id,
+    const struct store_volume *vol, int node);
 command_fn cmd_user_set_password, cmd_alert_raise, cmd_alert_clear,
     cmd_audit_add;					/* _people.c */
 command_fn cmd_quorum_add, cmd_quorum_remove, cmd_quorum_import,

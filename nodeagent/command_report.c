@@ -84,6 +84,23 @@ vm_crashed(struct command *c, struct report *r, const char *code)
 	return rc;
 }
 
+/* The leg on its PM has failed and can't be led there: only the other PM can run
+ * it. */
+static int
+vm_disk_lost(struct command *c, struct report *r)
+{
+	int other = 1 - r->vm.node;
+
+	if (r->vm.want != STORE_WANT_RUNNING || r->vm.node < 0 ||
+	    !command_online(c, other))
+		return ignore(c);
+	command_detail(c, "VM '%s' starts anew on node%d: its disk on node%d failed",
+	    r->vm.name, other, r->vm.node);
+	return sql_run(c->st, c->err, "UPDATE vm SET node = ?,"
+	    " run_id = run_id + 1, moving = 1, started_ms = NULL"
+	    " WHERE id = ?", "ii", (int64_t)other, r->id);
+}
+
 /* --- its beginning and end --- */
 
 static int
@@ -185,6 +202,8 @@ cmd_vm_report(struct command *c)
 		return vm_stopped(c, &r);
 	if (strcmp(event, "crashed") == 0 || strcmp(event, "start-failed") == 0)
 		return vm_crashed(c, &r, event);
+	if (strcmp(event, "disk-lost") == 0)
+		return vm_disk_lost(c, &r);
 	if (strcmp(event, "installed") == 0)
 		return vm_installed(c, &r);
 	if (strcmp(event, "install-failed") == 0)
@@ -332,7 +351,5 @@ cmd_volume_report(struct command *c)
 		return volume_failed(c, &vol, node);
 	if (strcmp(event, "delete-failed") == 0)
 		return 0;		/* tried again; an alert tells */
-	return command_refuse(c, -EINVAL, "bad-argument",
-	    json_pack("{s:s}", "argument", "event"),
-	    "argument 'event' can't be '%s'", event);
+	return command_volume_care(c, id, &vol, node);
 }

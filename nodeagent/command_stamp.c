@@ -12,7 +12,7 @@
 
 #include "nodeagent/command.h"
 #include "nodeagent/store_sql.h"
-#include "nodeagent/view.h"
+#include "nodeagent/view_impl.h"
 
 static const char *const node_names[STORE_NODES] = { "node0", "node1" };
 
@@ -100,6 +100,27 @@ activity_now(const json_t *cmd, const struct store *st,
 	return json_string(view_vm_activity_name(state.activity));
 }
 
+/* What the volume in args.volume is doing: "in-step" ... */
+static json_t *
+volume_now(const json_t *cmd, const struct store *st,
+    const json_t *const facts[2], int self)
+{
+	const char *ref = json_string_value(json_object_get(
+	    json_object_get(cmd, "args"), "volume"));
+	char id[STORE_ID_MAX];
+	struct volume_state vs;
+	struct store_volume vol;
+	int64_t n;
+
+	if (ref == NULL || store_find(st, KIND_VOLUME, ref, &n, NULL) < 0)
+		return json_null();
+	store_id_format(KIND_VOLUME, n, id, sizeof(id));
+	if (store_get_volume(st, id, &vol) < 0)
+		return json_null();
+	view_volume_state(facts, self, &vol, &vs);
+	return json_string(vs.name);
+}
+
 int
 command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
     int self, int64_t at_utc_ms, const char *cmd_id)
@@ -108,6 +129,7 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 	AUTO_JSON json_t *images = json_object();
 	AUTO_JSON json_t *alone = NULL;
 	AUTO_JSON json_t *activity = activity_now(cmd, st, facts, self);
+	AUTO_JSON json_t *volume = volume_now(cmd, st, facts, self);
 	json_t *context;
 	int node, rc = 0;
 
@@ -123,8 +145,9 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 	}
 	if (rc < 0)
 		return rc;
-	context = json_pack("{s:O, s:O, s:O, s:O}", "online", online, "images",
-	    images, "alone", alone, "activity", activity);
+	context = json_pack("{s:O, s:O, s:O, s:O, s:O}", "online", online,
+	    "images", images, "alone", alone, "activity", activity, "volume",
+	    volume);
 	if (json_object_set_new(cmd, "context", context) < 0 ||
 	    json_object_set_new(cmd, "at_utc_ms",
 	    json_integer(at_utc_ms)) < 0 ||

@@ -233,13 +233,52 @@ least_loaded(struct command *c, int *ret_node)
 	return 0;
 }
 
+/* The PM on which a leg of the VM's volumes has failed, -1 = none; both: node0. */
+static int
+failed_place(struct command *c, const struct store_vm *vm,
+    struct store_volume *ret_vol)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->n_disks; i++)
+		if (store_get_volume(c->st, vm->disks[i].volume_id,
+		    ret_vol) == 0 && ret_vol->failed_leg >= 0)
+			return ret_vol->failed_leg;
+	return -1;
+}
+
+/* Not where its data isn't. */
+static int
+place_by_leg(struct command *c, const struct store_vm *vm, int *ret_node)
+{
+	struct store_volume vol;
+	int bad = failed_place(c, vm, &vol);
+	const char *alone = json_string_value(
+	    json_object_get(c->context, "alone"));
+	bool ok = alone != NULL ? strcmp(alone, node_names[1 - bad]) == 0 :
+	    command_online(c, 1 - bad);
+
+	if (ok) {
+		*ret_node = 1 - bad;
+		return 0;
+	}
+	return command_refuse(c, -EBUSY, "leg-failed",
+	    json_pack("{s:s, s:s, s:s}", "name", vol.name, "node",
+	    node_names[bad], "other", node_names[1 - bad]),
+	    "volume '%.100s' has no good data on %s, its disk there failed: start the VM when %s is back, or replace the leg",
+	    vol.name, node_names[bad], node_names[1 - bad]);
+}
+
 int
 command_place_vm(struct command *c, const struct store_vm *vm, int *ret_node)
 {
+	struct store_volume failed;
 	const char *alone = json_string_value(
 	    json_object_get(c->context, "alone"));
 	bool on0 = command_online(c, 0), on1 = command_online(c, 1);
 
+	if (failed_place(c, vm, &failed) >= 0)
+		return place_by_leg(c, vm, ret_node);
 	if (alone != NULL)
 		*ret_node = strcmp(alone, "node1") == 0 ? 1 : 0;
 	else if (!on0 && !on1)

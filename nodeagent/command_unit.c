@@ -212,7 +212,8 @@ cmd_unit_create(struct command *c)
 		rc = store_counter(c->st, "next_id", &id, c->err);
 	if (rc == 0)
 		rc = sql_run(c->st, c->err,
-		    "INSERT INTO unit VALUES (?, ?, ?, ?, 0, ?)", "isssi", id,
+		    "INSERT INTO unit (id, uuid, name, address, primary_node,"
+		    " created_ms) VALUES (?, ?, ?, ?, 0, ?)", "isssi", id,
 		    uuid, name, command_arg_text(c, "address"), c->at_ms);
 	if (rc == 0)
 		rc = add_nodes(c);

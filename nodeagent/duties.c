@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/alerts.h"
+#include "nodeagent/schedule.h"
 #include "vif/vif.h"
 
 static const char *
@@ -186,7 +187,8 @@ address_hold(struct agent *a, bool wanted)
 static bool
 is_urgent(const char *code)
 {
-	return strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0 ||
+	return strcmp(code, "leg-failed") == 0 ||
+	    strcmp(code, "node-lost") == 0 || strcmp(code, "vm-crashed") == 0 ||
 	    strcmp(code, "node-left-out") == 0;
 }
 
@@ -245,6 +247,21 @@ duties_lead(struct agent *a)
 	    unit.primary == a->conf.node;
 }
 
+/* --- volumes that are due to be verified --- */
+
+static void
+verify_do(struct agent *a)
+{
+	const json_t *facts[2] = { a->facts[0], a->facts[1] };
+	char id[STORE_ID_MAX];
+	bool repair;
+
+	if (schedule_next(a->store, facts, a->conf.node, av_clock_utc_ms(), id,
+	    &repair) == 0)
+		fly(a, "volume.verify", json_pack("{s:s,s:b}", "volume", id,
+		    "repair", repair));
+}
+
 void
 duties_do(struct agent *a)
 {
@@ -271,4 +288,7 @@ duties_do(struct agent *a)
 		report_host(a);
 	if (a->n_flying == 0 && may && unit.primary == a->conf.node)
 		alerts_do(a);
+	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
+	    unit.primary == a->conf.node)
+		verify_do(a);
 }

@@ -204,6 +204,21 @@ guest_ended(struct guest *g, const struct vmm_status *st)
 	guest_report(g, "crashed", text);
 }
 
+/* Its disk here is gone for good, and the other PM has it. */
+static bool
+disk_lost(const struct guest *g)
+{
+	unsigned i;
+
+	if (g->gs->right.kind != RIGHT_TOGETHER)
+		return false;
+	for (i = 0; i < g->row.n_disks; i++)
+		if (volumes_lost_here(g->gs->volumes,
+		    g->row.disks[i].volume_id))
+			return true;
+	return false;
+}
+
 static void
 live_reconcile(struct guest *g, const struct vmm_status *st)
 {
@@ -226,8 +241,12 @@ live_reconcile(struct guest *g, const struct vmm_status *st)
 			order_resume(g);
 		else
 			order_kill(g);
+	} else if (disk_lost(g)) {
+		order_kill(g);
 	} else if (st->state == VMM_PAUSED) {
 		order_resume(g);
+	} else if (guest_resize(g)) {
+		;		/* a disk that grew: one order at a time */
 	} else if (st->alive && g->reported_run_id != g->row.run_id &&
 	    st->state == VMM_RUNNING) {
 		g->reported_run_id = g->row.run_id;
@@ -269,6 +288,8 @@ dead_reconcile(struct guest *g, const struct vmm_status *st)
 	} else if (st->state == VMM_EXITED && g->run_id == g->row.run_id &&
 	    g->ended_run_id != g->run_id) {
 		guest_ended(g, st);
+	} else if (disk_lost(g)) {
+		guest_report(g, "disk-lost", NULL);
 	} else if (!g->row.crash_held) {
 		guest_start(g);
 	}
@@ -436,6 +457,14 @@ guests_here(const struct guests *gs, const char *vm_id)
 		return false;
 	return g == NULL ? !gs->complete :
 	    g->copy != NULL || process_may_be_here(g);
+}
+
+struct vmm_dom *
+guests_dom(const struct guests *gs, const char *vm_id)
+{
+	const struct guest *g = find(gs, vm_id);
+
+	return g != NULL ? g->dom : NULL;
 }
 
 bool

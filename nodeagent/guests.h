@@ -58,6 +58,9 @@ bool guests_all_started(const struct guests *gs);
 int guests_vnc_path(const struct guests *gs, const char *vm_id, char *ret,
     size_t n, struct av_err *err);
 
+/* Borrowed; NULL when it isn't known here.  For tests. */
+struct vmm_dom *guests_dom(const struct guests *gs, const char *vm_id);
+
 /* {"vm:o12":{...}} as in the facts; yours. */
 json_t *guests_facts(const struct guests *gs);
 

@@ -35,6 +35,10 @@ struct guest {
 	uint64_t	 shutdown_ns;	/* when the guest was asked last */
 	unsigned	 crashes;	/* in a row; sets the wait */
 	int64_t		 started_utc_ms;
+	uint64_t	 disk_bytes[STORE_VM_DISKS_MAX];	/* as told to it; 0 =
+								 * not known */
+	unsigned	 resizing;	/* the disk of the order under way */
+	uint64_t	 resize_retry_ns;
 	char		 why[256];	/* what it waits for, or what failed */
 	/* filling new volumes */
 	struct imagecopy *copy;
@@ -76,6 +80,10 @@ void guest_order_done(struct vmm_op *op, int rc, const struct av_err *err);
 void guest_look(struct guest *g);
 void guest_start(struct guest *g);
 void guest_taps_delete(const struct guest *g);
+
+/* guests_disk.c: tells a running guest of a disk that has grown; true = an order
+ * was given. */
+bool guest_resize(struct guest *g);
 
 /* guests_install.c: the next step of filling the VM's volumes. */
 void guest_install(struct guest *g);

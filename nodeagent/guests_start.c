@@ -262,6 +262,7 @@ guest_start(struct guest *g)
 	}
 	g->run_id = g->row.run_id;
 	g->shutdown_ns = 0;
+	memset(g->disk_bytes, 0, sizeof(g->disk_bytes));
 	g->paused = false;
 	op = guest_order_begin(g, "start");
 	op->done = started_done;

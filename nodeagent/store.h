@@ -38,7 +38,7 @@
 #define STORE_ID_MAX		32	/* "storagegroup:o123", with NUL */
 #define STORE_NAME_MAX		256	/* display name, with NUL */
 #define STORE_UUID_MAX		37
-#define STORE_VERSION		3	/* of the schema */
+#define STORE_VERSION		4	/* of the schema */
 #define STORE_VM_DISKS_MAX	16
 #define STORE_VM_NICS_MAX	8
 #define STORE_VOLUMES_MAX	62	/* of the unit: spec B3 */
@@ -103,6 +103,15 @@ int store_dump_hash(struct store *st, uint8_t ret[32], struct av_err *err);
 
 /* --- typed readers --- */
 
+/* When the volumes are verified by themselves: a day of the week (0 = Sunday), in
+ * the first week of a month or in each, and an hour of the primary PM's clock. */
+enum store_every { STORE_EVERY_OFF = 0, STORE_EVERY_WEEK, STORE_EVERY_MONTH };
+struct store_schedule {
+	enum store_every every;
+	int		day, hour;
+	bool		repair;
+};
+
 struct store_unit {
 	bool		exists;		/* unit.create was applied */
 	char		id[STORE_ID_MAX];
@@ -110,6 +119,8 @@ struct store_unit {
 	char		uuid[STORE_UUID_MAX];
 	char		address[64];	/* unit address, "10.77.0.10/24" or "" */
 	int		primary;	/* 0, 1 */
+	uint64_t	resync_rate_kib_s;	/* 0 = no limit */
+	struct store_schedule verify;
 };
 
 struct store_node {
@@ -172,6 +183,21 @@ struct store_vm {
 	struct store_vm_nic nics[STORE_VM_NICS_MAX];
 };
 
+/* A verify: wanted ('active') until the server of the volume's primary has ended
+ * one; 'run' counts them.  The rest tells of the last one, or of the active. */
+struct store_verify {
+	bool		active, repair;
+	uint64_t	run;			/* 0 = never */
+	char		by[64];			/* user, or "schedule" */
+	int64_t		started_ms, ended_ms;
+	char		result[16];		/* done, failed, cancelled */
+	uint64_t	found, repaired;	/* chunks of 64 KiB */
+	char		text[160];		/* why it failed */
+};
+
+enum store_replace { STORE_REPLACE_NO = 0, STORE_REPLACE_ASKED,
+	STORE_REPLACE_MADE };
+
 struct store_volume {
 	char		id[STORE_ID_MAX];	/* "volume:o3" */
 	char		name[STORE_NAME_MAX];
@@ -188,6 +214,14 @@ struct store_volume {
 	bool		installed;		/* image is in (true if none) */
 	bool		leg_exists[STORE_NODES]; /* volume.report created */
 	unsigned	port_index;		/* 0..61, unique; for TCP ports */
+	/* size_bytes is what is wanted: the legs may be smaller for a while */
+	int64_t		created_ms;
+	bool		resync_paused;
+	int		failed_leg;		/* the PM whose leg isn't good; -1 */
+	int64_t		failed_ms;
+	char		failed_text[160];
+	enum store_replace replace;		/* of the failed leg */
+	struct store_verify verify;
 };
 
 struct store_network {

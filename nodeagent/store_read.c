@@ -28,12 +28,23 @@ column_id(sqlite3_stmt *stmt, int col, enum store_kind kind,
 		    STORE_ID_MAX);
 }
 
+static enum store_every
+every_parse(const char *word)
+{
+	if (strcmp(word, "weekly") == 0)
+		return STORE_EVERY_WEEK;
+	return strcmp(word, "monthly") == 0 ? STORE_EVERY_MONTH :
+	    STORE_EVERY_OFF;
+}
+
 int
 store_get_unit(const struct store *st, struct store_unit *ret)
 {
 	AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = sql_query(st, &stmt, NULL,
-	    "SELECT id, name, uuid, address, primary_node FROM unit", "");
+	    "SELECT id, name, uuid, address, primary_node, resync_rate_kib_s,"
+	    " verify_every, verify_day, verify_hour, verify_repair FROM unit",
+	    "");
 
 	*ret = (struct store_unit){ 0 };
 	if (rc == 0)
@@ -46,6 +57,11 @@ store_get_unit(const struct store *st, struct store_unit *ret)
 	sql_copy(stmt, 2, ret->uuid, sizeof(ret->uuid));
 	sql_copy(stmt, 3, ret->address, sizeof(ret->address));
 	ret->primary = sqlite3_column_int(stmt, 4);
+	ret->resync_rate_kib_s = (uint64_t)sqlite3_column_int64(stmt, 5);
+	ret->verify.every = every_parse(sql_text(stmt, 6));
+	ret->verify.day = sqlite3_column_int(stmt, 7);
+	ret->verify.hour = sqlite3_column_int(stmt, 8);
+	ret->verify.repair = sqlite3_column_int(stmt, 9) != 0;
 	return 0;
 }
 
@@ -184,8 +200,28 @@ store_get_vm(const struct store *st, const char *id, struct store_vm *ret)
 
 #define VOLUME_QUERY "SELECT v.id, v.name, v.uuid, v.storage_group, x.vm," \
 	" v.image, v.size_bytes, v.identity, v.phase, x.boot, v.installed," \
-	" v.leg0, v.leg1, v.port FROM volume v" \
+	" v.leg0, v.leg1, v.port, v.created_ms, v.resync_paused," \
+	" v.leg_failed, v.leg_failed_ms, v.leg_failed_text, v.leg_replace," \
+	" v.verify_active, v.verify_repair, v.verify_run, v.verify_by," \
+	" v.verify_started_ms, v.verify_ended_ms, v.verify_result," \
+	" v.verify_found, v.verify_repaired, v.verify_text FROM volume v" \
 	" LEFT JOIN vm_volume x ON x.volume = v.id "
+
+/* From column 20 on. */
+static void
+verify_read(sqlite3_stmt *stmt, struct store_verify *v)
+{
+	v->active = sqlite3_column_int(stmt, 20) != 0;
+	v->repair = sqlite3_column_int(stmt, 21) != 0;
+	v->run = (uint64_t)sqlite3_column_int64(stmt, 22);
+	sql_copy(stmt, 23, v->by, sizeof(v->by));
+	v->started_ms = sqlite3_column_int64(stmt, 24);
+	v->ended_ms = sqlite3_column_int64(stmt, 25);
+	sql_copy(stmt, 26, v->result, sizeof(v->result));
+	v->found = (uint64_t)sqlite3_column_int64(stmt, 27);
+	v->repaired = (uint64_t)sqlite3_column_int64(stmt, 28);
+	sql_copy(stmt, 29, v->text, sizeof(v->text));
+}
 
 static void
 volume_read(sqlite3_stmt *stmt, struct store_volume *vol)
@@ -205,6 +241,13 @@ volume_read(sqlite3_stmt *stmt, struct store_volume *vol)
 	vol->leg_exists[0] = sqlite3_column_int(stmt, 11) != 0;
 	vol->leg_exists[1] = sqlite3_column_int(stmt, 12) != 0;
 	vol->port_index = (unsigned)sqlite3_column_int(stmt, 13);
+	vol->created_ms = sqlite3_column_int64(stmt, 14);
+	vol->resync_paused = sqlite3_column_int(stmt, 15) != 0;
+	vol->failed_leg = column_node(stmt, 16);
+	vol->failed_ms = sqlite3_column_int64(stmt, 17);
+	sql_copy(stmt, 18, vol->failed_text, sizeof(vol->failed_text));
+	vol->replace = (enum store_replace)sqlite3_column_int(stmt, 19);
+	verify_read(stmt, &vol->verify);
 }
 
 int

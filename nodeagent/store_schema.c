@@ -98,10 +98,36 @@ static const char schema_v3[] =
 " gen INTEGER NOT NULL, confirmed INTEGER NOT NULL) STRICT;"
 "INSERT INTO quorum VALUES (1, 0, 0, 0, '', 0, 0);";
 
+/* The mirror's care: verify and its schedule, pause and limit of a resync, a leg
+ * whose disk failed.  leg_failed: 0, 1 or NULL.  leg_replace: 1 = the leg is to be
+ * made anew, 2 = it has been.  verify_day: 0 = Sunday. */
+static const char schema_v4[] =
+"ALTER TABLE unit ADD COLUMN resync_rate_kib_s INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE unit ADD COLUMN verify_every TEXT NOT NULL DEFAULT 'monthly';"
+"ALTER TABLE unit ADD COLUMN verify_day INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE unit ADD COLUMN verify_hour INTEGER NOT NULL DEFAULT 3;"
+"ALTER TABLE unit ADD COLUMN verify_repair INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN resync_paused INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN leg_failed INTEGER;"
+"ALTER TABLE volume ADD COLUMN leg_failed_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN leg_failed_text TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN leg_replace INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_run INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_active INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_repair INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_by TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN verify_started_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_ended_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_result TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE volume ADD COLUMN verify_found INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_repaired INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE volume ADD COLUMN verify_text TEXT NOT NULL DEFAULT '';";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
 	schema_v3,			/* 2 -> 3: quorum servers */
+	schema_v4,			/* 3 -> 4: care of volumes */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");

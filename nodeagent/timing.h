@@ -74,6 +74,11 @@
 #define TIMING_FROZEN_MS	30000u	/* no answer: stop the guests then */
 #define TIMING_JOIN_MS		10000u	/* at start: wait for the peer */
 #define TIMING_SUBMIT_MS	3000u	/* a command may wait to be ordered */
+/* The mirror servers' lease: one that leads and hears nothing of its agent for so
+ * long holds its guest's reads and writes.  It is no part of the races above (the
+ * peer's grant revokes sessions); it stops a PM whose agent is gone for good.  A
+ * killed or upgraded agent is back long before. */
+#define TIMING_MIRROR_LEASE_MS	20000u
 #define TIMING_RECONNECT_MS	200u	/* corosync gone: try again */
 
 _Static_assert(TIMING_HEARTBEAT_MS * TIMING_MISSED > 2 * TIMING_HEARTBEAT_MS,
@@ -110,6 +115,12 @@ _Static_assert(TIMING_HANG_MS > 2 * TIMING_LOST_MS + TIMING_PEER_DEAD_MS &&
 _Static_assert(TIMING_LOST_MS + TIMING_PEER_DEAD_MS <= 1650,
     "a dead peer's guests start within about 1.65 s");
 _Static_assert(TIMING_LOST_MS < 1000, "a dead peer is noticed within 1 s");
+_Static_assert(TIMING_MIRROR_LEASE_MS >= TIMING_JOIN_MS + 5000u,
+    "an agent that starts anew, even without its peer, speaks in time");
+_Static_assert(TIMING_MIRROR_LEASE_MS < TIMING_FROZEN_MS,
+    "guests that wait for an answer don't get data from a forgotten server");
+_Static_assert(TIMING_MIRROR_LEASE_MS / 3 > 2 * 1000u,
+    "the agent's tick of 1 s renews it often enough, one of two lost");
 _Static_assert(TIMING_JOIN_MS > 4 * TIMING_LOST_MS,
     "a PM that starts waits for the other much longer than it takes to see it");
 

@@ -49,6 +49,16 @@ struct volume_state {
 void view_volume_state(const json_t *const facts[2], int self,
     const struct store_volume *vol, struct volume_state *ret);
 
+/* view_care.c: members of the volume object. */
+json_t *view_verify(const struct store_volume *vol,
+    const struct volume_state *vs);
+bool view_volume_growing(const struct store_volume *vol,
+    const struct volume_state *vs);
+json_t *view_volume_commands(const struct store_volume *vol,
+    const struct volume_state *vs);
+/* {every, day, hour, repair} */
+json_t *view_schedule(const struct store_schedule *sched);
+
 /* --- numbers of the unit --- */
 
 struct view_resources {

@@ -319,7 +319,7 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 		return NULL;
 	unit.address[strcspn(unit.address, "/")] = '\0';	/* what people type */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o,"
-	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
 	    "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
 	    AV_VERSION, "address", unit.address, "state", us.state, "activity",
 	    us.activity, "reason", us.reason, "generation",
@@ -329,7 +329,9 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 	    resources_json(st), "arbiter", arbiter_json(facts[self]), "links",
 	    links_json(facts, self), "alerts", alert_counts(st), "timings",
 	    timings != NULL ? json_incref(timings) : json_object(),
-	    "last_failover", failover_json(facts, self));
+	    "last_failover", failover_json(facts, self), "resync_rate_kib_s",
+	    (json_int_t)unit.resync_rate_kib_s, "verify_schedule",
+	    view_schedule(&unit.verify));
 }
 
 /* --- PMs --- */

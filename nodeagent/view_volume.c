@@ -77,20 +77,29 @@ view_volume_state(const json_t *const facts[2], int self,
 }
 
 static json_t *
-legs(const json_t *const facts[2], int self, const char *id)
+legs(const json_t *const facts[2], int self, const struct store_volume *vol)
 {
 	json_t *list = json_array();
 	int node;
 
 	for (node = 0; node < STORE_NODES; node++) {
-		const json_t *fact = leg_fact(facts, self, node, id);
+		const json_t *fact = leg_fact(facts, self, node, vol->id);
 		const char *disk = view_text(fact, "disk", NULL);
 		const char *role = view_text(fact, "role", NULL);
+		bool failed = vol->failed_leg == node;
 
+		/* whatever its server says: it isn't used until it is filled */
+		if (failed && vol->replace != STORE_REPLACE_MADE)
+			disk = "failed";
 		(void)json_array_append_new(list, json_pack(
-		    "{s:s, s:s, s:s}", "node", view_node_name(node), "disk",
+		    "{s:s, s:s, s:s, s:b, s:I, s:I}", "node",
+		    view_node_name(node), "disk",
 		    disk[0] != '\0' ? disk : "unknown", "role",
-		    role[0] != '\0' ? role : "down"));
+		    role[0] != '\0' ? role : "down", "failed", failed,
+		    "read_errors", (json_int_t)json_integer_value(
+		    json_object_get(fact, "read_errors")), "repaired_bytes",
+		    (json_int_t)json_integer_value(json_object_get(fact,
+		    "repaired_bytes"))));
 	}
 	return list;
 }
@@ -141,7 +150,7 @@ add_volume(void *arg, const struct store_volume *vol)
 	error = view_text(vs.fact, "error", NULL);
 	return json_array_append_new(la->list, json_pack(
 	    "{s:s, s:s, s:I, s:o, s:o, s:b, s:s, s:s, s:o, s:o, s:I, s:o, s:s,"
-	    " s:o, s:o}",
+	    " s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:b, s:o}",
 	    "id", vol->id, "name", vol->name, "size_bytes",
 	    (json_int_t)vol->size_bytes, "storage_group", name_of(la->st,
 	    vol->group_id, "SELECT name FROM storage_group WHERE id = ?"),
@@ -151,10 +160,17 @@ add_volume(void *arg, const struct store_volume *vol)
 	    "seconds_left", view_copy(vs.fact, "seconds_left"),
 	    "out_of_step_bytes", (json_int_t)json_integer_value(
 	    json_object_get(vs.fact, "out_of_step_bytes")), "legs",
-	    legs(la->facts, la->self, vol->id), "generation",
+	    legs(la->facts, la->self, vol), "generation",
 	    seen[0] != '\0' ? seen : identity, "last_resync",
 	    view_copy(vs.fact, "last_resync"), "error", error[0] != '\0' ?
-	    json_string(error) : json_null())) < 0 ? -ENOMEM : 0;
+	    json_string(error) : json_null(), "verify",
+	    view_verify(vol, &vs), "resync_paused", vol->resync_paused,
+	    "sync_kib_s", (json_int_t)json_integer_value(
+	    json_object_get(vs.fact, "sync_kib_s")), "failed_leg",
+	    view_node_json(vol->failed_leg), "failed_reason",
+	    vol->failed_text[0] != '\0' ? json_string(vol->failed_text) :
+	    json_null(), "growing", view_volume_growing(vol, &vs), "commands",
+	    view_volume_commands(vol, &vs))) < 0 ? -ENOMEM : 0;
 }
 
 json_t *

@@ -15,55 +15,22 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/str.h"
-#include "nodeagent/volumes.h"
+#include "nodeagent/timing.h"
+#include "nodeagent/volumes_impl.h"
 
+#define ALIVE_NS	(AV_NS_PER_S * 9 / 10)	/* each tick, not each pass */
 #define GROUP_FOLDER	"default"	/* one storage group so far */
-#define RETRY_NS	(1 * AV_NS_PER_S)
 
-struct volume {
-	struct volume	*next;
-	struct volumes	*vs;
-	struct store_volume row;
-	bool		 in_db;		/* seen by this pass */
-	bool		 primary_here;
-	struct mirror	*m;
-	struct mirror_op op;
-	bool		 op_busy;
-	const char	*op_what;
-	bool		 stopping;	/* mirror_stop() asked for */
-	bool		 discarded;	/* this leg was, by order */
-	bool		 reporting;
-	uint64_t	 retry_ns;	/* no new order before this */
-	uint64_t	 restart_ns;	/* its server isn't started before this */
-	char		 error[320];
-	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
-	/* the last resync, as first seen finished */
-	uint64_t	 resync_count;
-	int64_t		 resync_finished_utc_ms;
-};
-
-struct volumes {
-	sd_event	*event;
-	const struct agent_conf *conf;
-	struct store	*store;
-	const struct volumes_ops *ops;
-	void		*ctx;
-	struct volume	*list;
-	struct right	 right;
-	char		 dir[256];
-};
-
-static const char *
-short_id(const struct volume *v)
+const char *
+volume_short_id(const struct volume *v)
 {
 	const char *colon = strchr(v->row.id, ':');
 
 	return colon != NULL ? colon + 1 : v->row.id;
 }
 
-static struct volume *
-find(const struct volumes *vs, const char *id)
+struct volume *
+volume_find(const struct volumes *vs, const char *id)
 {
 	struct volume *v;
 
@@ -80,49 +47,69 @@ report_done(void *arg, int rc)
 {
 	struct volume *v = arg;
 
+	void (*then)(struct volume *, int) = v->on_report;
+
 	v->reporting = false;
+	v->on_report = NULL;
+	if (then != NULL)
+		then(v, rc);
 	if (rc < 0)
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->report_retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
+}
+
+void
+volume_report(struct volume *v, const char *event, json_t *more)
+{
+	json_t *args;
+	char node[16];
+
+	(void)snprintf(node, sizeof(node), "node%d", v->vs->conf->node);
+	args = json_pack("{s:s,s:s,s:s}", "volume", v->row.id, "node", node,
+	    "event", event);
+	if (args != NULL && more != NULL)	/* 'node' may be the other one */
+		(void)json_object_update(args, more);
+	json_decref(more);
+	if (v->reporting || args == NULL) {	/* tried again in a second */
+		json_decref(args);
+		return;
+	}
+	v->reporting = true;
+	v->vs->ops->report(v->vs->ctx, "volume.report", args, report_done, v);
 }
 
 static void
 report(struct volume *v, const char *event, const char *reason)
 {
-	char node[16];
-	json_t *args;
-
-	if (v->reporting)
-		return;
-	(void)snprintf(node, sizeof(node), "node%d", v->vs->conf->node);
-	args = json_pack("{s:s,s:s,s:s}", "volume", v->row.id, "node", node,
-	    "event", event);
-	if (args == NULL)
-		return;		/* tried again in a second */
-	if (reason != NULL)
-		(void)json_object_set_new(args, "reason", json_string(reason));
-	v->reporting = true;
-	v->vs->ops->report(v->vs->ctx, "volume.report", args, report_done, v);
+	volume_report(v, event, reason != NULL ?
+	    json_pack("{s:s}", "reason", reason) : NULL);
 }
 
 /* --- the leg's files --- */
 
+int
+volume_leg_create(struct volume *v, uint64_t initial_current,
+    struct av_err *err)
+{
+	struct mirror_leg_spec spec = { .dir = v->vs->dir,
+	    .id = volume_short_id(v), .unit_uuid = v->vs->conf->unit_uuid,
+	    .volume_uuid = v->row.uuid, .size_bytes = v->row.size_bytes,
+	    .initial_current = initial_current, .gen = v->vs->right.gen };
+
+	return mirror_leg_create(v->vs->conf->driver_mirror, &spec, err);
+}
+
 static void
 leg_create(struct volume *v)
 {
-	struct mirror_leg_spec spec = { .dir = v->vs->dir, .id = short_id(v),
-	    .unit_uuid = v->vs->conf->unit_uuid, .volume_uuid = v->row.uuid,
-	    .size_bytes = v->row.size_bytes,
-	    .initial_current = v->row.initial_identity,
-	    .gen = v->vs->right.gen };
 	struct av_err err = { 0 };
-	int rc = mirror_leg_create(v->vs->conf->driver_mirror, &spec, &err);
+	int rc = volume_leg_create(v, v->row.initial_identity, &err);
 
 	if (rc == -EEXIST) {	/* made before a crash, or another's? */
 		struct mirror_leg_info info;
 		char uuid[37];
 
 		rc = mirror_leg_read(v->vs->conf->driver_mirror, v->vs->dir,
-		    short_id(v), &info, &err);
+		    volume_short_id(v), &info, &err);
 		(void)snprintf(uuid, sizeof(uuid), "%.8s%.4s%.4s%.4s%.12s",
 		    v->row.uuid, v->row.uuid + 9, v->row.uuid + 14,
 		    v->row.uuid + 19, v->row.uuid + 24);
@@ -144,11 +131,11 @@ leg_delete(struct volume *v)
 {
 	struct av_err err = { 0 };
 	int rc = mirror_leg_delete(v->vs->conf->driver_mirror, v->vs->dir,
-	    short_id(v), &err);
+	    volume_short_id(v), &err);
 
 	if (rc < 0 && rc != -ENOENT) {
 		log_err(v->row.id, "leg not deleted: %s", err.text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 		return;
 	}
 	report(v, "deleted", NULL);
@@ -189,7 +176,7 @@ server_open(struct volume *v)
 	const struct agent_conf *c = v->vs->conf;
 	char run_dir[256], log_path[256];
 	uint16_t port = (uint16_t)(c->mirror_port_base + v->row.port_index);
-	struct mirror_conf mc = { .id = short_id(v), .dir = v->vs->dir,
+	struct mirror_conf mc = { .id = volume_short_id(v), .dir = v->vs->dir,
 	    .unit_uuid = c->unit_uuid, .volume_uuid = v->row.uuid,
 	    .node = (unsigned)c->node, .run_dir = run_dir,
 	    .listen_addr = c->mirror_listen, .port = port,
@@ -201,21 +188,21 @@ server_open(struct volume *v)
 	size_t i;
 
 	(void)snprintf(run_dir, sizeof(run_dir), "%s/volumes/%s", c->run_dir,
-	    short_id(v));
+	    volume_short_id(v));
 	(void)snprintf(log_path, sizeof(log_path), "%s/volume-%s.log",
-	    c->log_dir, short_id(v));
+	    c->log_dir, volume_short_id(v));
 	for (i = 0; i < c->n_mirror_peers; i++)
 		mc.peer_addrs[i] = c->mirror_peers[i];
 	if (mirror_open(c->driver_mirror, &mc, v->vs->event, server_changed, v,
 	    &v->m, &err) < 0) {
 		log_err(v->row.id, "mirror server: %s", err.text);
 		(void)snprintf(v->error, sizeof(v->error), "%s", err.text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 	}
 }
 
-static void
-order_done(struct mirror_op *op, int rc, const struct av_err *err)
+void
+volume_order_done(struct mirror_op *op, int rc, const struct av_err *err)
 {
 	struct volume *v = container_of(op, struct volume, op);
 
@@ -225,7 +212,7 @@ order_done(struct mirror_op *op, int rc, const struct av_err *err)
 		    v->op_what, err->text);
 		(void)snprintf(v->error, sizeof(v->error), "%s: %s",
 		    v->op_what, err->text);
-		v->retry_ns = av_clock_ns() + RETRY_NS;
+		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 	} else {
 		v->error[0] = '\0';
 		v->discarded |= strcmp(v->op_what, "discard") == 0;
@@ -233,69 +220,68 @@ order_done(struct mirror_op *op, int rc, const struct av_err *err)
 	v->vs->ops->changed(v->vs->ctx, v->row.id);
 }
 
-static struct mirror_op *
-order_begin(struct volume *v, const char *what)
+struct mirror_op *
+volume_order_begin(struct volume *v, const char *what)
 {
-	v->op = (struct mirror_op){ .done = order_done };
+	v->op = (struct mirror_op){ .done = volume_order_done };
 	v->op_busy = true;
 	v->op_what = what;
 	log_info(v->row.id, "order: %s", what);
 	return &v->op;
 }
 
-static void
-order_end(struct volume *v, int rc, const struct av_err *err)
+void
+volume_order_end(struct volume *v, int rc, const struct av_err *err)
 {
 	if (rc == 0)
-		return;		/* order_done() comes */
+		return;		/* volume_order_done() comes */
 	v->op_busy = false;
 	if (rc == -EALREADY)
 		return;
 	log_warn(v->row.id, "%s: %s", v->op_what, err->text);
 	(void)snprintf(v->error, sizeof(v->error), "%s: %s", v->op_what,
 	    err->text);
-	v->retry_ns = av_clock_ns() + RETRY_NS;
+	v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 }
 
-static void
-order_primary(struct volume *v)
+void
+volume_order_primary(struct volume *v, bool alone)
 {
-	struct mirror_primary_req req = {
-	    .alone = v->vs->right.kind == RIGHT_ALONE,
-	    .gen = v->vs->right.gen };
+	struct mirror_primary_req req = { .alone = alone,
+	    .gen = v->vs->right.gen, .lease_ms = v->vs->lease_ms };
 	struct av_err err = { 0 };
-	struct mirror_op *op = order_begin(v, req.alone ?
+	struct mirror_op *op = volume_order_begin(v, req.alone ?
 	    "primary, alone" : "primary");
 
-	order_end(v, mirror_primary(v->m, op, &req, &err), &err);
+	volume_order_end(v, mirror_primary(v->m, op, &req, &err), &err);
 }
 
-static void
-order_secondary(struct volume *v)
+void
+volume_order_secondary(struct volume *v)
 {
 	struct av_err err = { 0 };
-	struct mirror_op *op = order_begin(v, "secondary");
+	struct mirror_op *op = volume_order_begin(v, "secondary");
 
-	order_end(v, mirror_secondary(v->m, op, &err), &err);
+	volume_order_end(v, mirror_secondary(v->m, op, &err), &err);
 }
 
-static void
-order_alone(struct volume *v)
+void
+volume_order_alone(struct volume *v)
 {
 	struct av_err err = { 0 };
-	struct mirror_op *op = order_begin(v, "alone");
+	struct mirror_op *op = volume_order_begin(v, "alone");
 
-	order_end(v, mirror_alone(v->m, op, v->vs->right.gen, &err), &err);
+	volume_order_end(v, mirror_alone(v->m, op, v->vs->right.gen, &err), &err);
 }
 
-static void
-order_stop(struct volume *v)
+void
+volume_order_stop(struct volume *v)
 {
 	struct av_err err = { 0 };
-	struct mirror_op *op = order_begin(v, "stop");
+	struct mirror_op *op = volume_order_begin(v, "stop");
 
 	v->stopping = true;
-	order_end(v, mirror_stop(v->m, op, &err), &err);
+	volume_order_end(v, mirror_stop(v->m, op, &err), &err);
 }
 
 static bool
@@ -306,53 +292,31 @@ waits_for_peer(const struct mirror_status *st)
 	    st->conn == MIRROR_SPLIT));
 }
 
-static int
-kept(const struct volume *v)
-{
-	return v->vs->ops->kept == NULL ? -1 :
-	    v->vs->ops->kept(v->vs->ctx, v->row.id);
-}
-
-/* After a split, data of the PM that follows goes to the owner first: it is primary
- * there, without a guest, until both legs have it. */
-static void
-steer_kept(struct volume *v, const struct mirror_status *st, int keep)
-{
-	bool lead = keep == v->vs->conf->node &&
-	    v->vs->right.kind == RIGHT_FOLLOW;
-
-	if (lead && st->role != MIRROR_PRIMARY)
-		order_primary(v);
-	else if (!lead && st->role == MIRROR_PRIMARY &&
-	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
-		order_secondary(v);
-}
-
 /* The one order that brings the server nearer to what it should be, if any. */
 static void
 server_steer(struct volume *v)
 {
 	const struct mirror_status *st = mirror_status_peek(v->m);
 	enum right_kind right = v->vs->right.kind;
-	bool may_lead = right == RIGHT_TOGETHER || right == RIGHT_ALONE;
+	bool may_lead = right == RIGHT_TOGETHER || right == RIGHT_ALONE ||
+	    (right == RIGHT_FOLLOW && volume_follower_leads(v));
 
-	if (right == RIGHT_UNKNOWN || right == RIGHT_FROZEN)
+	if (right == RIGHT_UNKNOWN || right == RIGHT_FROZEN ||
+	    volume_leg_steer(v, st))
 		return;
-	if (kept(v) >= 0) {
-		steer_kept(v, st, kept(v));
+	if (volume_split_steer(v, st))
 		return;
-	}
 	if (may_lead && v->primary_here) {
 		if (st->role != MIRROR_PRIMARY)
-			order_primary(v);
+			volume_order_primary(v, right == RIGHT_ALONE);
 		else if (right == RIGHT_ALONE && waits_for_peer(st) &&
 		    !(st->alone && st->gen == v->vs->right.gen))
-			order_alone(v);
+			volume_order_alone(v);
 		return;
 	}
 	if (st->role == MIRROR_PRIMARY &&
 	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
-		order_secondary(v);
+		volume_order_secondary(v);
 }
 
 static void
@@ -372,13 +336,17 @@ server_reconcile(struct volume *v)
 		log_warn(v->row.id, "mirror server is down (%s): starting it",
 		    st->error_text);
 		/* at once the first time: writes are waiting; then not in a spin */
-		v->restart_ns = av_clock_ns() + RETRY_NS;
+		v->restart_ns = av_clock_ns() + VOLUMES_RETRY_NS;
+		volume_leg_down(v, st);
 		if (mirror_start(v->m, &err) < 0)
 			log_err(v->row.id, "mirror server: %s", err.text);
 		return;
 	}
-	if (st->server == MIRROR_SERVER_UP)
+	if (st->server != MIRROR_SERVER_UP)
+		return;
+	if (!v->op_busy && av_clock_ns() >= v->retry_ns)
 		server_steer(v);
+	volume_care(v, st);
 }
 
 static void
@@ -387,7 +355,7 @@ volume_remove(struct volume *v)
 	if (v->m != NULL &&
 	    mirror_status_peek(v->m)->server == MIRROR_SERVER_UP) {
 		if (!v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
-			order_stop(v);
+			volume_order_stop(v);
 		return;
 	}
 	if (v->m != NULL && !v->stopping &&
@@ -405,9 +373,18 @@ volume_remove(struct volume *v)
 static void
 volume_reconcile(struct volume *v)
 {
-	if (v->op_busy || v->reporting || av_clock_ns() < v->retry_ns)
+	uint64_t now_ns = av_clock_ns();
+	bool waits = v->op_busy || v->reporting || now_ns < v->retry_ns ||
+	    now_ns < v->report_retry_ns;
+	bool gone = !v->in_db || v->row.phase == STORE_DELETING;
+
+	if (!gone && volume_leg_replace(v))
 		return;
-	if (!v->in_db || v->row.phase == STORE_DELETING)
+	if (!gone && v->m != NULL && v->row.leg_exists[v->vs->conf->node])
+		server_reconcile(v);
+	else if (waits)
+		return;
+	else if (gone)
 		volume_remove(v);
 	else if (!v->row.leg_exists[v->vs->conf->node])
 		leg_create(v);
@@ -421,10 +398,10 @@ static int
 take_row(void *arg, const struct store_volume *row)
 {
 	struct volumes *vs = arg;
-	struct volume *v = find(vs, row->id);
+	struct volume *v = volume_find(vs, row->id);
 	struct store_unit unit;
 	struct store_vm vm;
-	int home;
+	int vm_node = -1;
 
 	if (v == NULL) {
 		v = calloc(1, sizeof(*v));
@@ -440,12 +417,15 @@ take_row(void *arg, const struct store_volume *row)
 		v->primary_here = true;
 		return 0;
 	}
+	if (vs->right.kind == RIGHT_FOLLOW) {
+		v->primary_here = volume_follower_leads(v);
+		return 0;
+	}
 	if (row->vm_id[0] != '\0' &&
-	    store_get_vm(vs->store, row->vm_id, &vm) == 0 && vm.node >= 0)
-		home = vm.node;
-	else
-		home = store_get_unit(vs->store, &unit) == 0 ? unit.primary : 0;
-	v->primary_here = home == vs->conf->node;
+	    store_get_vm(vs->store, row->vm_id, &vm) == 0)
+		vm_node = vm.node;
+	v->primary_here = volume_home(v, vm_node, store_get_unit(vs->store,
+	    &unit) == 0 ? unit.primary : 0) == vs->conf->node;
 	return 0;
 }
 
@@ -457,7 +437,8 @@ drop_gone(struct volumes *vs)
 	while (*at != NULL) {
 		struct volume *v = *at;
 
-		if (v->in_db || v->op_busy || v->reporting || v->m != NULL) {
+		if (v->in_db || v->op_busy || v->care_busy || v->reporting ||
+		    v->m != NULL) {
 			at = &v->next;
 			continue;
 		}
@@ -469,12 +450,16 @@ drop_gone(struct volumes *vs)
 void
 volumes_reconcile(struct volumes *vs, const struct right *right)
 {
+	struct store_unit unit;
 	struct volume *v;
 
 	vs->right = *right;
+	if (store_get_unit(vs->store, &unit) == 0)
+		vs->resync_rate_kib_s = unit.resync_rate_kib_s;
 	for (v = vs->list; v != NULL; v = v->next)
 		v->in_db = false;
-	if (store_each_volume(vs->store, take_row, vs) != 0)
+	vs->whole = store_each_volume(vs->store, take_row, vs) == 0;
+	if (!vs->whole)
 		return;		/* half a list must not make volumes vanish */
 	for (v = vs->list; v != NULL; v = v->next)
 		volume_reconcile(v);
@@ -492,7 +477,8 @@ volumes_open(sd_event *event, const struct agent_conf *conf,
 	if (vs == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
 	*vs = (struct volumes){ .event = event, .conf = conf, .store = store,
-	    .ops = ops, .ctx = ctx };
+	    .ops = ops, .ctx = ctx,
+	    .lease_ms = (uint32_t)(TIMING_MIRROR_LEASE_MS * conf->time_scale) };
 	(void)snprintf(parent, sizeof(parent), "%s/storage", conf->state_dir);
 	(void)snprintf(vs->dir, sizeof(vs->dir), "%s/%s", parent, GROUP_FOLDER);
 	(void)snprintf(run, sizeof(run), "%s/volumes", conf->run_dir);
@@ -527,8 +513,8 @@ volumes_close(struct volumes *vs)
 
 /* --- what others ask --- */
 
-static const struct mirror_status *
-live_status(const struct volume *v)
+const struct mirror_status *
+volume_live_status(const struct volume *v)
 {
 	const struct mirror_status *st;
 
@@ -542,25 +528,64 @@ bool
 volumes_ready(const struct volumes *vs, const char *volume_id,
     const char **ret_why)
 {
-	const struct mirror_status *st = live_status(find(vs, volume_id));
+	const struct volume *v = volume_find(vs, volume_id);
+	const struct mirror_status *st = volume_live_status(v);
 	const char *why = NULL;
 
-	if (st == NULL)
+	if (v != NULL && volume_lost_here(v))
+		why = "its leg on this PM failed: the newest data is on the other PM";
+	else if (st == NULL)
 		why = "its mirror server is starting";
 	else if (st->role != MIRROR_PRIMARY)
 		why = "this PM's leg isn't the primary one yet";
 	else if (st->conn != MIRROR_CONNECTED &&
-	    st->conn != MIRROR_RESYNC_SOURCE && !st->alone)
+	    st->conn != MIRROR_RESYNC_SOURCE && !st->alone &&
+	    st->conn != MIRROR_DISKLESS)
 		why = "the peer's leg isn't connected";
 	if (ret_why != NULL)
 		*ret_why = why;
 	return why == NULL;
 }
 
+bool
+volumes_lost_here(const struct volumes *vs, const char *volume_id)
+{
+	const struct volume *v = volume_find(vs, volume_id);
+
+	return v != NULL && volume_lost_here(v);
+}
+
+uint64_t
+volumes_size(const struct volumes *vs, const char *volume_id)
+{
+	const struct mirror_status *st = volume_live_status(volume_find(vs, volume_id));
+
+	return st != NULL && st->role == MIRROR_PRIMARY ? st->size_bytes : 0;
+}
+
+void
+volumes_alive(struct volumes *vs, uint64_t since_boot_ns)
+{
+	struct volume *v;
+
+	if (!vs->whole || since_boot_ns - vs->alive_boot_ns < ALIVE_NS || (vs->right.kind != RIGHT_TOGETHER &&
+	    vs->right.kind != RIGHT_ALONE))
+		return;
+	vs->alive_boot_ns = since_boot_ns;
+	for (v = vs->list; v != NULL; v = v->next) {
+		const struct mirror_status *st = volume_live_status(v);
+
+		if (st == NULL || st->role != MIRROR_PRIMARY)
+			continue;
+		if (mirror_alive(v->m, vs->lease_ms, since_boot_ns, NULL) < 0)
+			log_debug(v->row.id, "the lease isn't renewed");
+	}
+}
+
 const char *
 volumes_front(const struct volumes *vs, const char *volume_id)
 {
-	const struct volume *v = find(vs, volume_id);
+	const struct volume *v = volume_find(vs, volume_id);
 
 	return v != NULL && v->m != NULL ? mirror_front_path(v->m) : NULL;
 }
@@ -571,9 +596,13 @@ volumes_in_step(const struct volumes *vs)
 	const struct volume *v;
 
 	for (v = vs->list; v != NULL; v = v->next) {
-		const struct mirror_status *st = live_status(v);
+		const struct mirror_status *st = volume_live_status(v);
 
-		if (!v->primary_here || v->row.phase == STORE_DELETING)
+		if (v->row.phase == STORE_DELETING)
+			continue;
+		if (v->row.failed_leg >= 0)	/* it runs alone, or will */
+			return false;
+		if (!v->primary_here)
 			continue;
 		if (!v->row.leg_exists[0] || !v->row.leg_exists[1])
 			return false;
@@ -581,7 +610,7 @@ volumes_in_step(const struct volumes *vs)
 			return false;
 		if (v->op_busy)	/* it may be 'alone', on its way */
 			return false;
-		if (kept(v) >= 0)	/* the peer's leg leads yet */
+		if (volume_kept(v) >= 0)	/* the peer's leg leads yet */
 			return false;
 	}
 	return true;
@@ -608,7 +637,8 @@ volumes_all_secondary(const struct volumes *vs)
 	for (v = vs->list; v != NULL; v = v->next) {
 		const struct mirror_status *st;
 
-		if (v->m == NULL)
+		if (v->m == NULL || (vs->right.kind == RIGHT_FOLLOW &&
+		    volume_follower_leads(v)))
 			continue;
 		st = mirror_status_peek(v->m);
 		if (st->server == MIRROR_SERVER_STARTING ||
@@ -617,89 +647,6 @@ volumes_all_secondary(const struct volumes *vs)
 			return false;
 	}
 	return true;
-}
-
-/* --- after a split --- */
-
-static json_t *
-split_fact(const struct volume *v, const struct mirror_status *st)
-{
-	char identity[17], base[17], path[400], utc[32] = "";
-	struct stat sb;
-
-	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
-	    st->gi.current);
-	(void)snprintf(base, sizeof(base), "%016" PRIx64, st->gi.bitmap);
-	(void)snprintf(path, sizeof(path), "%s/vol-%s.data", v->vs->dir,
-	    short_id(v));
-	if (stat(path, &sb) == 0)
-		av_clock_format_utc((int64_t)sb.st_mtim.tv_sec * 1000, utc,
-		    sizeof(utc));
-	return json_pack("{s:s,s:s,s:s,s:I,s:s,s:s}", "uuid", v->row.uuid,
-	    "identity", identity, "base", base, "changed_bytes",
-	    (json_int_t)st->out_of_step_bytes, "written_utc", utc, "disk",
-	    mirror_disk_name(st->disk));
-}
-
-json_t *
-volumes_split_facts(const struct volumes *vs)
-{
-	json_t *all = json_object();
-	const struct volume *v;
-
-	for (v = vs->list; all != NULL && v != NULL; v = v->next)
-		if (live_status(v) != NULL)
-			(void)json_object_set_new(all, v->row.id,
-			    split_fact(v, live_status(v)));
-	return all;
-}
-
-bool
-volumes_discard(struct volumes *vs, const char *volume_id, const char *base)
-{
-	struct volume *v = find(vs, volume_id);
-	uint8_t b[8] = { 0 };
-	uint64_t value = 0;
-	struct av_err err = { 0 };
-	size_t i;
-
-	if (v == NULL || live_status(v) == NULL)
-		return false;
-	/* up to date again: that was another split */
-	v->discarded = v->discarded &&
-	    live_status(v)->disk != MIRROR_DISK_UPTODATE;
-	if (v->discarded)
-		return true;
-	if (v->op_busy || av_clock_ns() < v->retry_ns ||
-	    live_status(v)->role == MIRROR_PRIMARY)
-		return false;
-	if (base == NULL || av_hex_decode(base, b, sizeof(b)) < 0)
-		memset(b, 0, sizeof(b));	/* then all is copied */
-	for (i = 0; i < sizeof(b); i++)
-		value = value << 8 | b[i];
-	order_end(v, mirror_discard(v->m, order_begin(v, "discard"), value,
-	    &err), &err);
-	return false;
-}
-
-bool
-volumes_split_copied(const struct volumes *vs, const char *volume_id,
-    bool keeper, const json_t *peer_facts)
-{
-	const struct mirror_status *st = live_status(find(vs, volume_id));
-	const json_t *peer = json_object_get(json_object_get(peer_facts,
-	    "volumes"), volume_id);
-	const char *role = json_string_value(json_object_get(peer, "role"));
-
-	if (st == NULL)
-		return false;
-	if (keeper)
-		return st->role == MIRROR_PRIMARY &&
-		    st->conn == MIRROR_CONNECTED &&
-		    st->peer_disk == MIRROR_DISK_UPTODATE;
-	return st->role == MIRROR_SECONDARY &&
-	    st->disk == MIRROR_DISK_UPTODATE && role != NULL &&
-	    strcmp(role, "secondary") == 0;
 }
 
 static json_t *
@@ -715,10 +662,28 @@ resync_fact(const struct volume *v, const struct mirror_status *st)
 	    (json_int_t)st->resync_copied_bytes, "finished_utc", utc);
 }
 
+/* Of the run that the database wants; null when none is under way here. */
+static json_t *
+verify_fact(const struct volume *v, const struct mirror_status *st)
+{
+	const struct mirror_verify *vf = &st->verify;
+	uint64_t percent = vf->total_bytes == 0 ? 0 :
+	    vf->done_bytes * 100 / vf->total_bytes;
+
+	if (!v->row.verify.active || v->verify_run != v->row.verify.run ||
+	    (vf->state != MIRROR_VERIFY_RUNNING &&
+	    vf->state != MIRROR_VERIFY_WAITING))
+		return json_null();
+	return json_pack("{s:s,s:I,s:I,s:I}", "state",
+	    mirror_verify_name(vf->state), "percent", (json_int_t)percent,
+	    "found", (json_int_t)vf->n_found, "repaired",
+	    (json_int_t)vf->n_repaired);
+}
+
 static json_t *
 volume_fact(const struct volume *v)
 {
-	const struct mirror_status *st = live_status(v);
+	const struct mirror_status *st = volume_live_status(v);
 	bool syncing;
 	char identity[17];
 
@@ -729,7 +694,8 @@ volume_fact(const struct volume *v)
 	    st->conn == MIRROR_RESYNC_TARGET;
 	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
 	    st->gi.current);
-	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:s,s:o,s:b,s:I,s:s}",
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:s,s:o,s:b,s:I,s:s,"
+	    " s:b,s:b,s:I,s:I,s:I,s:I,s:o}",
 	    "role", mirror_role_name(st->role), "conn",
 	    mirror_conn_name(st->conn), "disk", mirror_disk_name(st->disk),
 	    "peer_disk", mirror_disk_name(st->peer_disk), "sync_percent",
@@ -739,7 +705,13 @@ volume_fact(const struct volume *v)
 	    "out_of_step_bytes", (json_int_t)st->out_of_step_bytes,
 	    "identity", identity, "last_resync", resync_fact(v, st), "alone",
 	    st->alone, "held_requests", (json_int_t)st->held_requests, "error",
-	    st->error_text[0] != '\0' ? st->error_text : v->error);
+	    st->error_text[0] != '\0' ? st->error_text :
+	    v->error[0] != '\0' ? v->error : v->care_error,
+	    "diskless", st->diskless, "paused", st->resync_paused,
+	    "sync_kib_s", (json_int_t)(syncing ? st->resync_speed_kib_s : 0),
+	    "size_bytes", (json_int_t)st->size_bytes, "read_errors",
+	    (json_int_t)st->read_errors, "repaired_bytes",
+	    (json_int_t)st->repaired_bytes, "verify", verify_fact(v, st));
 }
 
 json_t *

@@ -50,6 +50,15 @@ void volumes_reconcile(struct volumes *vs, const struct right *right);
  * waits for. */
 bool volumes_ready(const struct volumes *vs, const char *volume_id,
     const char **ret_why);
+/* Its leg here is marked failed, so no guest can use it on this PM: one that runs
+ * here goes to the other PM. */
+bool volumes_lost_here(const struct volumes *vs, const char *volume_id);
+/* What its guest can be told; 0 = not primary here. */
+uint64_t volumes_size(const struct volumes *vs, const char *volume_id);
+/* The agent's word to the mirror servers that lead here (mirror.h, "The lease"), at
+ * most once a second; nothing unless the last pass saw all volumes and the right
+ * allows to lead.  since_boot_ns: CLOCK_BOOTTIME when that pass began. */
+void volumes_alive(struct volumes *vs, uint64_t since_boot_ns);
 /* Socket for the guest; NULL when the volume isn't known here. */
 const char *volumes_front(const struct volumes *vs, const char *volume_id);
 

@@ -13,10 +13,13 @@
 #include "vmm/vmm.h"
 
 enum vmm_op_kind { VMM_OP_NONE = 0, VMM_OP_START, VMM_OP_ATTACH,
-	VMM_OP_SHUTDOWN, VMM_OP_KILL, VMM_OP_PAUSE, VMM_OP_RESUME };
+	VMM_OP_SHUTDOWN, VMM_OP_KILL, VMM_OP_PAUSE, VMM_OP_RESUME,
+	VMM_OP_RESIZE };
 
 #define VMM_CAP_PAUSE	(1u << 0)	/* pause, resume, VMM_START_PAUSED:
 					 * while PAUSED no guest instruction runs */
+
+#define VMM_CAP_RESIZE	(1u << 1)	/* disk_resize */
 
 /* A hypervisor driver.  One const table per driver; see vmm.c for the list.
  * Every call that takes no 'err' can't fail; an op begun with 0 must be ended with
@@ -37,6 +40,9 @@ struct vmm_ops {
 	/* VMM_CAP_PAUSE */
 	int  (*pause)(struct vmm_dom *dom, struct av_err *err);
 	int  (*resume)(struct vmm_dom *dom, struct av_err *err);
+	/* VMM_CAP_RESIZE */
+	int  (*disk_resize)(struct vmm_dom *dom, unsigned disk,
+	    uint64_t size_bytes, struct av_err *err);
 };
 
 #define VMM_DONE_MAX	4

@@ -24,6 +24,7 @@
 #include "vmm/args.h"
 #include "vmm/priv.h"
 #include "vmm/proc.h"
+#include "vmm/qemu_resize.h"
 #include "vmm/qga.h"
 #include "vmm/qmp.h"
 #include "vmm/spawn.h"
@@ -51,6 +52,7 @@ struct qemu {
 	bool		  timed_out;	/* start: killed for its deadline */
 	bool		  port_open;	/* the guest opened the agent's port */
 	bool		  rx_known;
+	struct qemu_resize resize;
 	uint64_t	  kill_at_ns;	/* 0 = none */
 	uint64_t	  give_up_ns;	/* 0 = none: a failed start's last limit */
 	uint64_t	  gone_ns;	/* the process ended; 0 = it lives */
@@ -837,6 +839,20 @@ qemu_resume(struct vmm_dom *dom, struct av_err *err)
 	return monitor_word(dom, "cont", err);
 }
 
+static int
+qemu_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
+    struct av_err *err)
+{
+	struct qemu *q = dom->drv;
+
+	q->resize = (struct qemu_resize){ .dom = dom, .qmp = &q->qmp,
+		.disk = disk, .bytes = size_bytes };
+	if (!q->verified)
+		return av_err_set(err, -EAGAIN, "vm '%s': its monitor is "
+		    "silent", dom->spec.name);
+	return qemu_resize_begin(&q->resize, err);
+}
+
 static void
 qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 {
@@ -869,6 +885,7 @@ qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 	case VMM_OP_KILL:
 	case VMM_OP_PAUSE:
 	case VMM_OP_RESUME:
+	case VMM_OP_RESIZE:
 		fail_op(q, -ETIMEDOUT, AV_MAYBE, "no answer in time");
 		break;
 	case VMM_OP_NONE:
@@ -878,7 +895,7 @@ qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 
 const struct vmm_ops vmm_qemu_ops = {
 	.name = "qemu",
-	.caps = VMM_CAP_PAUSE,
+	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE,
 	.open = qemu_open,
 	.close = qemu_close,
 	.start = qemu_start,
@@ -888,4 +905,5 @@ const struct vmm_ops vmm_qemu_ops = {
 	.timeout = qemu_timeout,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
+	.disk_resize = qemu_disk_resize,
 };

@@ -22,6 +22,8 @@ struct sim_guest {
 	enum vmm_reason		reason;
 	int			signal;
 	bool			alive;
+	uint64_t		disk_bytes[VMM_DISKS_MAX];	/* as told */
+	unsigned		n_resized;
 };
 
 struct sim {
@@ -110,6 +112,7 @@ sim_start(struct vmm_dom *dom, unsigned flags, struct av_err *err)
 		return 0;
 	}
 	s->guest->signal = 0;
+	memset(s->guest->disk_bytes, 0, sizeof(s->guest->disk_bytes));
 	if (flags & VMM_START_PAUSED)
 		sim_move(dom, VMM_PAUSED, VMM_REASON_ASKED);
 	else
@@ -176,6 +179,20 @@ sim_resume(struct vmm_dom *dom, struct av_err *err)
 {
 	(void)err;
 	sim_move(dom, VMM_RUNNING, VMM_REASON_NONE);
+	vmm_op_finish(dom, 0, NULL);
+	return 0;
+}
+
+static int
+sim_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
+    struct av_err *err)
+{
+	struct sim *s = dom->drv;
+
+	(void)err;
+	if (s->guest->disk_bytes[disk] != size_bytes)
+		s->guest->n_resized++;
+	s->guest->disk_bytes[disk] = size_bytes;
 	vmm_op_finish(dom, 0, NULL);
 	return 0;
 }
@@ -251,6 +268,18 @@ vmm_sim_fail_start(struct vmm_dom *dom)
 	sim_of(dom)->fail_start = true;
 }
 
+uint64_t
+vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk)
+{
+	return sim_of(dom)->guest->disk_bytes[disk];
+}
+
+unsigned
+vmm_sim_n_resized(struct vmm_dom *dom)
+{
+	return sim_of(dom)->guest->n_resized;
+}
+
 void
 vmm_sim_reset(void)
 {
@@ -259,7 +288,7 @@ vmm_sim_reset(void)
 
 const struct vmm_ops vmm_sim_ops = {
 	.name = "sim",
-	.caps = VMM_CAP_PAUSE,
+	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE,
 	.open = sim_open,
 	.close = sim_close,
 	.start = sim_start,
@@ -269,4 +298,5 @@ const struct vmm_ops vmm_sim_ops = {
 	.timeout = sim_timeout,
 	.pause = sim_pause,
 	.resume = sim_resume,
+	.disk_resize = sim_disk_resize,
 };

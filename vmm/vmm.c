@@ -26,6 +26,7 @@ static const uint64_t vmm_default_ns[] = {
 	[VMM_OP_KILL]	  = 10 * AV_NS_PER_S,
 	[VMM_OP_PAUSE]	  = 5 * AV_NS_PER_S,
 	[VMM_OP_RESUME]	  = 5 * AV_NS_PER_S,
+	[VMM_OP_RESIZE]	  = 2 * AV_NS_PER_S,	/* a pause may be due */
 };
 
 const char *
@@ -430,6 +431,30 @@ vmm_resume(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err)
 	if (rc < 0)
 		return rc;
 	return vmm_op_ran(dom, op, dom->ops->resume(dom, err));
+}
+
+int
+vmm_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
+    struct vmm_op *op, struct av_err *err)
+{
+	int rc;
+
+	if (!(dom->ops->caps & VMM_CAP_RESIZE))
+		return av_err_set(err, -EOPNOTSUPP,
+		    "driver '%s' can't resize a disk", dom->ops->name);
+	if (disk >= dom->spec.n_disks || size_bytes == 0 ||
+	    size_bytes % 512 != 0)
+		return av_err_set(err, -EINVAL, "vm '%s': no disk %u of %llu "
+		    "bytes", dom->spec.name, disk,
+		    (unsigned long long)size_bytes);
+	if (!vmm_has_process(dom))
+		return av_err_set(err, -ESRCH, "vm '%s' is off",
+		    dom->spec.name);
+	rc = vmm_op_begin(dom, op, VMM_OP_RESIZE, err);
+	if (rc < 0)
+		return rc;
+	return vmm_op_ran(dom, op, dom->ops->disk_resize(dom, disk,
+	    size_bytes, err));
 }
 
 void

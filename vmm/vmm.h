@@ -193,6 +193,14 @@ int vmm_kill(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 int vmm_pause(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 int vmm_resume(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 
+/* Tells the running guest that its disk 'disk' (index in the spec) has grown to
+ * exactly 'size_bytes'; the mirror server has it already and has dropped the old
+ * connections.  done(0): the guest has been told, or had that size.  -EAGAIN,
+ * -EIO: not yet, try again.  Order it only while the disk answers: QEMU may read
+ * a sector of it and waits for that. */
+int vmm_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
+    struct vmm_op *op, struct av_err *err);
+
 /* From memory, never waits. */
 void vmm_status(const struct vmm_dom *dom, struct vmm_status *ret);
 /* The guest has shown life since it was started or attached: its agent answered,
@@ -221,6 +229,9 @@ void vmm_sim_show_life(struct vmm_dom *dom);
 void vmm_sim_deaf(struct vmm_dom *dom, bool deaf);
 /* The next start fails. */
 void vmm_sim_fail_start(struct vmm_dom *dom);
+/* Size of a disk as the guest was told; 0 = never.  How many times it was told. */
+uint64_t vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk);
+unsigned vmm_sim_n_resized(struct vmm_dom *dom);
 /* Forgets every simulated guest (end of a test). */
 void vmm_sim_reset(void);
 

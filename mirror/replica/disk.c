@@ -5,7 +5,8 @@
  *
  * After a failed fdatasync() the kernel forgets that the pages were dirty: the
  * next one succeeds although they never reached the disk.  So a failure is
- * remembered: no later flush is acknowledged, and no bit taken away.
+ * remembered: no later flush is acknowledged, and no bit taken away.  Of two at
+ * once only one is told; so there is one at a time.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -16,16 +17,31 @@
 int
 srv_data_sync(struct srv *s)
 {
-	int rc = fdatasync(s->leg->data_fd) < 0 ? -errno : 0;
+	uint64_t want;
+	int rc = 0;
 
 	pthread_mutex_lock(&s->mu);
-	if (rc < 0) {
-		s->data_sync_failed = true;
-		s->disk_failed = true;
-		srv_why(s, "disk-error", "this PM's disk failed to flush");
-	} else if (s->data_sync_failed) {
-		rc = -EIO;
+	want = s->data_sync_begun + 1;	/* one under way may miss something */
+	while (s->data_sync_done < want && s->data_syncing)
+		pthread_cond_wait(&s->cv, &s->mu);
+	if (s->data_sync_done < want) {
+		s->data_syncing = true;
+		s->data_sync_begun++;
+		pthread_mutex_unlock(&s->mu);
+		rc = fdatasync(s->leg->data_fd) < 0 ? -errno : 0;
+		pthread_mutex_lock(&s->mu);
+		if (rc < 0) {
+			s->data_sync_failed = true;
+			s->disk_failed = true;
+			srv_why(s, "disk-error",
+			    "this PM's disk failed to flush");
+		}
+		s->data_syncing = false;
+		s->data_sync_done = s->data_sync_begun;
+		pthread_cond_broadcast(&s->cv);
 	}
+	if (rc == 0 && s->data_sync_failed)
+		rc = -EIO;
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }

@@ -11,7 +11,8 @@
  *   5 the guest's connections end after their requests; new ones see the size
  * A leg is as large as its superblock says; what its file has beyond that is
  * nothing, and is cut off before it is used.  So the guest never sees a size
- * that one leg lacks, unless the other one is gone.
+ * that one leg lacks, unless the other one is gone.  A superblock that couldn't
+ * be written wholly may say either size: then the file stays long.
  *
  * When two legs of different size meet, the smaller one catches up before
  * anything else: the larger one was recorded only when both had the space, or
@@ -107,9 +108,14 @@ file_extend(struct srv *s, uint64_t from, uint64_t to)
 {
 	int fd = s->leg->data_fd, rc = 0;
 
-	/* what an earlier attempt left is not trusted to be zeros */
+	/* What an earlier attempt left is not trusted to be zeros, but for what
+	 * was prepared in whole and may be recorded: that has to stay. */
+	if (from < s->size_maybe)
+		from = s->size_maybe;
 	if (ftruncate(fd, (off_t)from) < 0)
 		return -errno;
+	if (from >= to)
+		return srv_data_sync(s);
 	if (!(s->leg->sb.flags & META_SPARSE)) {
 		if (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0)
 			rc = -errno;
@@ -141,6 +147,18 @@ pages_extend(struct srv *s, size_t from, size_t to)
 	return rc;
 }
 
+/* A record that couldn't be written may be on the disk all the same: then the
+ * file has to be that long. */
+static void
+grow_undo(struct srv *s)
+{
+	uint64_t size = s->leg->sb.size_bytes;
+
+	/* best effort: a file that is too long does no harm */
+	(void)!ftruncate(s->leg->data_fd, (off_t)(size < s->size_maybe ?
+	    s->size_maybe : size));
+}
+
 /* order_mu held (nobody else grows).  Durable, and still of the old size. */
 static int
 grow_prepare(struct srv *s, uint64_t to, struct av_err *err)
@@ -153,16 +171,8 @@ grow_prepare(struct srv *s, uint64_t to, struct av_err *err)
 		    meta_pages(meta_chunks(to)));
 	if (rc == 0)
 		return 0;
-	/* best effort: a file that is too long does no harm */
-	(void)!ftruncate(s->leg->data_fd, (off_t)from);
+	grow_undo(s);
 	return grow_error(err, rc);
-}
-
-static void
-grow_undo(struct srv *s)
-{
-	/* best effort, as above */
-	(void)!ftruncate(s->leg->data_fd, (off_t)s->leg->sb.size_bytes);
 }
 
 /* order_mu held.  From here on the leg is of that size.  Nobody sees the size
@@ -180,6 +190,8 @@ grow_commit(struct srv *s, uint64_t to, struct av_err *err)
 	copy = *s->leg;
 	pthread_mutex_unlock(&s->mu);
 	copy.sb.size_bytes = to;
+	if (to > s->size_maybe)
+		s->size_maybe = to;
 	rc = leg_write_sb(&copy);
 	pthread_mutex_lock(&s->mu);
 	s->leg->sb.seq = copy.sb.seq;
@@ -282,6 +294,7 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 {
 	struct proto_msg m = { .type = PROTO_GROW }, reply;
 	uint64_t count;
+	bool held;
 	int rc = grow_prepare(s, to, err);
 
 	if (rc < 0)
@@ -301,7 +314,12 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 		return rc;
 	}
 	rc = grow_commit(s, to, err);
-	part_quiet(s);
+	pthread_mutex_lock(&s->mu);
+	held = rc < 0 && s->disk_failed &&
+	    diskless_hold(s, -rc, "the record of the size");
+	pthread_mutex_unlock(&s->mu);
+	if (!held)
+		part_quiet(s);
 	return rc;
 }
 

@@ -90,7 +90,7 @@ may_serve(struct srv *s, const struct proto_msg *m, struct proto_msg *r)
 	    memcmp(m->volume_uuid, s->p.volume_uuid, 16) != 0 ||
 	    (m->size_bytes != s->leg->sb.size_bytes &&
 	    (!(m->flags & PROTO_GROWS) || (m->type != PROTO_HELLO &&
-	    m->type != PROTO_GROW))))
+	    m->type != PROTO_GROW && m->type != PROTO_DISKLESS))))
 		rc = refuse(r, EPROTO, "metadata-other-volume",
 		    "another volume or another size");
 	else if (s->role == MIRROR_PRIMARY)

@@ -136,6 +136,8 @@ struct srv {
 	bool		bm_committing;
 	int		bm_rc;		/* sticky error */
 	bool		data_sync_failed;	/* sticky, too: disk.c */
+	bool		data_syncing;
+	uint64_t	data_sync_begun, data_sync_done;	/* counts */
 
 	/* connection to the peer, as primary; link.c */
 	struct link	*link;
@@ -160,6 +162,7 @@ struct srv {
 	uint64_t	n_writing;	/* writes and flushes past the hold */
 	int		front_fds[SRV_FRONTS_MAX];	/* fd + 1; 0 = free */
 	uint64_t	layout_bytes;	/* of the peer's export; window.h */
+	uint64_t	size_maybe;	/* a record may say so; order_mu */
 	uint64_t	peer_size_bytes;	/* as it said last */
 	bool		peer_grows;	/* its version can */
 
@@ -202,7 +205,8 @@ int  srv_order_connect(struct srv *s, bool on);
 int  srv_order_stop(struct srv *s, struct av_err *err);
 
 /* disk.c; mu not held: what is written to the data is durable.  0 or -errno;
- * once it failed it fails for the life of the process. */
+ * once it failed it fails for the life of the process.  One at a time; who comes
+ * meanwhile shares the next one. */
 int  srv_data_sync(struct srv *s);
 
 /* mu held: around each request at the data file, for disk_slow. */

@@ -281,6 +281,51 @@ test('vm-remove-keeps-a-volume', async ({ page }) => {
 
 /* --- live ----------------------------------------------------------------- */
 
+test('volume-care', async ({ page }) => {
+	const vm = await makeVm('care');
+	const name = `${vm.name}-boot`;
+	const row = page.locator('tr', { hasText: name });
+	const volume = async () => (await agent('volume.list', {})).find((v) => v.vm && v.vm.id === vm.id);
+	await agent('test.volume', { volume: (await volume()).id, found: 3 });
+	await admin(page);
+	await visit(page, '/volumes');
+	await row.getByRole('button', { name: `Verify: ${name}` }).click();
+	await page.getByLabel('Copy what differs').check();
+	await button(page, 'Verify').click();
+	await row.getByText('3 blocks differed, 3 repaired').waitFor();
+	// larger only
+	await row.getByRole('button', { name: `Grow: ${name}` }).click();
+	await page.fill('input[name=size]', '0.01');
+	same(await page.locator('dialog .btn.primary').getAttribute('aria-disabled'), 'true', 'smaller is no size');
+	await page.fill('input[name=size]', '0.5');
+	await page.locator('dialog .btn.primary').click();
+	await row.getByText('512 MiB').waitFor();
+	// a disk fails, its copy is replaced
+	await agent('test.volume', { volume: (await volume()).id, node: 'node1' });
+	await row.getByText('The disk on node1 failed').waitFor();
+	same(await row.getByRole('button', { name: `Grow: ${name}` }).getAttribute('aria-disabled'), 'true', 'not now');
+	await row.getByRole('button', { name: `Replace copy: ${name}` }).click();
+	await page.locator('dialog .btn.danger').click();
+	await page.locator('dialog').waitFor({ state: 'detached' });
+	await page.waitForFunction(() => !document.body.textContent.includes('The disk on node1 failed'));
+});
+
+test('volume-settings', async ({ page }) => {
+	await admin(page);
+	await visit(page, '/volumes');
+	await button(page, 'Change').click();
+	await page.fill('input[name=rate]', '5');
+	await page.selectOption('select[name=every]', 'weekly');
+	await page.selectOption('select[name=day]', 'wed');
+	await page.fill('input[name=hour]', '24');
+	same(await page.locator('dialog .btn.primary').getAttribute('aria-disabled'), 'true', 'no such hour');
+	await page.fill('input[name=hour]', '22');
+	await page.locator('dialog .btn.primary').click();
+	await seen(page, 'Every week, Wednesday, 22:00');
+	await seen(page, '5 MiB a second');
+	same((await agent('unit.info', {})).verify_schedule.day, 'wed', 'the unit has it');
+});
+
 test('live-update', async ({ page }) => {
 	const vm = await makeVm();
 	await admin(page);

@@ -144,6 +144,33 @@ try rename 0 vm rename "$id" '受注'
 try delete_and_wait 0 vm delete '受注' --wait
 try gone_is_3 3 vm info "$id"
 try volume_in_use_is_5 5 volume delete web-boot
+try verify_waits_for_its_end 0 volume verify --wait web-boot
+tests/unit/console/agent-do "$AGENT" test.volume '{"volume":"web-boot","found":3}' >"$tmp/out"
+try verify_that_finds_is_1 1 volume verify --wait web-boot
+has verify_says_what err "differ in 3 blocks"
+try verify_repairs 0 volume verify --repair --wait web-boot
+run volume info web-boot
+has verify_is_shown out "blocks-repaired    : 3"
+try verify_unknown_is_3 3 volume verify nobody
+try verify_cancel_none_is_5 5 volume verify-cancel web-boot
+try resize_smaller_is_1 1 volume resize web-boot 1M
+try resize_no_size_is_2 2 volume resize web-boot much
+try resize_one_word_is_2 2 volume resize web-boot
+try resize_waits 0 volume-resize web-boot 1G --wait
+try resync_pause 0 volume resync-pause web-boot
+try resync_pause_again_is_5 5 volume resync-pause web-boot
+try resync_resume 0 volume resync-resume web-boot
+try replace_nothing_is_5 5 volume-replace-leg web-boot
+tests/unit/console/agent-do "$AGENT" test.volume '{"volume":"web-boot","node":"node1"}' >"$tmp/out"
+run volume info web-boot
+has failed_leg_is_shown out "failed-leg         : node1"
+try replace_leg_waits 0 volume-replace-leg web-boot --wait
+try configure_nothing_is_2 2 unit configure
+try configure_bad_day_is_2 2 unit configure --verify weekly,3
+try configure_bad_limit_is_2 2 unit configure --resync-limit fast
+try configure 0 unit configure --resync-limit 50M --verify weekly,wed,22 --verify-repair
+run unit info
+has configured out "resync-limit-kib-s : 51200"
 try takeover_wants_a_yes 2 unit takeover
 try audit_has_the_refusals 0 audit info --limit 50
 has refused_start_is_in_the_audit out refused

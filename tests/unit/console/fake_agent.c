@@ -13,7 +13,8 @@
  * change after 50 ms instead of 1.5 s.
  *
  * Operations of its own: test.node-lost {node:"node0"|"node1"|null} (null = both
- * there), test.split {split:bool}, test.hang {} (never answered), test.exit {} (dies at once).
+ * there), test.split {split:bool}, test.volume (fake_volumes.c), test.hang {} (never
+ * answered), test.exit {} (dies at once).
  */
 #include <errno.h>
 #include <poll.h>
@@ -613,6 +614,22 @@ static const struct op {
 	{ "volume.list", op_volumes, 1, false, { NULL } },
 	{ "volume.delete", op_volume_delete, 2, true, { "volume:s",
 	  "dry_run:b?" } },
+	{ "volume.verify", op_volume_verify, 3, true, { "volume:s",
+	  "repair:b?", "dry_run:b?" } },
+	{ "volume.verify-cancel", op_volume_verify_cancel, 3, true,
+	  { "volume:s", "dry_run:b?" } },
+	{ "volume.resync-pause", op_volume_resync_pause, 3, true,
+	  { "volume:s", "dry_run:b?" } },
+	{ "volume.resync-resume", op_volume_resync_resume, 3, true,
+	  { "volume:s", "dry_run:b?" } },
+	{ "volume.grow", op_volume_grow, 2, true, { "volume:s", "size_bytes:i",
+	  "dry_run:b?" } },
+	{ "volume.replace-leg", op_volume_replace_leg, 3, true,
+	  { "volume:s", "dry_run:b?" } },
+	{ "unit.configure", op_unit_configure, 3, true,
+	  { "resync_rate_kib_s:i?", "verify_schedule:o?", "dry_run:b?" } },
+	{ "test.volume", op_test_volume, 0, false, { "volume:s", "node:s?",
+	  "found:i?" } },
 	{ "network.list", op_networks, 1, false, { NULL } },
 	{ "storage-group.list", op_storage, 1, false, { NULL } },
 	{ "split.info", op_split_info, 1, false, { NULL } },
@@ -654,6 +671,8 @@ type_ok(const json_t *v, char type)
 		return json_is_boolean(v);
 	case 'a':
 		return json_is_array(v);
+	case 'o':
+		return json_is_object(v);
 	default:
 		return false;
 	}

@@ -217,6 +217,7 @@ volume_view(const json_t *stored)
 	set(v, "last_resync", json_pack("{s:I,s:I,s:s}", "bytes_changed",
 	    (json_int_t)(12 * MIB), "bytes_copied", (json_int_t)(13 * MIB),
 	    "finished_utc", "2026-11-20T03:04:05.000Z"));
+	volume_care_add(v);
 	return v;
 }
 
@@ -420,6 +421,7 @@ unit_view(void)
 	set(u, "links", links_view());
 	set(u, "alerts", alert_counts());
 	set(u, "timings", json_object());
+	settings_add(u);
 	set(u, "last_failover", alone ? json_pack(
 	    "{s:s,s:i,s:i,s:i}", "at_utc", now_utc(), "detected_ms",
 	    640, "claimed_ms", 702, "started_ms", 1310) :

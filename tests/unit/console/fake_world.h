@@ -54,5 +54,18 @@ json_t *op_test_split(json_t *args, const json_t *actor);
 json_t *op_quorum_list(json_t *args, const json_t *actor);
 json_t *op_quorum_add(json_t *args, const json_t *actor);
 json_t *op_quorum_remove(json_t *args, const json_t *actor);
+/* fake_volumes.c */
+json_t *op_volume_verify(json_t *args, const json_t *actor);
+json_t *op_volume_verify_cancel(json_t *args, const json_t *actor);
+json_t *op_volume_resync_pause(json_t *args, const json_t *actor);
+json_t *op_volume_resync_resume(json_t *args, const json_t *actor);
+json_t *op_volume_grow(json_t *args, const json_t *actor);
+json_t *op_volume_replace_leg(json_t *args, const json_t *actor);
+json_t *op_unit_configure(json_t *args, const json_t *actor);
+json_t *op_test_volume(json_t *args, const json_t *actor);
+/* Settings into a unit object (NULL: only makes them). */
+void settings_add(json_t *unit);
+/* Adds what a volume object has of care, takes the '@' keys away. */
+void volume_care_add(json_t *v);
 
 #endif

@@ -26,7 +26,7 @@ static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
 	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE,
-	ORDER_DISKLESS };
+	ORDER_DISKLESS, ORDER_GROW_LEG };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
@@ -212,6 +212,11 @@ order_run(void *arg)
 			run.n_grown++;
 		else
 			run.n_grow_refused++;
+		break;
+	case ORDER_GROW_LEG:
+		(void)sim_mutex_lock(&s->order_mu);
+		o->rc = grow_leg(s, SIM_SIZE, &o->err);
+		(void)sim_mutex_unlock(&s->order_mu);
 		break;
 	case ORDER_HOLD:
 		o->rc = srv_order_hold(s, 500, &o->err);
@@ -446,10 +451,10 @@ return_of(int x)
 }
 
 static void
-primary_dies(void)
+primary_dies(bool power)
 {
 	int x = run.primary, y = 1 - x;
-	bool power = sim_chance(80), can = run.granted != x && up_to_date(y);
+	bool can;
 
 	note_step();
 	can = run.granted != x && up_to_date(y);
@@ -459,8 +464,8 @@ primary_dies(void)
 		can = false;	/* its owner insists on the one that lost power */
 		model_cut(true);
 	}
-	else if (power && (run.weak & 1u << y))
-		model_cut(true);	/* the second one that lost power */
+	else if (can && (run.weak & 1u << y))
+		model_cut(true);	/* it lost power and didn't catch up */
 	cut(x, power);
 	run.primary = -1;
 	nap();
@@ -540,6 +545,15 @@ grow(void)
 	nap();
 }
 
+/* As after a power cut between the two superblocks. */
+static void
+catch_up(void)
+{
+	(void)order(1 - run.primary, ORDER_GROW_LEG);
+	sim_link_break();
+	sim_sleep(AV_NS_PER_S);
+}
+
 /* Whatever was acknowledged before the hold is flushed on both legs. */
 static void
 hold(void)
@@ -591,12 +605,54 @@ step(void)
 	else if (dice < 83)
 		secondary_dies();
 	else if (dice < 93)
-		primary_dies();
+		primary_dies(sim_chance(80));
 	else
 		both_die();
 	/* whoever came up as a connected primary serves once it may */
 	if (run.failed[0] == '\0' && run.n_guests == 0)
 		settle();
+}
+
+/* Linux tells one caller of a failed fdatasync() and forgets the pages. */
+static void *
+sync_run(void *arg)
+{
+	unsigned *n_running = arg, i;
+
+	for (i = 0; i < 10 && run.failed[0] == '\0'; i++) {
+		bool after = sim_fault.fired > 0;
+
+		if (srv_data_sync(&servers[0]) == 0 && after)
+			(void)snprintf(run.failed, sizeof(run.failed),
+			    "a flush counts after one that failed");
+	}
+	--*n_running;
+	return NULL;
+}
+
+static void
+syncs(void)
+{
+	static unsigned n_running;
+
+	for (n_running = 0; n_running < 3; n_running++)
+		sim_start(0, sync_run, &n_running);
+	while (n_running > 0)
+		sim_sleep(AV_NS_PER_MS);
+}
+
+/* The secondary loses power and doesn't meet the primary again; then the primary's
+ * server dies, though its PM doesn't, and the owner goes on with the secondary. */
+static void
+weak_takes_over(void)
+{
+	sim_sleep(AV_NS_PER_S);		/* guests write */
+	note_step();
+	sim.link_ok = false;
+	sim_link_break();
+	cut(1 - run.primary, true);
+	boot(1 - run.primary);
+	primary_dies(false);
 }
 
 static void
@@ -621,18 +677,32 @@ after_fault(void)
 {
 	struct srv *s = run.primary < 0 ? NULL : sim.srv[run.primary];
 	unsigned acks;
+	int rc;
 
 	sim.link_ok = true;
 	sim_sleep(10 * AV_NS_PER_S);
+	if (s != NULL && run.n_grow_refused > 0 && s->disk_failed &&
+	    s->io_mode == IO_HOLD && !s->detached)
+		(void)snprintf(run.failed, sizeof(run.failed),
+		    "it waits for a disk that failed while it grew");
 	if (s == NULL || !s->detached || run.granted == run.primary)
 		return;
-	grant(1 - run.primary, run.weak, true);
-	if (order(run.primary, ORDER_DISKLESS) < 0 && !s->diskless)
+	/* firm once the peer has recorded it */
+	grant(1 - run.primary, run.weak, false);
+	rc = order(run.primary, ORDER_DISKLESS);
+	if (rc == 0)
+		grant(1 - run.primary, run.weak, true);
+	if (rc < 0 && !s->diskless) {
+		if (run.script == RUN_GROW)
+			(void)snprintf(run.failed, sizeof(run.failed),
+			    "the peer in step doesn't take over");
 		return;
+	}
 	acks = run.n_acks;
 	sim_sleep(10 * AV_NS_PER_S);
 	if (s->io_mode != IO_PEER)
 		return;
+	grant(1 - run.primary, run.weak, true);
 	run.n_diskless++;
 	if (sim_chance(50)) {
 		sim_link_break();
@@ -656,6 +726,14 @@ agents(void *arg)
 	if (order(0, ORDER_PRIMARY) < 0)
 		fail("a new leg isn't promotable");
 	settle();
+	if (run.script == RUN_WEAK && run.failed[0] == '\0')
+		weak_takes_over();
+	else if (run.script == RUN_GROW && sim_fault.fired == 0)
+		grow();
+	else if (run.script == RUN_CATCH_UP && sim_fault.fired == 0)
+		catch_up();
+	else if (run.script == RUN_SYNCS)
+		syncs();
 	while (run.n_steps < run.length && run.failed[0] == '\0' &&
 	    sim_fault.fired == 0)
 		step();
@@ -697,11 +775,11 @@ create(int node)
 	sim_ops.on = false;
 }
 
-int
-run_do(uint64_t seed, unsigned length, bool cuts)
+static int
+run_one(uint64_t seed, unsigned length, bool cuts, enum run_script script)
 {
 	run = (struct run){ .seed = seed, .primary = -1, .granted = -1,
-		.length = length, .cuts = cuts,
+		.length = length, .cuts = cuts, .script = script,
 		.flushes = seed % 3 == 0 ? 2 : 20 };
 	growing = (struct order){ 0 };
 	sim_seed(seed);
@@ -719,6 +797,18 @@ run_do(uint64_t seed, unsigned length, bool cuts)
 		fail("everybody waits for ever");
 	sim_ops.on = false;
 	return run.failed[0] == '\0' ? 0 : -1;
+}
+
+int
+run_do(uint64_t seed, unsigned length, bool cuts)
+{
+	return run_one(seed, length, cuts, RUN_BY_CHANCE);
+}
+
+int
+run_script(uint64_t seed, enum run_script script)
+{
+	return run_one(seed, 0, true, script);
 }
 
 void

@@ -68,6 +68,13 @@ uint32_t    model_value(uint32_t id, size_t sector);
  * the granted one has recorded it, and flushed before. */
 struct grant { uint64_t tick; int node; unsigned weak; bool firm; };
 #define GRANTS_MAX 512
+/* Instead of chance:
+ * WEAK	a secondary that lost power and didn't meet the primary again is promoted,
+ *	though the primary's PM lost no power
+ * GROW	the volume grows
+ * CATCH_UP	the primary's leg grows at the handshake
+ * SYNCS	several flush at once */
+enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS };
 struct run {
 	uint64_t	seed;
 	int		primary;	/* -1 = nobody */
@@ -84,12 +91,14 @@ struct run {
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */
+	enum run_script	script;
 	char		failed[200];	/* what must hold and doesn't */
 };
 extern struct run run;
 
 /* A whole run; 0, or -1 with run.failed.  The log is in sim_ops after it. */
 int	run_do(uint64_t seed, unsigned length, bool cuts);
+int	run_script(uint64_t seed, enum run_script script);
 void	run_end(void);
 int	run_open(int node);		/* a server starts on sim_disk[node] */
 struct grant run_granted_at(uint64_t tick);

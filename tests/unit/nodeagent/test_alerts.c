@@ -104,6 +104,24 @@ TEST(each_condition)
 	CHECK_STR(codes(&fx, facts("together", ",'volumes':{'volume:o7':"
 	    "{'role':'primary','conn':'connected','error':'EIO'}}"),
 	    facts("together", "")), "volume-error");
+	CHECK_STR(codes(&fx, facts("together", ",'volumes':{'volume:o7':"
+	    "{'role':'primary','conn':'connected','read_errors':2,"
+	    "'repaired_bytes':4096}}"), facts("together", "")),
+	    "read-repaired");
+	CHECK_EQ(fx_do(&fx, "volume.resync-pause", "{'volume':'volume:o7'}"), 0);
+	CHECK_STR(codes(&fx, facts("together", ",'volumes':{'volume:o7':"
+	    "{'role':'primary','conn':'resync-source'}}"),
+	    facts("together", "")), "unit-syncing resync-paused");
+	CHECK_EQ(fx_do(&fx, "volume.resync-resume", "{'volume':'volume:o7'}"),
+	    0);
+	/* a failed leg says it all: not that one leg is left, nor the error */
+	CHECK_EQ(fx_system(&fx, "volume.report", "{'volume':'volume:o7','node':"
+	    "'node1','event':'leg-failed','reason':'EIO'}"), 0);
+	CHECK_STR(codes(&fx, facts("together", ",'volumes':{'volume:o7':"
+	    "{'role':'primary','conn':'disconnected','error':'EIO'}}"),
+	    facts("together", "")), "leg-failed");
+	CHECK_EQ(fx_system(&fx, "volume.report", "{'volume':'volume:o7','node':"
+	    "'node1','event':'leg-in-step'}"), 0);
 	/* a PM that runs alone says so once, not for each volume */
 	CHECK_STR(codes(&fx, facts("alone", ",'volumes':{'volume:o7':"
 	    "{'role':'primary','conn':'disconnected'}}"), NULL),

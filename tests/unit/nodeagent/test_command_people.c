@@ -176,19 +176,21 @@ TEST(facts_that_a_decision_needs_are_stamped)
 	    "'size_bytes':5},{'name':'b','size_bytes':6}]}",
 	    "{'role':{'state':'together'},'images':[{'name':'a',"
 	    "'size_bytes':9}]}"), "{'online':['node0','node1'],'alone':null,"
-	    "'images':{'a':9},'activity':null}"));
+	    "'images':{'a':9},'activity':null,'volume':null}"));
 	CHECK(same_json(stamped(&fx, "vm.create", create,
 	    "{'role':{'state':'alone'}}", "null"), "{'online':['node0'],"
-	    "'alone':'node0','images':{},'activity':null}"));
+	    "'alone':'node0','images':{},'activity':null,"
+	    "'volume':null}"));
 	CHECK(same_json(stamped(&fx, "vm.create", create,
 	    "{'role':{'state':'rejoining'}}", "{'role':{'state':'follower'}}"),
 	    "{'online':['node0'],'alone':'node0','images':{},"
-	    "'activity':null}"));
+	    "'activity':null,'volume':null}"));
 	CHECK(same_json(stamped(&fx, "vm.start", "{}", "{}", "null"),
-	    "{'online':[],'alone':null,'images':{},'activity':null}"));
+	    "{'online':[],'alone':null,'images':{},'activity':null,"
+	    "'volume':null}"));
 	CHECK_EQ(fx_vm(&fx, "web", 300, vm), 0);
 	CHECK(same_json(stamped(&fx, "vm.start", "{'vm':'web'}", "{}", "null"),
-	    "{'online':[],'alone':null,'images':{},'activity':'stopped'}"));
+	    "{'online':[],'alone':null,'images':{},'activity':'stopped','volume':null}"));
 	fx_close(&fx);
 	return 0;
 }

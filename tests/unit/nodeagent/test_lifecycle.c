@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "nodeagent/command.h"
 #include "nodeagent/guests.h"
-#include "nodeagent/volumes.h"
+#include "nodeagent/volumes_impl.h"
 #include "tests/test.h"
 
 #define UUID	"6f1c2a34-0000-4000-8000-00000000abcd"
@@ -37,6 +37,9 @@ struct world {
 	unsigned	 n_commands;
 	char		 dir[200];
 	char		 last_error[320];
+	bool		 hold_seen;	/* "seen" isn't confirmed by the peer */
+	void		(*seen_done)(void *arg, int rc);
+	void		*seen_arg;
 };
 
 /* --- the database: every command is applied at once --- */
@@ -56,6 +59,13 @@ apply(struct world *w, int self, const char *op, json_t *args,
 	char id[40];
 	int rc;
 
+	if (w->pm[0].volumes != NULL)
+		(void)json_object_set_new(f0, "volumes",
+		    volumes_facts(w->pm[0].volumes));
+	if (w->pm[1].volumes != NULL)
+		(void)json_object_set_new(f1, "volumes",
+		    volumes_facts(w->pm[1].volumes));
+
 	if (user_role != NULL)
 		(void)json_object_set_new(json_object_get(cmd, "actor"), "role",
 		    json_string(user_role));
@@ -74,7 +84,15 @@ on_report(void *ctx, const char *op, json_t *args,
     void (*done)(void *arg, int rc), void *arg)
 {
 	struct pm *pm = ctx;
+	const char *event = json_string_value(json_object_get(args, "event"));
 
+	/* the peer hasn't confirmed: 'done' is still to come */
+	if (pm->w->hold_seen && event != NULL && strcmp(event, "seen") == 0) {
+		pm->w->seen_done = done;
+		pm->w->seen_arg = arg;
+		json_decref(args);
+		return;
+	}
 	done(arg, apply(pm->w, pm->conf.node, op, args, NULL));
 }
 
@@ -416,7 +434,277 @@ TEST(shutdown_and_removal_leave_nothing)
 	return 0;
 }
 
-TESTS_MAIN(T(a_vm_is_made_on_both_and_runs_on_one),
+/* --- the care of volumes --- */
+
+static struct volume *
+vol_of(struct world *w, int node)
+{
+	return w->pm[node].volumes->list;
+}
+
+static const struct mirror_status *
+status(struct world *w, int node)
+{
+	return mirror_status_peek(vol_of(w, node)->m);
+}
+
+static struct store_volume
+vol_row(const struct world *w)
+{
+	struct store_volume vol = { .failed_leg = -9 };
+	char id[STORE_ID_MAX];
+	unsigned n;
+
+	for (n = 1; n < 100; n++) {
+		(void)snprintf(id, sizeof(id), "volume:o%u", n);
+		if (store_get_volume(w->store, id, &vol) == 0)
+			break;
+	}
+	return vol;
+}
+
+/* An administrator's operation on the only volume. */
+static int
+care(struct world *w, const char *op, json_t *more)
+{
+	json_t *args = json_pack("{s:s}", "volume", vol_row(w).id);
+
+	if (more != NULL)
+		(void)json_object_update(args, more);
+	json_decref(more);
+	return apply(w, 0, op, args, "administrator");
+}
+
+TEST(a_verify_runs_and_its_result_is_recorded)
+{
+	struct world w;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	mirror_sim_damage(vol_of(&w, 0)->m, 3);
+	CHECK_EQ(care(&w, "volume.verify", NULL), 0);
+	CHECK(vol_row(&w).verify.active);
+	UNTIL(&w, !vol_row(&w).verify.active);
+	CHECK_STR(vol_row(&w).verify.result, "done");
+	CHECK_EQ(vol_row(&w).verify.found, 3);
+	CHECK_EQ(vol_row(&w).verify.repaired, 0);
+	mirror_sim_damage(vol_of(&w, 0)->m, 2);
+	CHECK_EQ(care(&w, "volume.verify", json_pack("{s:b}", "repair", 1)), 0);
+	UNTIL(&w, !vol_row(&w).verify.active);
+	CHECK_EQ(vol_row(&w).verify.found, 2);
+	CHECK_EQ(vol_row(&w).verify.repaired, 2);
+	/* ordered, and the server starts again before it has begun */
+	CHECK_EQ(care(&w, "volume.verify", NULL), 0);
+	mirror_sim_kill(vol_of(&w, 0)->m);
+	UNTIL(&w, !vol_row(&w).verify.active);
+	CHECK_EQ(vol_row(&w).verify.found, 0);
+	world_close(&w);
+	return 0;
+}
+
+TEST(pause_and_limit_follow_the_database_through_restarts)
+{
+	struct world w;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	CHECK_EQ(care(&w, "volume.resync-pause", NULL), 0);
+	CHECK_EQ(apply(&w, 0, "unit.configure", json_pack("{s:i}",
+	    "resync_rate_kib_s", 5120), "administrator"), 0);
+	UNTIL(&w, status(&w, 0)->resync_paused && status(&w, 1)->resync_paused);
+	UNTIL(&w, status(&w, 0)->resync_limit_kib_s == 5120 &&
+	    status(&w, 1)->resync_limit_kib_s == 5120);
+	/* a new server knows of neither */
+	mirror_sim_kill(vol_of(&w, 1)->m);
+	UNTIL(&w, status(&w, 1)->server == MIRROR_SERVER_UP &&
+	    status(&w, 1)->resync_paused &&
+	    status(&w, 1)->resync_limit_kib_s == 5120);
+	/* a new agent goes on */
+	pm_close(&w.pm[0]);
+	CHECK_EQ(care(&w, "volume.resync-resume", NULL), 0);
+	CHECK_EQ(pm_open(&w, 0), 0);
+	UNTIL(&w, vol_of(&w, 0) != NULL && vol_of(&w, 0)->m != NULL &&
+	    status(&w, 0)->server == MIRROR_SERVER_UP &&
+	    !status(&w, 0)->resync_paused && !status(&w, 1)->resync_paused);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_volume_grows_under_its_guest)
+{
+	const uint64_t larger = 2ull << 30;
+	struct vmm_dom *dom;
+	struct world w;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	CHECK_EQ(care(&w, "volume.grow", json_pack("{s:I}", "size_bytes",
+	    (json_int_t)larger)), 0);
+	CHECK_EQ(vol_row(&w).size_bytes, larger);
+	UNTIL(&w, status(&w, 0)->size_bytes == larger &&
+	    status(&w, 1)->size_bytes == larger);
+	dom = guests_dom(w.pm[0].guests, vm_id(&w));
+	UNTIL(&w, vmm_sim_disk_bytes(dom, 0) == larger);
+	CHECK_EQ(vm_row(&w, vm_id(&w)).run_id, 1);
+	world_close(&w);
+	return 0;
+}
+
+/* --- legs that fail --- */
+
+TEST(the_peers_leg_fails_and_the_guest_goes_on)
+{
+	struct world w;
+	const char *id;
+	int i;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	id = vm_id(&w);
+	CHECK(volumes_in_step(w.pm[0].volumes));
+	w.hold_seen = true;
+	mirror_sim_fail_disk(vol_of(&w, 1)->m);
+	UNTIL(&w, vol_row(&w).failed_leg == 1 && w.seen_done != NULL);
+	/* the other PM may not have the mark yet: not one write to one leg */
+	for (i = 0; i < 100; i++) {
+		turn(&w);
+		CHECK(!status(&w, 0)->alone);
+	}
+	CHECK(!volumes_in_step(w.pm[0].volumes));
+	w.hold_seen = false;
+	w.seen_done(w.seen_arg, 0);
+	UNTIL(&w, status(&w, 0)->alone);
+	CHECK(volumes_ready(w.pm[0].volumes, vol_row(&w).id, NULL));
+	CHECK(!volumes_in_step(w.pm[0].volumes));
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	/* this PM dies; the other one, started anew with a disk that answers
+	 * again, never uses what it has */
+	pm_close(&w.pm[0]);
+	mirror_sim_cut(NULL, true);
+	mirror_sim_kill(vol_of(&w, 1)->m);
+	w.pm[1].right = (struct right){ .kind = RIGHT_ALONE, .gen = 2 };
+	CHECK_EQ(apply(&w, 1, "vm.takeover", json_pack("{s:s,s:s}", "from",
+	    "node0", "to", "node1"), NULL), 0);
+	for (i = 0; i < 300; i++) {
+		turn(&w);
+		CHECK_EQ(status(&w, 1)->role, MIRROR_SECONDARY);
+		CHECK(!guests_here(w.pm[1].guests, id) || i < 20);
+	}
+	UNTIL(&w, volumes_lost_here(w.pm[1].volumes, vol_row(&w).id));
+	CHECK(!volumes_ready(w.pm[1].volumes, vol_row(&w).id, NULL));
+	world_close(&w);
+	return 0;
+}
+
+/* The other PM's own word comes first: its server answers still. */
+TEST(a_marked_volume_is_not_in_step)
+{
+	struct world w;
+	int i;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes));
+	w.hold_seen = true;
+	CHECK_EQ(apply(&w, 1, "volume.report", json_pack("{s:s,s:s,s:s,s:s}",
+	    "volume", vol_row(&w).id, "node", "node1", "event", "leg-failed",
+	    "reason", "EIO"), NULL), 0);
+	for (i = 0; i < 50; i++) {
+		turn(&w);
+		CHECK_EQ(status(&w, 0)->conn, MIRROR_CONNECTED);
+		CHECK(!volumes_in_step(w.pm[0].volumes));
+		CHECK(!volumes_in_step(w.pm[1].volumes));
+	}
+	/* 'connected' since before the mark proves nothing */
+	CHECK_EQ(vol_row(&w).failed_leg, 1);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_replaced_leg_is_filled_and_the_mark_goes)
+{
+	struct world w;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	mirror_sim_fail_disk(vol_of(&w, 1)->m);
+	UNTIL(&w, status(&w, 0)->alone);
+	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
+	UNTIL(&w, vol_row(&w).failed_leg == -1);
+	CHECK_EQ(vol_row(&w).replace, STORE_REPLACE_NO);
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes));
+	CHECK_EQ(status(&w, 1)->disk, MIRROR_DISK_UPTODATE);
+	CHECK_EQ(vm_row(&w, vm_id(&w)).run_id, 1);
+	CHECK_EQ(vm_row(&w, vm_id(&w)).node, 0);
+	world_close(&w);
+	return 0;
+}
+
+TEST(the_own_leg_fails_and_the_guest_goes_on_without_it)
+{
+	struct world w;
+	char id[STORE_ID_MAX];
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	(void)snprintf(id, sizeof(id), "%s", vm_id(&w));
+	mirror_sim_fail_disk(vol_of(&w, 0)->m);
+	UNTIL(&w, vol_row(&w).failed_leg == 0 && status(&w, 0)->diskless);
+	UNTIL(&w, status(&w, 0)->conn == MIRROR_DISKLESS);
+	CHECK(volumes_ready(w.pm[0].volumes, vol_row(&w).id, NULL));
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	CHECK_EQ(vm_row(&w, id).node, 0);
+	/* its new agent leaves it as it is */
+	pm_close(&w.pm[0]);
+	CHECK_EQ(pm_open(&w, 0), 0);
+	UNTIL(&w, vol_of(&w, 0) != NULL && vol_of(&w, 0)->m != NULL &&
+	    status(&w, 0)->server == MIRROR_SERVER_UP &&
+	    guests_all_started(w.pm[0].guests));
+	CHECK(status(&w, 0)->diskless);
+	/* once it is off the other PM leads; the leg is made anew and filled */
+	CHECK_EQ(apply(&w, 0, "vm.poweroff", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(&w, vm_row(&w, id).node == -1 &&
+	    status(&w, 1)->role == MIRROR_PRIMARY && status(&w, 1)->alone);
+	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
+	UNTIL(&w, vol_row(&w).failed_leg == -1);
+	UNTIL(&w, status(&w, 0)->role == MIRROR_PRIMARY &&
+	    volumes_in_step(w.pm[0].volumes));
+	world_close(&w);
+	return 0;
+}
+
+TEST(without_its_server_a_diskless_guest_goes_to_the_other_pm)
+{
+	struct world w;
+	char id[STORE_ID_MAX];
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	(void)snprintf(id, sizeof(id), "%s", vm_id(&w));
+	mirror_sim_fail_disk(vol_of(&w, 0)->m);
+	UNTIL(&w, status(&w, 0)->conn == MIRROR_DISKLESS);
+	/* the new server's disk answers again, with old data */
+	mirror_sim_kill(vol_of(&w, 0)->m);
+	UNTIL(&w, vm_row(&w, id).node == 1);
+	UNTIL(&w, guests_here(w.pm[1].guests, id) &&
+	    guests_all_started(w.pm[1].guests));
+	CHECK(!guests_here(w.pm[0].guests, id));
+	CHECK_EQ(vm_row(&w, id).run_id, 2);
+	/* as a target it is brought up to date, then it is good again */
+	UNTIL(&w, vol_row(&w).failed_leg == -1);
+	world_close(&w);
+	return 0;
+}
+
+TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
+    T(pause_and_limit_follow_the_database_through_restarts),
+    T(a_volume_grows_under_its_guest),
+    T(the_peers_leg_fails_and_the_guest_goes_on),
+    T(a_marked_volume_is_not_in_step), T(a_replaced_leg_is_filled_and_the_mark_goes),
+    T(the_own_leg_fails_and_the_guest_goes_on_without_it),
+    T(without_its_server_a_diskless_guest_goes_to_the_other_pm),
+    T(a_vm_is_made_on_both_and_runs_on_one),
     T(frozen_pauses_and_together_resumes),
     T(without_the_right_guests_end_and_volumes_step_down),
     T(unknown_touches_nothing_that_runs), T(the_survivor_takes_the_guest),

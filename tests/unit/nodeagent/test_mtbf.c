@@ -4,6 +4,7 @@
  * tests/unit/nodeagent/test_mtbf.c - failures: counted, judged, cleared (A8)
  */
 #include "tests/test.h"
+#include "tests/unit/nodeagent/old_schema.h"
 
 #include <errno.h>
 
@@ -167,8 +168,7 @@ TEST(a_database_of_before_keeps_its_counters)
 	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
 	CHECK_EQ(store_id_parse(KIND_VM, id, &n), 0);
 	CHECK_EQ(sql_script(fx.st->db, "UPDATE vm SET crashes = 3,"
-	    " crash_first_ms = 7000; DROP TABLE mtbf; DROP TABLE quorum;"
-	    " DROP TABLE quorum_server; PRAGMA user_version = 1",
+	    " crash_first_ms = 7000;" OLD_SCHEMA_1,
 	    NULL), 0);
 	fx.st = store_close(fx.st);
 	CHECK_EQ(store_open(fx.path, &fx.st, &fx.err), 0);

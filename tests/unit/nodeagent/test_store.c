@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "nodeagent/store_sql.h"
+#include "tests/unit/nodeagent/old_schema.h"
 #include "tests/unit/nodeagent/store_fixture.h"
 
 TEST(a_new_database_has_position_zero)
@@ -426,7 +427,39 @@ TEST(trying_changes_and_records_nothing)
 	return 0;
 }
 
-TESTS_MAIN(T(a_new_database_has_position_zero),
+TEST(a_database_of_version_2_goes_on)
+{
+	struct store_position before, after;
+	struct store_volume vol;
+	struct store_unit unit;
+	struct store_vm vm;
+	char id[32];
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "store"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(sql_script(fx.st->db, OLD_SCHEMA_2, NULL), 0);
+	store_position(fx.st, &before);
+	fx.st = store_close(fx.st);
+	CHECK_EQ(store_open(fx.path, &fx.st, &fx.err), 0);
+	store_position(fx.st, &after);
+	CHECK_EQ(before.seq, after.seq);
+	CHECK(memcmp(before.hash, after.hash, 32) == 0);
+	CHECK_EQ(store_get_unit(fx.st, &unit), 0);
+	CHECK_EQ(unit.verify.every, STORE_EVERY_MONTH);
+	CHECK_EQ(unit.verify.hour, 3);
+	CHECK_EQ(unit.resync_rate_kib_s, 0);
+	CHECK_EQ(store_get_vm(fx.st, id, &vm), 0);
+	CHECK_EQ(store_get_volume(fx.st, vm.disks[0].volume_id, &vol), 0);
+	CHECK_EQ(vol.failed_leg, -1);
+	CHECK_EQ(vol.size_bytes, 16777216);
+	CHECK(!vol.resync_paused && !vol.verify.active);
+	CHECK_EQ(fx_vm(&fx, "db", 300, id), 0);
+	fx_close(&fx);
+	return 0;
+}
+
+TESTS_MAIN(T(a_database_of_version_2_goes_on),T(a_new_database_has_position_zero),
     T(position_and_content_outlive_the_process), T(one_process_at_a_time),
     T(a_newer_version_is_refused_and_left_alone),
     T(a_damaged_one_is_refused_in_words_and_can_be_set_aside),

@@ -225,6 +225,9 @@ life(struct rig *r)
 
 	CHECK_EQ(vmm_shutdown(r->dom, op(r), &err), -ESRCH);
 	CHECK_EQ(vmm_pause(r->dom, op(r), &err), -ESRCH);
+	if (r->spec.n_disks > 0)
+		CHECK_EQ(vmm_disk_resize(r->dom, 0, 1 << 20, op(r), &err),
+		    -ESRCH);
 	CHECK_EQ(vmm_attach(r->dom, op(r), &err), 0);
 	CHECK_EQ(r->n_done, 0);		/* never from inside */
 	CHECK_EQ(vmm_attach(r->dom, &(struct vmm_op){ .done = done }, &err),
@@ -244,6 +247,11 @@ life(struct rig *r)
 	CHECK_EQ(vmm_attach(r->dom, op(r), &err), -EALREADY);
 	CHECK_EQ(vmm_set_spec(r->dom, &r->spec, &err), -EBUSY);
 
+	/* no such disk, no such size */
+	CHECK_EQ(vmm_disk_resize(r->dom, VMM_DISKS_MAX, 1 << 20, op(r), &err),
+	    -EINVAL);
+	CHECK_EQ(vmm_disk_resize(r->dom, r->spec.n_disks, 1 << 20, op(r), &err),
+	    -EINVAL);
 	CHECK_EQ(vmm_resume(r->dom, op(r), &err), -EALREADY);
 	CHECK_EQ(vmm_pause(r->dom, op(r), &err), 0);
 	CHECK_EQ(wait_done(r), 0);

@@ -7,8 +7,9 @@ import { useLive } from '../live.js';
 import { vmPath } from '../router.js';
 import { Card, commas, Empty, Loading, PageHead, Progress, Table, Time } from '../ui/parts.js';
 import { State } from '../ui/state.js';
+import { CareSettings, VolumeCare, VolumeTools } from './volume_care.js';
 
-const legLook = { uptodate: 'good', outdated: 'alert', inconsistent: 'alert', unknown: 'unknown' };
+const legLook = { uptodate: 'good', outdated: 'alert', inconsistent: 'alert', failed: 'critical', unknown: 'unknown' };
 
 // What each PM's copy of a volume is worth, and how far copying is.
 export function LegStates({ volume }) {
@@ -37,10 +38,12 @@ export function Volumes() {
 		empty=${html`<${Empty} icon="volume" text=${t('volume.none')} />`} columns=${[
 		{ key: 'name', title: t('field.name'), name: true, cell: (v) => html`${v.name} ${v.boot && html`<span class="tag">${t('volume.boot')}</span>`}` },
 		{ key: 'state', title: t('field.state'), cell: (v) => html`<${State} kind="volume" state=${v.state} activity=${v.activity} />` },
-		{ key: 'legs', title: t('volume.legs'), cell: (v) => html`<${LegStates} volume=${v} /><${Resync} r=${v.last_resync} />` },
+		{ key: 'legs', title: t('volume.legs'), cell: (v) => html`<${LegStates} volume=${v} /><${VolumeCare} volume=${v} /><${Resync} r=${v.last_resync} />` },
 		{ key: 'size', title: t('field.size'), right: true, cell: (v) => html`<span class="nowrap">${bytes(v.size_bytes)}</span>` },
 		{ key: 'vm', title: t('vm.one'), cell: (v) => (v.vm ? html`<a href=${vmPath(v.vm.id)}>${v.vm.name}</a>` : html`<span class="dim">${t('volume.unused')}</span>`) },
+		{ key: 'do', title: t('field.actions'), cell: (v) => html`<${VolumeTools} volume=${v} />` },
 	]} /><//>
+	<${CareSettings} />
 	${groups && groups.length > 0 && html`<${Card} title=${t('storage.title')} body=${false}><${Table} caption=${t('storage.title')} rows=${groups} columns=${[
 		{ key: 'name', title: t('field.name'), name: true, cell: (g) => g.name },
 		{ key: 'state', title: t('field.state'), cell: (g) => html`<${State} kind="storage" state=${g.state} />` },

@@ -1,0 +1,118 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nodeagent/volumes_impl.h - one volume on this PM; shared by volumes*.c
+ *
+ * volumes.c compares and gives the orders of roles; volumes_care.c those that
+ * can wait: verify, limit and pause of a resync, growing; volumes_leg.c makes
+ * the marks of failed legs and acts on them; volumes_split.c serves a split.
+ */
+#ifndef AV_NODEAGENT_VOLUMES_IMPL_H
+#define AV_NODEAGENT_VOLUMES_IMPL_H
+
+#include "base/clock.h"
+#include "nodeagent/volumes.h"
+
+#define VOLUMES_RETRY_NS	(1 * AV_NS_PER_S)
+
+struct volume {
+	struct volume	*next;
+	struct volumes	*vs;
+	struct store_volume row;
+	bool		 in_db;		/* seen by this pass */
+	bool		 primary_here;
+	struct mirror	*m;
+	struct mirror_op op;
+	bool		 op_busy;
+	const char	*op_what;
+	bool		 stopping;	/* mirror_stop() asked for */
+	bool		 discarded;	/* this leg was, by order */
+	bool		 reporting;	/* keeps no order of a role waiting */
+	uint64_t	 report_retry_ns;
+	uint64_t	 retry_ns;	/* no new order before this */
+	uint64_t	 restart_ns;	/* its server isn't started before this */
+	char		 error[320];
+	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
+	/* the last resync, as first seen finished */
+	uint64_t	 resync_count;
+	int64_t		 resync_finished_utc_ms;
+	/* volumes_care.c; its orders never keep one of a role waiting */
+	struct mirror_op care_op;
+	bool		 care_busy;
+	const char	*care_what;
+	uint64_t	 care_retry_ns;
+	char		 care_error[320];	/* "" = none */
+	uint64_t	 verify_run;	/* the run that the server's verify is of */
+	unsigned	 verify_tries;	/* of this run */
+	int		 grow_failed_rc;	/* to be reported; 0 = nothing */
+	/* volumes_leg.c */
+	void		(*on_report)(struct volume *v, int rc);	/* of the one under
+								 * way; may be NULL */
+	bool		 mark_seen;	/* the mark is in both databases: ... */
+	int64_t		 mark_seen_ms;	/* ... the one of this time */
+	bool		 leg_apart;	/* since the mark, one leg had all writes */
+	bool		 diskless_refused;
+	unsigned	 n_down;	/* starts that failed for the leg's sake */
+};
+
+struct volumes {
+	sd_event	*event;
+	const struct agent_conf *conf;
+	struct store	*store;
+	const struct volumes_ops *ops;
+	void		*ctx;
+	struct volume	*list;
+	struct right	 right;
+	uint32_t	 lease_ms;	/* of the mirror servers; 0 = none */
+	uint64_t	 alive_boot_ns;	/* the servers were told last */
+	bool		 whole;		/* the last pass saw all volumes */
+	uint64_t	 resync_rate_kib_s;	/* the unit's limit */
+	char		 dir[256];
+};
+
+/* Orders volume.report {volume, node: this PM, event} + 'more' (taken over, may be
+ * NULL); a no-op while one is under way. */
+void volume_report(struct volume *v, const char *event, json_t *more);
+
+/* volumes.c: "o3"; a new leg of the row's size (initial_current as in mirror.h); an
+ * order begins, is refused, is done; orders. */
+const char *volume_short_id(const struct volume *v);
+int volume_leg_create(struct volume *v, uint64_t initial_current,
+    struct av_err *err);
+struct mirror_op *volume_order_begin(struct volume *v, const char *what);
+void volume_order_end(struct volume *v, int rc, const struct av_err *err);
+void volume_order_done(struct mirror_op *op, int rc, const struct av_err *err);
+void volume_order_primary(struct volume *v, bool alone);
+void volume_order_alone(struct volume *v);
+void volume_order_secondary(struct volume *v);
+struct volume *volume_find(const struct volumes *vs, const char *id);
+/* NULL = no server, or it doesn't answer yet; NULL may be passed. */
+const struct mirror_status *volume_live_status(const struct volume *v);
+void volume_order_stop(struct volume *v);
+
+/* volumes_leg.c */
+bool volume_leg_failed_here(const struct volume *v);
+bool volume_peer_leg_failed(const struct volume *v);
+/* The PM that leads it while both are there: vm_node = its VM's PM or -1. */
+int volume_home(const struct volume *v, int vm_node, int primary);
+/* This PM follows, yet leads this volume to fill the owner's new leg. */
+bool volume_follower_leads(const struct volume *v);
+/* A guest can't use it on this PM until the leg is good again. */
+bool volume_lost_here(const struct volume *v);
+/* Marks and what follows from them.  True: nothing else is to be ordered now. */
+bool volume_leg_steer(struct volume *v, const struct mirror_status *st);
+/* The server ended or didn't start. */
+void volume_leg_down(struct volume *v, const struct mirror_status *st);
+/* The leg is to be made anew here.  True: that goes first. */
+bool volume_leg_replace(struct volume *v);
+
+/* volumes_split.c: the PM whose data of it is kept after a split, -1 = no split;
+ * true: it is steered by that. */
+int volume_kept(const struct volume *v);
+bool volume_split_steer(struct volume *v, const struct mirror_status *st);
+
+/* volumes_care.c: the next order of care, if any is due and none is under way.
+ * The server is up. */
+void volume_care(struct volume *v, const struct mirror_status *st);
+
+#endif

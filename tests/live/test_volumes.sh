@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tests/live/test_volumes.sh - a volume under a writing guest: it grows, is verified
+# and repaired, its copying is paused, its disk fails on either PM and is replaced;
+# the guest goes on, and nothing acknowledged is lost
+# shellcheck source=tests/live/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Mirror servers whose disk can be made to fail (faildisk.c).
+eval "$(declare -f programs_install | sed '1s/.*/programs_install_plain()/')"
+programs_install() {
+	programs_install_plain
+	${CC:-cc} -shared -fPIC -O1 -D_GNU_SOURCE \
+		-o "$TRY/prog/faildisk.so" "$TREE/tests/live/faildisk.c" -ldl
+	printf '#!/bin/sh\nexport LD_PRELOAD=%s/faildisk.so\nexec /usr/bin/nbdkit "$@"\n' \
+		"$TRY/prog" >"$TRY/prog/nbdkit-fails"
+	chmod 0755 "$TRY/prog/nbdkit-fails" "$TRY/prog/faildisk.so"
+}
+eval "$(declare -f avnoded_conf | sed '1s/.*/avnoded_conf_plain()/')"
+avnoded_conf() {
+	avnoded_conf_plain "$@" | sed "s|^nbdkit = .*|nbdkit = $TRY/prog/nbdkit-fails|"
+}
+disk_fails() { printf '%s' "${2-}" >"$TRY/$1/lib/fail-disk"; }
+disk_mends() { rm -f "$TRY/$1/lib/fail-disk"; }
+
+other() { [ "$1" = node0 ] && echo node1 || echo node0; }
+more_records() {
+	local n
+	n=$(records_acked)
+	wait_until 60 "${1:-20} more records" records_reach $((n + ${1:-20}))
+}
+volume_is() { [ "$(volume_get "$1")" = "$2" ]; }
+volume_id() { volume_get .id; }
+alert_open() {
+	[ -n "$(avcli --json alert info --open 2>/dev/null |
+		jq -r ".[] | select(.code == \"$1\") | .id" 2>/dev/null)" ]
+}
+no_alert() { ! alert_open "$1"; }
+untouched() { [ "$(guest_pid "$1")" = "$2" ] || fail "the guest was touched"; }
+leg_of() { local f=("$TRY/$1"/lib/storage/*/vol-*.data); echo "${f[0]}"; }
+size_is() { [ "$(stat -c %s "$(leg_of "$1")")" = "$2" ]; }
+told_of_size() { grep -qa "new size: $1" "$TRY/$2"/log/vm-*/serial.log; }
+
+grows() {
+	local node pid size=$((768 * 1024 * 1024))
+	node=$(vm_node)
+	pid=$(guest_pid "$node")
+	! avcli volume resize "$(volume_id)" 1M || fail "it became smaller"
+	avcli volume resize "$(volume_id)" 768M --wait
+	size_is node0 $size || fail "node0's leg didn't grow"
+	size_is node1 $size || fail "node1's leg didn't grow"
+	wait_until 20 "the guest to be told" told_of_size $((size / 512)) "$node"
+	more_records
+	untouched "$node" "$pid"
+}
+
+finds_and_repairs() {
+	local node second rc=0
+	node=$(vm_node)
+	second=$(other "$node")
+	avcli volume verify "$(volume_id)" --wait
+	# where the guest never writes
+	dd if=/dev/urandom of="$(leg_of "$second")" bs=4096 seek=$((700 * 256)) \
+		count=4 conv=notrunc,fsync status=none
+	avcli volume verify "$(volume_id)" --wait || rc=$?
+	[ "$rc" = 1 ] || fail "verify of legs that differ exits with $rc"
+	[ "$(volume_get .verify.found)" = 1 ] || fail "it found $(volume_get .verify.found) blocks"
+	wait_until 20 "the alert" alert_open verify-differences
+	avcli volume verify "$(volume_id)" --repair --wait
+	[ "$(volume_get .verify.repaired)" = 1 ] || fail "it wasn't repaired"
+	avcli volume verify "$(volume_id)" --wait
+	[ "$(volume_get .verify.found)" = 0 ] || fail "still not alike"
+	wait_until 20 "the alert to go" no_alert verify-differences
+	more_records
+}
+
+pauses_and_resumes() {
+	local node second
+	node=$(vm_node)
+	second=$(other "$node")
+	avcli volume resync-pause "$(volume_id)"
+	avcli unit configure --resync-limit 20M
+	node_power_off "$second"
+	wait_until 30 "$node to go on alone" unit_is alone
+	more_records 50
+	node_start "$second"
+	wait_until 60 "the copying to begin" volume_is .activity syncing
+	wait_until 20 "the alert" alert_open resync-paused
+	more_records
+	volume_is .activity syncing || fail "it isn't paused"
+	# a new agent pauses a new server, too: it is in the database
+	in_machine "$node" pkill -KILL -x avnoded
+	wait_until 30 "the agent to be back" volume_is .resync_paused true
+	more_records
+	volume_is .activity syncing || fail "the agent's restart ended the pause"
+	avcli volume resync-resume "$(volume_id)"
+	wait_until 60 "the legs to be in step" in_step
+	wait_until 60 "both PMs to run together" unit_is running
+	[ "$(unit_get .resync_rate_kib_s)" = 20480 ] || fail "the limit is lost"
+	avcli unit configure --resync-limit none
+}
+
+reads_are_repaired() {
+	local node pid
+	node=$(vm_node)
+	pid=$(guest_pid "$node")
+	disk_fails "$node" read
+	# what the guest has in its memory isn't read: the verify's own reads fail
+	avcli volume verify "$(volume_id)" --wait || :
+	disk_mends "$node"
+	more_records
+	untouched "$node" "$pid"
+}
+
+other_disk_fails() {
+	local node second pid
+	node=$(vm_node)
+	second=$(other "$node")
+	pid=$(guest_pid "$node")
+	disk_fails "$second"
+	wait_until 30 "the leg to be marked" volume_is .failed_leg "$second"
+	wait_until 30 "the alert" alert_open leg-failed
+	more_records
+	untouched "$node" "$pid"
+	! unit_is running || fail "the unit claims to be in step"
+	disk_mends "$second"
+	avcli volume replace-leg "$(volume_id)" --wait --timeout 120
+	wait_until 60 "the legs to be in step" in_step
+	wait_until 30 "the alert to go" no_alert leg-failed
+	wait_until 60 "both PMs to run together" unit_is running
+	more_records
+	untouched "$node" "$pid"
+}
+
+own_disk_fails() {
+	local node second pid
+	node=$(vm_node)
+	second=$(other "$node")
+	pid=$(guest_pid "$node")
+	disk_fails "$node"
+	wait_until 30 "the leg to be marked" volume_is .failed_leg "$node"
+	more_records
+	untouched "$node" "$pid"
+	! avcli volume replace-leg "$(volume_id)" || fail "the leg of a running guest was replaced"
+	# off and on: it runs where its data is
+	story_stop_client
+	avcli vm poweroff "$VM" --wait
+	avcli vm poweron "$VM" --wait --timeout 120
+	[ "$(vm_node)" = "$second" ] || fail "the guest is on $(vm_node)"
+	disk_mends "$node"
+	avcli volume replace-leg "$(volume_id)" --wait --timeout 120
+	wait_until 60 "the legs to be in step" in_step
+	wait_until 120 "the guest's service" guest_answers
+	client_start
+	more_records
+}
+
+# Its disk failed, then the other PM is gone: old data is never used.
+never_old_data() {
+	local node second
+	node=$(vm_node)
+	second=$(other "$node")
+	disk_fails "$second"
+	wait_until 30 "the leg to be marked" volume_is .failed_leg "$second"
+	more_records 50
+	story_stop_client
+	disk_mends "$second"
+	# its server starts anew with a disk that answers: it is a target, no more
+	in_machine "$second" pkill -KILL -x nbdkit || :
+	node_power_off "$node"
+	wait_until 60 "$second to run alone" unit_is alone
+	wait_until 60 "the VM to wait there" waits_on "$second"
+	[ -z "$(guest_pid "$second")" ] || fail "the guest runs on old data"
+}
+waits_on() { [ "$(vm_node)" = "$1" ] && [[ "$(vm_get .reason.text)" = *failed* ]]; }
+
+live_unit
+story_vm
+client_start
+wait_until 60 "20 records" records_reach 20
+case_run grows_under_a_writing_guest grows
+case_run verify_finds_and_repairs finds_and_repairs
+case_run resync_pauses_and_resumes pauses_and_resumes
+case_run the_other_pms_disk_fails other_disk_fails
+case_run the_own_disk_fails own_disk_fails
+story_stop_client
+case_run no_record_lost story_check_records
+case_run legs_equal story_compare
+live_end
