@@ -72,7 +72,8 @@ sim_check_effect(int i, const struct role_effect *e)
 		if (d->mode != ROLE_MODE_ALONE || !d->pending ||
 		    e->gen != d->gen + 1)
 			sim_bad("orders 'together' before that is recorded");
-		if (W.arbiter != ROLE_ARBITER_NONE && (W.arb.gen < e->gen))
+		if (W.arbiter != ROLE_ARBITER_NONE &&
+		    W.server[W.pm[i].q.server].rec.gen < e->gen)
 			sim_bad("orders 'together' before the arbiter has it");
 		break;
 	case ROLE_DO_ASK:
@@ -161,6 +162,7 @@ sim_check(void)
 
 	check_right(0);
 	check_right(1);
+	sim_check_servers();
 	if (W.forked) {
 		check_forked();
 		return;

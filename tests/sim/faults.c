@@ -146,6 +146,32 @@ do_arbiter(const struct line *l)
 }
 
 static void
+do_server_down(const struct line *l)
+{
+	W.server[l->arg & 1].down = true;
+}
+
+static void
+do_server_up(const struct line *l)
+{
+	W.server[l->arg & 1].down = false;
+}
+
+static void
+do_server_change(const struct line *l)
+{
+	(void)l;
+	sim_server_change();
+}
+
+static void
+do_expect_server(const struct line *l)
+{
+	if (sim_server_asked(l->node) != (int)l->arg)
+		sim_bad("another quorum server than expected");
+}
+
+static void
 do_arbiter_takes(const struct line *l)
 {
 	W.arb_takes_ms = l->arg;
@@ -213,6 +239,8 @@ do_replace(const struct line *l)
 	sim_power_off(l->node);
 	W.pm[l->node].disk = (struct role_record){ 0 };
 	W.pm[l->node].stray = false;
+	W.pm[l->node].quorum = (struct quorum_row){ 0 };
+	W.pm[l->node].seed_at = 0;
 	W.pm[l->node].choice = W.pm[l->node].discarded = 0;
 	sim_volumes_new(l->node);
 	sim_power_on(l->node);
@@ -306,7 +334,9 @@ do_plain_death(const struct line *l)
 
 	/* an arbiter that granted what its asker doesn't know: DESIGN.md, 5 */
 	if (!sim_settled() || W.arbiter == ROLE_ARBITER_NONE || W.arb_down ||
-	    W.pm[o].arb_cut || W.arb.gen != W.pm[o].role.rec.gen)
+	    W.pm[o].arb_cut || sim_server_asked(o) < 0 ||
+	    W.server[sim_server_asked(o)].down ||
+	    W.server[sim_server_asked(o)].rec.gen != W.pm[o].role.rec.gen)
 		return;
 	sim_power_off(l->node);
 	while (W.bad == NULL && W.now < end && !sim_serves_all(o))
@@ -387,6 +417,9 @@ const struct verb sim_verbs[] = {
 	{ "arbiter", "w", "down up lossy slow stale garbage", true,
 	    do_arbiter },
 	{ "arbiter-takes", "m", NULL, true, do_arbiter_takes },
+	{ "server-down", "m", NULL, true, do_server_down },
+	{ "server-up", "m", NULL, true, do_server_up },
+	{ "server-change", "", NULL, true, do_server_change },
 	{ "arbiter-cut", "n", NULL, true, do_arbiter_cut },
 	{ "arbiter-reach", "n", NULL, true, do_arbiter_reach },
 	{ "lose-answer", "n", NULL, true, do_lose_answer },
@@ -399,6 +432,7 @@ const struct verb sim_verbs[] = {
 	{ "settle", "", NULL, false, do_settle },
 	{ "expect", "nw", STATES, false, do_expect },
 	{ "expect-off", "n", NULL, false, do_expect_off },
+	{ "expect-server", "nm", NULL, false, do_expect_server },
 	{ "expect-guests", "nw", "none paused run", false, do_expect_guests },
 	{ "expect-record", "nw", "new together alone outdated", false,
 	    do_expect_record },

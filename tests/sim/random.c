@@ -52,6 +52,9 @@ static const struct choice choices[] = {
 	{ "arbiter", 3, 0, 0, -1, false },	/* up */
 	{ "arbiter-cut", 3, 0, 0, 0, false },
 	{ "arbiter-reach", 3, 0, 0, 0, false },
+	{ "server-down", 2, 0, 1, 0, false },
+	{ "server-up", 3, 0, 1, 0, false },
+	{ "server-change", 10, 0, 0, 0, false },
 	{ "lose-answer", 3, 0, 0, 0, false },
 	{ "takeover", 10, 0, 0, 0, true },
 	{ "choose", 6, 0, 0, 0, true },

@@ -7,6 +7,7 @@
  *   guard_model.c  the guards with the product's rule (nodeagent/core/watchdog.c)
  *   links.c	links, beats, corosync's membership, ordered messages
  *   arbiter_model.c  the quorum server: slow, down, lossy, stale
+ *   servers.c	two of them, and the change from one to the other
  *   storage.c	guests, volumes, mirrors, disks that lose what wasn't flushed
  *   check.c	the promises, after every step; coverage of the table
  *   people.c	a split and the choice that ends it
@@ -58,13 +59,28 @@
 #define SETTLE_MS	45000u		/* faults have ended: together again */
 #define SERVED_MS	6000u		/* one PM died: the other serves all */
 
-enum msg_type { M_HELLO, M_MOVED, M_AGAIN, M_CREATED };
+enum msg_type { M_HELLO, M_MOVED, M_AGAIN, M_CREATED, M_SWITCH, M_CONFIRM,
+	M_ABORT };
 struct msg {
 	enum msg_type	 type;
 	int		 from;
 	uint64_t	 view;
 	struct role_hello h;
 	uint64_t	 gen;
+	uint64_t	 token;
+	int		 server;	/* CONFIRM: the PM */
+};
+
+struct quorum_row {		/* as table quorum */
+	int		active;
+	uint64_t	token;		/* of a change; 0 = none */
+	uint64_t	gen;
+	unsigned	confirmed;
+};
+
+struct server {
+	bool		known, down;
+	struct arbiter_record rec, before;
 };
 
 struct leg {			/* one PM's copy of a volume */
@@ -76,6 +92,7 @@ struct leg {			/* one PM's copy of a volume */
 
 struct question {		/* to the arbiter, under way */
 	bool		asked, effect_due, judged;
+	int		server;
 	struct role_move move;
 	uint64_t	effect_at, answer_at;
 	int		fate;
@@ -104,6 +121,9 @@ struct pm {
 	uint64_t	pause_at, stop_at;
 	int		place[VOLUMES];	/* the database */
 	uint64_t	seq;
+	struct quorum_row quorum;
+	uint64_t	seed_at, seed_gen, change_since;
+	int		seed_owner;
 	struct leg	leg[VOLUMES];
 	bool		step_told;
 	/* --- signs --- */
@@ -124,6 +144,7 @@ struct pm {
 	struct role_hello hello[2];
 	/* --- after a split: durable --- */
 	int		choice;		/* who is kept, plus 1 */
+	uint64_t	choice_of[2];	/* both PMs' generations in that split */
 	bool		discarded;	/* this PM's legs were */
 	/* --- arbiter --- */
 	bool		arb_cut;
@@ -131,13 +152,14 @@ struct pm {
 	struct question	q;
 	bool		stray;	/* its sender gave up; still on its way */
 	struct role_move stray_move;
+	int		stray_server;
 	uint64_t	stray_at;
 };
 
 struct stats {
 	uint64_t	runs, faults, events, ticks, grants, takes, together,
 			moves, adopts, agains, takeovers, forks, resets,
-			agents_killed,
+			agents_killed, switches,
 			cells[ROLE_N_STATES][ROLE_N_EVENTS];
 };
 
@@ -151,11 +173,12 @@ struct world {
 	bool		ring_broken;
 	/* arbiter */
 	enum role_arbiter arbiter;
-	bool		arb_down, arb_known, arb_stale, arb_garbage;
+	bool		arb_down, arb_stale, arb_garbage;	/* all servers */
+	struct server	server[2];
+	uint64_t	tokens;
 	unsigned	arb_loss;	/* percent */
 	uint64_t	arb_slow_ms;
 	uint64_t	arb_takes_ms;	/* each answer, exactly; 0 = by chance */
-	struct arbiter_record arb, arb_before;
 	int		granted[GENS];
 	bool		forced[GENS];
 	/* volumes */
@@ -220,6 +243,14 @@ void sim_turn_links(int i);		/* deliveries, beats, signs */
 void sim_ask(int i, const struct role_move *m);
 void sim_ask_dropped(int i);		/* the agent died */
 void sim_turn_arbiter(int i);
+bool sim_seed(int i, int server, const struct role_move *m);
+
+/* servers.c */
+int sim_server_asked(int i);
+void sim_server_change(void);
+void sim_server_ordered(int i, const struct msg *m);
+void sim_turn_servers(int i);
+void sim_check_servers(void);
 
 /* storage.c */
 bool sim_mirror_up(void);

@@ -173,3 +173,5 @@
     "the agent posts it in a split only, when no question is under way" },
 { ROLE_SPLIT, ROLE_EV_T_RETRY,
     "rare: a question of before the split fails after it was seen" },
+{ ROLE_ALONE, ROLE_EV_VIEW_FOLLOW,
+    "rare: a beat of the later owner tells it before (PEER_OWNS)" },

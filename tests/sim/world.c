@@ -221,6 +221,7 @@ sim_agent_start(int i)
 	p->step_told = false;
 	p->view = 0;
 	p->q.asked = false;
+	p->seed_at = p->change_since = 0;
 	p->refused_gen = 0;
 	p->pause_at = p->stop_at = 0;
 	p->die_after = 0;
@@ -294,8 +295,8 @@ sim_world_init(uint64_t seed, enum role_arbiter arbiter, bool fresh)
 	W.rng = (seed + 1) * 0x9e3779b97f4a7c15ull;
 	W.now = 1000;
 	W.arbiter = arbiter;
-	W.arb_known = !fresh;
-	W.arb = W.arb_before = (struct arbiter_record){ 1, -1 };
+	W.server[0].known = !fresh;
+	W.server[0].rec = W.server[0].before = (struct arbiter_record){ 1, -1 };
 	for (i = 0; i < 2; i++) {
 		struct pm *p = &W.pm[i];
 
@@ -330,6 +331,7 @@ turn_pm(int i)
 	while (sim_agent_works(i) && W.bad == NULL &&
 	    role_timer_due(&p->role, local_ns(i), &ev))
 		sim_step(i, &ev);
+	sim_turn_servers(i);
 	sim_turn_split(i);
 	sim_turn_guests(i);
 }
@@ -369,6 +371,7 @@ sim_heal(void)
 	for (l = 0; l < LINKS; l++)
 		W.cut[l][0] = W.cut[l][1] = false;
 	W.arb_down = W.arb_stale = W.arb_garbage = false;
+	W.server[0].down = W.server[1].down = false;
 	W.arb_loss = 0;
 	W.arb_slow_ms = W.arb_takes_ms = 0;
 	if (W.mirror_down_until > W.now)
