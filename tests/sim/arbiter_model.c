@@ -33,9 +33,9 @@ change(struct server *s, const struct role_move *m, bool seed)
 	s->known = true;
 	if (m->to_owner < 0 || seed)
 		return;
-	if (W.granted[gen % GENS] != 0 && !W.forked)
+	if (s->granted[gen % GENS] != 0)
 		sim_bad("two grants of one generation");
-	W.granted[gen % GENS] = m->to_owner + 1;
+	s->granted[gen % GENS] = m->to_owner + 1;
 	W.forced[gen % GENS] = m->to_gen == 0;
 }
 

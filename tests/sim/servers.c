@@ -25,7 +25,8 @@ leads(int i)
 {
 	enum role_state s = W.pm[i].role.state;
 
-	return s == ROLE_ALONE || (s == ROLE_TOGETHER && i == 0);
+	return s == ROLE_ALONE || s == ROLE_REJOINING ||
+	    (s == ROLE_TOGETHER && i == 0);
 }
 
 /* What holds for a command: both in one view, and it is in step with the order. */

@@ -81,6 +81,7 @@ struct quorum_row {		/* as table quorum */
 struct server {
 	bool		known, down;
 	struct arbiter_record rec, before;
+	int		granted[GENS];
 };
 
 struct leg {			/* one PM's copy of a volume */
@@ -179,7 +180,6 @@ struct world {
 	unsigned	arb_loss;	/* percent */
 	uint64_t	arb_slow_ms;
 	uint64_t	arb_takes_ms;	/* each answer, exactly; 0 = by chance */
-	int		granted[GENS];
 	bool		forced[GENS];
 	/* volumes */
 	bool		mirrored[VOLUMES];	/* connected, equal */

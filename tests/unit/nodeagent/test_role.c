@@ -722,6 +722,25 @@ TEST(in_step_of_before_is_not_believed)
 	return 0;
 }
 
+TEST(no_hand_back_while_the_server_is_changed)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_CLOSED, now_ns);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_ETCD, now_ns);
+	view(f);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	return 0;
+}
+
 /* Heard without corosync: a beat is enough. */
 TEST(two_owners_of_one_generation_are_a_split)
 {
@@ -867,4 +886,5 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(another_arbiter_at_run_time),
     T(a_half_finished_hand_back_is_no_proof),
     T(in_step_of_before_is_not_believed),
+    T(no_hand_back_while_the_server_is_changed),
     T(two_owners_of_one_generation_are_a_split))
