@@ -160,7 +160,7 @@ struct pm {
 struct stats {
 	uint64_t	runs, faults, events, ticks, grants, takes, together,
 			moves, adopts, agains, takeovers, forks, resets,
-			agents_killed, switches,
+			agents_killed, switches, crossed,
 			cells[ROLE_N_STATES][ROLE_N_EVENTS];
 };
 

@@ -245,10 +245,11 @@ seeds(uint64_t first, uint64_t last, bool whole)
 	    (double)all.faults / took);
 	fprintf(stderr, "%llu grants, %llu takes, %llu together, %llu moves, "
 	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets, %llu "
-	    "hung agents killed, %llu changes of server\n",
+	    "hung agents killed, %llu changes of server, "
+	    "%llu crossed with a hand-back\n",
 	    U(all.grants), U(all.takes), U(all.together), U(all.moves),
 	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets),
-	    U(all.agents_killed), U(all.switches));
+	    U(all.agents_killed), U(all.switches), U(all.crossed));
 	printf("%sok seeds_%llu_%llu\n", failed ? "not " : "", U(first),
 	    U(last));
 	/* the world still does what it is for */
