@@ -382,9 +382,8 @@ open_role(struct order *o, const struct order_conf *conf,
 		.stir_ns = o->timing.heartbeat_lost_ns,
 	};
 
-	role_init(&o->role, o->node, strcmp(conf->arbiter_kind, "none") == 0 ?
-	    ROLE_ARBITER_NONE : ROLE_ARBITER_ETCD, &times, rec,
-	    conf->guests_running, av_clock_ns(), out);
+	role_init(&o->role, o->node, order_arbiter_role(conf->arbiter_kind),
+	    &times, rec, conf->guests_running, av_clock_ns(), out);
 }
 
 static int

@@ -51,6 +51,8 @@ dispatch(struct role *r, const struct role_event *ev, struct role_effects *out)
 	r->due_ns[T_JOIN] = 0;
 	if (r->state != ROLE_FROZEN)
 		r->due_ns[T_FROZEN] = 0;
+	if (r->state != ROLE_ALONE)
+		r->due_ns[T_DEAD] = 0;
 	if (r->state == ROLE_ALONE && old == ROLE_REJOINING) {
 		role_arm(r, T_RETRY, ev->now_ns + role_handback_wait_ns(r));
 		r->handback_tries++;

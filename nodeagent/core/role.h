@@ -97,7 +97,11 @@ enum role_mode {		/* values are stored and sent: append only */
 	ROLE_MODE_OUTDATED = 3,
 };
 
-enum role_arbiter { ROLE_ARBITER_NONE = 0, ROLE_ARBITER_ETCD = 1 };
+enum role_arbiter {
+	ROLE_ARBITER_NONE = 0,
+	ROLE_ARBITER_ETCD = 1,
+	ROLE_ARBITER_CLOSED = 2,	/* while it is changed: never answers */
+};
 
 /* Durable; see record.h. */
 struct role_record {

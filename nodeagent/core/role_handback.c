@@ -20,7 +20,9 @@ role_handback_wait_ns(const struct role *r)
 bool
 role_rejoin_possible(const struct role *r)
 {
-	return r->state == ROLE_ALONE && r->view && r->peer_follows &&
+	/* nobody to record it: half done it would leave nobody who may run */
+	return r->state == ROLE_ALONE && r->arbiter != ROLE_ARBITER_CLOSED &&
+	    r->view && r->peer_follows &&
 	    r->in_step && !r->asking && !r->take_due &&
 	    r->due_ns[T_RETRY] == 0;
 }

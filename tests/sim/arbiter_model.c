@@ -19,44 +19,54 @@
 enum { FINE, NO_CONNECTION, LOST_ANSWER, LOST_REQUEST, GARBAGE };
 
 static void
-change(const struct role_move *m)
+change(struct server *s, const struct role_move *m, bool seed)
 {
 	uint64_t gen = m->to_gen;
 
 	if (gen == 0)		/* a takeover: what it has, and one more */
-		gen = W.arb_known && W.arb.gen + 1 > m->least_gen ?
-		    W.arb.gen + 1 : m->least_gen;
-	if (W.arb_known && gen <= W.arb.gen)
+		gen = s->known && s->rec.gen + 1 > m->least_gen ?
+		    s->rec.gen + 1 : m->least_gen;
+	if (s->known && (seed ? gen < s->rec.gen : gen <= s->rec.gen))
 		sim_bad("arbiter's generation goes back");
-	W.arb_before = W.arb;
-	W.arb = (struct arbiter_record){ gen, m->to_owner };
-	W.arb_known = true;
-	if (m->to_owner < 0)
+	s->before = s->rec;
+	s->rec = (struct arbiter_record){ gen, m->to_owner };
+	s->known = true;
+	if (m->to_owner < 0 || seed)
 		return;
-	if (W.granted[gen % GENS] != 0)
+	if (s->granted[gen % GENS] != 0)
 		sim_bad("two grants of one generation");
-	W.granted[gen % GENS] = m->to_owner + 1;
+	s->granted[gen % GENS] = m->to_owner + 1;
 	W.forced[gen % GENS] = m->to_gen == 0;
 }
 
 /* As arbiter_etcd.c: read, judge, compare-and-set.  1 done, 0 refused, -1 no. */
 static int
-judge(int i, const struct role_move *m, struct arbiter_record *seen)
+judge(int i, struct server *s, const struct role_move *m, bool seed,
+    struct arbiter_record *seen)
 {
-	bool stale = W.arb_stale && W.arb_known;
+	bool stale = W.arb_stale && s->known;
 	char text[200];
 	int v;
 
-	*seen = stale ? W.arb_before : W.arb;
+	*seen = stale ? s->before : s->rec;
 	W.arb_stale = false;
-	v = arbiter_judge(m, i, W.arb_known ? seen : NULL, text, sizeof(text));
+	v = arbiter_judge(m, i, s->known ? seen : NULL, text, sizeof(text));
 	if (v != 2)
 		return v;
-	if (stale && (seen->gen != W.arb.gen || seen->owner != W.arb.owner))
+	if (stale && (seen->gen != s->rec.gen || seen->owner != s->rec.owner))
 		return -1;	/* compared with what is there: not equal */
-	change(m);
-	*seen = W.arb;
+	change(s, m, seed);
+	*seen = s->rec;
 	return 1;
+}
+
+/* True: it is written, or stands there already. */
+bool
+sim_seed(int i, int server, const struct role_move *m)
+{
+	struct arbiter_record seen;
+
+	return judge(i, &W.server[server], m, true, &seen) == 1;
 }
 
 void
@@ -67,11 +77,15 @@ sim_ask(int i, const struct role_move *m)
 
 	if (q->asked)
 		sim_bad("two questions at once");
-	*q = (struct question){ .asked = true, .move = *m, .effect_due = true };
+	*q = (struct question){ .asked = true, .move = *m, .effect_due = true,
+		.server = sim_server_asked(i) };
 	q->effect_at = W.now + 10 + sim_rnd(60) + (slow ? sim_rnd(slow) : 0);
 	q->answer_at = q->effect_at + 10 + sim_rnd(60) +
 	    (slow ? sim_rnd(slow) : 0);
-	if (W.arb_down || W.pm[i].arb_cut)
+	if (W.arb_takes_ms)
+		q->answer_at = q->effect_at + W.arb_takes_ms;
+	if (W.arb_down || W.pm[i].arb_cut || q->server < 0 ||
+	    W.server[q->server].down)
 		q->fate = NO_CONNECTION;
 	else if (W.arb_garbage)
 		q->fate = GARBAGE;
@@ -86,6 +100,7 @@ sim_ask(int i, const struct role_move *m)
 		if (sim_rnd(2)) {
 			W.pm[i].stray = true;
 			W.pm[i].stray_move = *m;
+			W.pm[i].stray_server = q->server;
 			W.pm[i].stray_at = W.now + sim_rnd(4000);
 		}
 	}
@@ -101,6 +116,7 @@ sim_ask_dropped(int i)
 	if (p->q.asked && p->q.effect_due && !p->stray) {
 		p->stray = true;	/* the request is on its way */
 		p->stray_move = p->q.move;
+		p->stray_server = p->q.server;
 		p->stray_at = W.now + sim_rnd(ORPHAN_MS);
 	}
 	if (p->stray && p->stray_at > W.now + ORPHAN_MS)
@@ -118,14 +134,16 @@ sim_turn_arbiter(int i)
 	if (W.pm[i].stray && W.now >= W.pm[i].stray_at) {
 		W.pm[i].stray = false;
 		if (!W.arb_down)
-			(void)judge(i, &W.pm[i].stray_move, &seen);
+			(void)judge(i, &W.server[W.pm[i].stray_server],
+			    &W.pm[i].stray_move, false, &seen);
 	}
 	if (!q->asked)
 		return;
 	if (q->effect_due && W.now >= q->effect_at) {
 		q->effect_due = false;
 		q->judged = true;
-		q->verdict = judge(i, &q->move, &q->seen);
+		q->verdict = judge(i, &W.server[q->server], &q->move, false,
+		    &q->seen);
 	}
 	if (W.now < q->answer_at || !sim_agent_works(i))
 		return;

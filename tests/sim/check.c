@@ -72,7 +72,8 @@ sim_check_effect(int i, const struct role_effect *e)
 		if (d->mode != ROLE_MODE_ALONE || !d->pending ||
 		    e->gen != d->gen + 1)
 			sim_bad("orders 'together' before that is recorded");
-		if (W.arbiter != ROLE_ARBITER_NONE && (W.arb.gen < e->gen))
+		if (W.arbiter != ROLE_ARBITER_NONE &&
+		    W.server[W.pm[i].q.server].rec.gen < e->gen)
 			sim_bad("orders 'together' before the arbiter has it");
 		break;
 	case ROLE_DO_ASK:
@@ -94,7 +95,8 @@ sim_check_record(int i, const struct role_record *rec)
 		sim_bad("record's generation went back");
 	if (rec->mode == ROLE_MODE_ALONE && !rec->pending &&
 	    rec->gen != p->disk.gen && !unasked &&
-	    W.granted[rec->gen % GENS] != i + 1)
+	    W.server[0].granted[rec->gen % GENS] != i + 1 &&
+	    W.server[1].granted[rec->gen % GENS] != i + 1)
 		sim_bad("recorded alone without a grant");
 }
 
@@ -126,7 +128,8 @@ check_right(int i)
 static bool
 runs(int i, int v)
 {
-	return W.pm[i].run[v] && !W.pm[i].paused && sim_machine_works(i);
+	return W.pm[i].run[v] && !W.pm[i].paused && sim_machine_works(i) &&
+	    W.now >= W.pm[i].wakes_late_until;
 }
 
 static bool
@@ -160,6 +163,7 @@ sim_check(void)
 
 	check_right(0);
 	check_right(1);
+	sim_check_servers();
 	if (W.forked) {
 		check_forked();
 		return;

@@ -50,8 +50,14 @@ do_hang_agent(const struct line *l)
 static void
 do_hang(const struct line *l)
 {
-	if (W.pm[l->node].powered)
-		W.pm[l->node].all_hung_until = W.now + l->arg;
+	struct pm *p = &W.pm[l->node];
+
+	if (!p->powered)
+		return;
+	/* cut off first: the peer counts from the cut, the device from the hang */
+	if (!sim_conn())
+		p->wakes_late_until = W.now + l->arg + WAKE_MS;
+	p->all_hung_until = W.now + l->arg;
 }
 
 /* node0->node1: node1 hears nothing of node0 */
@@ -122,7 +128,7 @@ do_arbiter(const struct line *l)
 		W.arb_down = W.arb_stale = W.arb_garbage = false;
 		W.pm[0].arb_cut = W.pm[1].arb_cut = false;
 		W.arb_loss = 0;
-		W.arb_slow_ms = 0;
+		W.arb_slow_ms = W.arb_takes_ms = 0;
 		break;
 	case A_LOSSY:
 		W.arb_loss = 40;
@@ -137,6 +143,38 @@ do_arbiter(const struct line *l)
 		W.arb_garbage = true;
 		break;
 	}
+}
+
+static void
+do_server_down(const struct line *l)
+{
+	W.server[l->arg & 1].down = true;
+}
+
+static void
+do_server_up(const struct line *l)
+{
+	W.server[l->arg & 1].down = false;
+}
+
+static void
+do_server_change(const struct line *l)
+{
+	(void)l;
+	sim_server_change();
+}
+
+static void
+do_expect_server(const struct line *l)
+{
+	if (sim_server_asked(l->node) != (int)l->arg)
+		sim_bad("another quorum server than expected");
+}
+
+static void
+do_arbiter_takes(const struct line *l)
+{
+	W.arb_takes_ms = l->arg;
 }
 
 static void
@@ -173,6 +211,10 @@ do_takeover(const struct line *l)
 	    !role_may_take_over(&W.pm[l->node].role))
 		return;
 	TRACE("takeover ordered on node%d\n", l->node);
+	if (l->arg != 0) {
+		W.pm[l->node].takeover_at = W.now + l->arg;
+		return;
+	}
 	/* what the agent checked may have changed when it comes to it */
 	W.pm[l->node].takeover_at = W.now + TICK_MS +
 	    sim_rnd(sim_rnd(6) ? 40 : 800);
@@ -197,6 +239,8 @@ do_replace(const struct line *l)
 	sim_power_off(l->node);
 	W.pm[l->node].disk = (struct role_record){ 0 };
 	W.pm[l->node].stray = false;
+	W.pm[l->node].quorum = (struct quorum_row){ 0 };
+	W.pm[l->node].seed_at = 0;
 	W.pm[l->node].choice = W.pm[l->node].discarded = 0;
 	sim_volumes_new(l->node);
 	sim_power_on(l->node);
@@ -221,12 +265,31 @@ do_move(const struct line *l)
 
 #define CALM_MS	1200u
 
+/* A hand-back and a change of the quorum server crossed, and agents died: nobody is
+ * asked (docs/DESIGN.md, 5).  A person restarts the PM that follows and lets the owner go on. */
+static void
+settle_crossed(int i)
+{
+	const struct pm *p = &W.pm[i];
+
+	if (!sim_agent_works(i) || !sim_agent_works(1 - i) ||
+	    p->role.state != ROLE_WAITING || !p->role.rec.pending ||
+	    sim_server_asked(i) >= 0 || p->takeover_at != 0)
+		return;
+	W.stats.crossed++;
+	sim_power_off(1 - i);
+	sim_power_on(1 - i);
+	W.pm[i].takeover_at = W.now + 1500;
+}
+
 static void
 settle_split(uint64_t since)
 {
 	struct line l = { .node = (int)sim_rnd(2) };
 	int i;
 
+	for (i = 0; i < 2 && W.now - since > 8000; i++)
+		settle_crossed(i);
 	/* nobody owns, and the arbiter's word didn't help */
 	for (i = 0; i < 2; i++)
 		if (W.now - since > 5000 && sim_agent_works(i) &&
@@ -290,7 +353,9 @@ do_plain_death(const struct line *l)
 
 	/* an arbiter that granted what its asker doesn't know: DESIGN.md, 5 */
 	if (!sim_settled() || W.arbiter == ROLE_ARBITER_NONE || W.arb_down ||
-	    W.pm[o].arb_cut || W.arb.gen != W.pm[o].role.rec.gen)
+	    W.pm[o].arb_cut || sim_server_asked(o) < 0 ||
+	    W.server[sim_server_asked(o)].down ||
+	    W.server[sim_server_asked(o)].rec.gen != W.pm[o].role.rec.gen)
 		return;
 	sim_power_off(l->node);
 	while (W.bad == NULL && W.now < end && !sim_serves_all(o))
@@ -370,10 +435,14 @@ const struct verb sim_verbs[] = {
 	{ "mirror-down", "m", NULL, true, do_mirror_down },
 	{ "arbiter", "w", "down up lossy slow stale garbage", true,
 	    do_arbiter },
+	{ "arbiter-takes", "m", NULL, true, do_arbiter_takes },
+	{ "server-down", "m", NULL, true, do_server_down },
+	{ "server-up", "m", NULL, true, do_server_up },
+	{ "server-change", "", NULL, true, do_server_change },
 	{ "arbiter-cut", "n", NULL, true, do_arbiter_cut },
 	{ "arbiter-reach", "n", NULL, true, do_arbiter_reach },
 	{ "lose-answer", "n", NULL, true, do_lose_answer },
-	{ "takeover", "n", NULL, true, do_takeover },
+	{ "takeover", "no", NULL, true, do_takeover },
 	{ "choose", "n", NULL, true, do_choose },
 	{ "plain-death", "n", NULL, true, do_plain_death },
 	{ "replace", "n", NULL, true, do_replace },
@@ -382,6 +451,7 @@ const struct verb sim_verbs[] = {
 	{ "settle", "", NULL, false, do_settle },
 	{ "expect", "nw", STATES, false, do_expect },
 	{ "expect-off", "n", NULL, false, do_expect_off },
+	{ "expect-server", "nm", NULL, false, do_expect_server },
 	{ "expect-guests", "nw", "none paused run", false, do_expect_guests },
 	{ "expect-record", "nw", "new together alone outdated", false,
 	    do_expect_record },

@@ -149,6 +149,8 @@ turn_signs(int i)
 		return;
 	if (!lost || p->lost)
 		ev.type = quiet ? ROLE_EV_PEER_QUIET : ROLE_EV_PEER_BACK;
+	if (lost && !p->lost)
+		sim_guard_losing(i);
 	ev.silent_ns = (W.now - p->last_sign) * AV_NS_PER_MS;
 	sim_step(i, &ev);
 	p->lost = lost;
@@ -213,6 +215,7 @@ copy_database(int to, int from)
 	for (v = 0; v < VOLUMES; v++)
 		W.pm[to].place[v] = W.pm[from].place[v];
 	W.pm[to].seq = W.pm[from].seq;
+	W.pm[to].quorum = W.pm[from].quorum;
 }
 
 static void
@@ -271,6 +274,9 @@ deliver(int i, const struct msg *m)
 		both_are(p, 1);
 		ev.type = ROLE_EV_UNIT_CREATED;
 		sim_step(i, &ev);
+		return;
+	case M_SWITCH: case M_CONFIRM: case M_ABORT:
+		sim_server_ordered(i, m);
 		return;
 	case M_MOVED:
 		break;

@@ -17,6 +17,24 @@ see_each_other(void)
 	    W.pm[1].view == W.view && sim_agent_works(0) && sim_agent_works(1);
 }
 
+/* A choice holds for the split that the person saw.  False: not known yet. */
+static bool
+of_this_split(int i)
+{
+	struct pm *p = &W.pm[i];
+	uint64_t of[2];
+
+	if (!p->have[1 - i])
+		return false;
+	of[i] = p->role.rec.gen;
+	of[1 - i] = p->hello[1 - i].rec.gen;
+	if (of[0] != p->choice_of[0] || of[1] != p->choice_of[1])
+		p->choice = p->discarded = 0;
+	p->choice_of[0] = of[0];
+	p->choice_of[1] = of[1];
+	return true;
+}
+
 bool
 sim_may_choose(int i)
 {
@@ -29,7 +47,7 @@ sim_choose(int i, int kept)
 {
 	struct pm *p = &W.pm[i], *o = &W.pm[1 - i];
 
-	if (!sim_may_choose(i) || (p->choice != 0 && p->choice == o->choice))
+	if (!sim_may_choose(i) || !of_this_split(i) || (p->choice != 0 && p->choice == o->choice))
 		return;		/* it is being carried out */
 	TRACE("node%d is told that node%d is kept\n", i, kept);
 	p->choice = kept + 1;
@@ -66,6 +84,9 @@ sim_turn_split(int i)
 	if (p->role.state == ROLE_TOGETHER)
 		p->choice = p->discarded = 0;
 	if (p->role.state != ROLE_SPLIT || !see_each_other() || sim_rnd(10))
+		return;
+	if (!of_this_split(i) || o->choice_of[0] != p->choice_of[0] ||
+	    o->choice_of[1] != p->choice_of[1])
 		return;
 	/* on different words at the same time node0's stand */
 	if (o->choice != 0 && (p->choice == 0 || i == 1))

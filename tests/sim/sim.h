@@ -4,8 +4,10 @@
  * tests/sim/sim.h - two real role cores in a simulated unit, on virtual time
  *
  *   world.c	PMs and agents: start, die, hang, wake; the cores' effects
+ *   guard_model.c  the guards with the product's rule (nodeagent/core/watchdog.c)
  *   links.c	links, beats, corosync's membership, ordered messages
  *   arbiter_model.c  the quorum server: slow, down, lossy, stale
+ *   servers.c	two of them, and the change from one to the other
  *   storage.c	guests, volumes, mirrors, disks that lose what wasn't flushed
  *   check.c	the promises, after every step; coverage of the table
  *   people.c	a split and the choice that ends it
@@ -19,8 +21,10 @@
  * replays exactly.  Nothing here asks for the real time.
  *
  * What the model holds the cores to is in check.c.  What it grants them:
- *   - a PM's watchdog resets it when its agent made no pass for WATCHDOG ms of
- *     real time, clock drift within DRIFT_PPM;
+ *   - a guard runs whenever its PM does, sees what is due within WATCHDOG_TICK,
+ *     and nothing runs any more within KILL after that; a PM that hangs as a whole is reset DEVICE
+ *     after its guard's last look; clock drift is within DRIFT_PPM;
+ *   - but for WAKE ms after a PM woke that was cut off and then hung as a whole;
  *   - a guest is paused within PAUSE ms of the order, even when the agent dies
  *     just after it gave the order;
  *   - a PM that lost power needs BOOT ms to come back: the other one notices;
@@ -38,32 +42,46 @@
 #include "mirror/replica/identity.h"
 #include "nodeagent/arbiter.h"
 #include "nodeagent/core/role.h"
+#include "nodeagent/core/watchdog.h"
 #include "nodeagent/timing.h"
 
 #define TICK_MS		10u
 #define QUEUE		4096
 #define VOLUMES		2
 #define LINKS		2
-#define DRIFT_PPM	500
+#define DRIFT_PPM	TIMING_DRIFT_PPM
 #define GENS		(1u << 16)
 #define BOOT_MS		2000u	/* power on to agent's start, at least */
 #define PAUSE_MS	TIMING_PAUSE_MS
+/* A PM that hangs as a whole after it was cut off may wake when the peer runs its
+ * guests already; they run on here until the guard kills or the agent pauses them. */
+#define WAKE_MS		(TIMING_PAUSE_MS + 2 * TICK_MS)
 #define SETTLE_MS	45000u		/* faults have ended: together again */
 #define SERVED_MS	6000u		/* one PM died: the other serves all */
 
-#define STALL_MS	(2 * TIMING_HEARTBEAT_MS)
-
-/* The model's watchdog is a plain timer; DEAD covers it, a stall and the skew. */
-#define WATCHDOG_MS	1000u
-#define DEAD_MS		(TIMING_SKEW_MS + WATCHDOG_MS + STALL_MS + 150u)
-
-enum msg_type { M_HELLO, M_MOVED, M_AGAIN, M_CREATED };
+enum msg_type { M_HELLO, M_MOVED, M_AGAIN, M_CREATED, M_SWITCH, M_CONFIRM,
+	M_ABORT };
 struct msg {
 	enum msg_type	 type;
 	int		 from;
 	uint64_t	 view;
 	struct role_hello h;
 	uint64_t	 gen;
+	uint64_t	 token;
+	int		 server;	/* CONFIRM: the PM */
+};
+
+struct quorum_row {		/* as table quorum */
+	int		active;
+	uint64_t	token;		/* of a change; 0 = none */
+	uint64_t	gen;
+	unsigned	confirmed;
+};
+
+struct server {
+	bool		known, down;
+	struct arbiter_record rec, before;
+	int		granted[GENS];
 };
 
 struct leg {			/* one PM's copy of a volume */
@@ -75,6 +93,7 @@ struct leg {			/* one PM's copy of a volume */
 
 struct question {		/* to the arbiter, under way */
 	bool		asked, effect_due, judged;
+	int		server;
 	struct role_move move;
 	uint64_t	effect_at, answer_at;
 	int		fate;
@@ -90,10 +109,10 @@ struct pm {
 	uint64_t	agent_at, boot_at;	/* 0 = never */
 	uint64_t	booted_at;
 	uint64_t	agent_hung_until, all_hung_until;
-	bool		watchdog;	/* armed */
-	uint64_t	passed_at;	/* watchdog fed */
-	uint64_t	pass_at;	/* agent's last pass */
-	bool		stalled;
+	struct watchdog	guard;
+	uint64_t	guard_heard;	/* peer's clock: when it sent that beat */
+	uint64_t	fed_at, kill_at;
+	uint64_t	wakes_late_until;	/* see WAKE_MS */
 	uint64_t	takeover_at;
 	unsigned	die_after;	/* effects; 0 = doesn't */
 	struct role_record disk;
@@ -103,6 +122,9 @@ struct pm {
 	uint64_t	pause_at, stop_at;
 	int		place[VOLUMES];	/* the database */
 	uint64_t	seq;
+	struct quorum_row quorum;
+	uint64_t	seed_at, seed_gen, change_since;
+	int		seed_owner;
 	struct leg	leg[VOLUMES];
 	bool		step_told;
 	/* --- signs --- */
@@ -123,6 +145,7 @@ struct pm {
 	struct role_hello hello[2];
 	/* --- after a split: durable --- */
 	int		choice;		/* who is kept, plus 1 */
+	uint64_t	choice_of[2];	/* both PMs' generations in that split */
 	bool		discarded;	/* this PM's legs were */
 	/* --- arbiter --- */
 	bool		arb_cut;
@@ -130,12 +153,14 @@ struct pm {
 	struct question	q;
 	bool		stray;	/* its sender gave up; still on its way */
 	struct role_move stray_move;
+	int		stray_server;
 	uint64_t	stray_at;
 };
 
 struct stats {
 	uint64_t	runs, faults, events, ticks, grants, takes, together,
 			moves, adopts, agains, takeovers, forks, resets,
+			agents_killed, switches, crossed,
 			cells[ROLE_N_STATES][ROLE_N_EVENTS];
 };
 
@@ -149,11 +174,12 @@ struct world {
 	bool		ring_broken;
 	/* arbiter */
 	enum role_arbiter arbiter;
-	bool		arb_down, arb_known, arb_stale, arb_garbage;
+	bool		arb_down, arb_stale, arb_garbage;	/* all servers */
+	struct server	server[2];
+	uint64_t	tokens;
 	unsigned	arb_loss;	/* percent */
 	uint64_t	arb_slow_ms;
-	struct arbiter_record arb, arb_before;
-	int		granted[GENS];
+	uint64_t	arb_takes_ms;	/* each answer, exactly; 0 = by chance */
 	bool		forced[GENS];
 	/* volumes */
 	bool		mirrored[VOLUMES];	/* connected, equal */
@@ -198,6 +224,12 @@ void sim_heal(void);
 bool sim_settled(void);
 bool sim_serves_all(int i);		/* runs every guest, alone */
 
+/* guard_model.c */
+void sim_guard_boot(int i);
+void sim_guard_news(int i);
+void sim_guard_losing(int i);
+void sim_turn_guard(int i);
+
 /* links.c */
 bool sim_conn(void);
 bool sim_hears(int i);			/* on any link */
@@ -211,6 +243,14 @@ void sim_turn_links(int i);		/* deliveries, beats, signs */
 void sim_ask(int i, const struct role_move *m);
 void sim_ask_dropped(int i);		/* the agent died */
 void sim_turn_arbiter(int i);
+bool sim_seed(int i, int server, const struct role_move *m);
+
+/* servers.c */
+int sim_server_asked(int i);
+void sim_server_change(void);
+void sim_server_ordered(int i, const struct msg *m);
+void sim_turn_servers(int i);
+void sim_check_servers(void);
 
 /* storage.c */
 bool sim_mirror_up(void);

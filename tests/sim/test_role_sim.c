@@ -244,9 +244,12 @@ seeds(uint64_t first, uint64_t last, bool whole)
 	    U(all.ticks), (double)all.ticks * TICK_MS / 3600e3, took,
 	    (double)all.faults / took);
 	fprintf(stderr, "%llu grants, %llu takes, %llu together, %llu moves, "
-	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets\n",
+	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets, %llu "
+	    "hung agents killed, %llu changes of server, "
+	    "%llu crossed with a hand-back\n",
 	    U(all.grants), U(all.takes), U(all.together), U(all.moves),
-	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets));
+	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets),
+	    U(all.agents_killed), U(all.switches), U(all.crossed));
 	printf("%sok seeds_%llu_%llu\n", failed ? "not " : "", U(first),
 	    U(last));
 	/* the world still does what it is for */
@@ -254,7 +257,8 @@ seeds(uint64_t first, uint64_t last, bool whole)
 		bool alive = all.grants > all.faults / 50 &&
 		    all.takes > all.faults / 50 && all.moves > all.faults / 50 &&
 		    all.together > all.faults / 20 && all.adopts > 0 &&
-		    all.resets > 0 && all.takeovers > 0;
+		    all.resets > 0 && all.takeovers > 0 &&
+		    all.switches > all.faults / 100;
 		bool covered = sim_coverage(&all, true, stderr) == 0;
 
 		printf("%sok the_world_does_what_it_is_for\n",

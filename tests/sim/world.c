@@ -14,7 +14,7 @@ static const struct role_times times = {
 	.join_ns = 3000 * AV_NS_PER_MS,		/* shorter: more happens */
 	.frozen_ns = 5000 * AV_NS_PER_MS,
 	.retry_ns = TIMING_CLAIM_RETRY_MS * AV_NS_PER_MS,
-	.dead_ns = DEAD_MS * AV_NS_PER_MS,
+	.dead_ns = TIMING_PEER_DEAD_MS * AV_NS_PER_MS,
 	.stir_ns = TIMING_HEARTBEAT_MS * TIMING_MISSED * AV_NS_PER_MS,
 };
 
@@ -191,6 +191,8 @@ sim_step(int i, struct role_event *ev)
 	if (old != ROLE_ALONE && p->role.state == ROLE_ALONE &&
 	    gen != p->role.rec.gen && taken_over(&p->role))
 		sim_forked_by(i);
+	if (p->role.state != old)
+		sim_guard_news(i);
 	if (ev->type == ROLE_EV_VIEW_ADOPT)
 		W.stats.adopts++;
 	sim_effects(i, &out);
@@ -219,14 +221,11 @@ sim_agent_start(int i)
 	p->step_told = false;
 	p->view = 0;
 	p->q.asked = false;
+	p->seed_at = p->change_since = 0;
 	p->refused_gen = 0;
 	p->pause_at = p->stop_at = 0;
 	p->die_after = 0;
-	p->stalled = false;
-	p->pass_at = W.now;
-	if (!p->watchdog)	/* one that is armed goes on counting */
-		p->passed_at = W.now;
-	p->watchdog = true;
+	watchdog_agent_up(&p->guard, local_ns(i));
 	TRACE("pm%d agent starts g%llu m%d\n", i,
 	    (unsigned long long)p->disk.gen, p->disk.mode);
 	role_init(&p->role, i, W.arbiter, &times, &p->disk,
@@ -241,6 +240,7 @@ sim_agent_kill(int i, uint64_t down_ms)
 
 	TRACE("pm%d agent killed\n", i);
 	sim_ask_dropped(i);
+	watchdog_agent_gone(&p->guard);
 	/* QEMU has the order already */
 	if (p->pause_at || p->stop_at)
 		p->paused = true;
@@ -263,7 +263,7 @@ sim_power_off(int i)
 	if (p->agent)
 		sim_agent_kill(i, 0);
 	sim_volumes_power_lost(i);
-	p->powered = p->corosync = p->watchdog = false;
+	p->powered = p->corosync = false;
 	p->cs_seen = p->mirror_seen = false;
 	p->run[0] = p->run[1] = p->paused = false;
 	p->agent_at = p->boot_at = p->all_hung_until = 0;
@@ -279,46 +279,7 @@ sim_power_on(int i)
 	W.pm[i].boot_at = 0;
 	W.pm[i].booted_at = W.now + BOOT_MS;
 	W.pm[i].agent_at = W.now + BOOT_MS + sim_rnd(500);
-}
-
-/*
- * The model's watchdog isn't fed while guests of before this agent's start run and
- * nothing shows that the peer heard this PM lately: agents that die one after the
- * other would never come to pausing them.  Nor while the right to run rests on signs
- * that may be old: after a stall, until a beat proves that the peer hears this PM.
- */
-static bool
-may_feed(const struct pm *p)
-{
-	const struct role *r = &p->role;
-	bool claim = r->rec.mode == ROLE_MODE_TOGETHER || r->rec.pending;
-
-	if (r->state == ROLE_JOINING)
-		return !(r->guests_maybe && claim && (r->lost || p->stalled));
-	return !p->stalled || (r->state != ROLE_TOGETHER &&
-	    r->state != ROLE_REJOINING);
-}
-
-static void
-turn_watchdog(int i)
-{
-	struct pm *p = &W.pm[i];
-
-	if (sim_agent_works(i)) {
-		if (W.now - p->pass_at > STALL_MS)
-			p->stalled = true;
-		if (sim_local_ms(i) < p->valid_until)
-			p->stalled = false;
-		p->pass_at = W.now;
-		if (may_feed(p))
-			p->passed_at = W.now;
-	}
-	if (!p->powered || !p->watchdog || W.now - p->passed_at < WATCHDOG_MS)
-		return;
-	TRACE("pm%d watchdog\n", i);
-	W.stats.resets++;
-	sim_power_off(i);
-	p->boot_at = W.now + TICK_MS;
+	sim_guard_boot(i);
 }
 
 void
@@ -334,8 +295,8 @@ sim_world_init(uint64_t seed, enum role_arbiter arbiter, bool fresh)
 	W.rng = (seed + 1) * 0x9e3779b97f4a7c15ull;
 	W.now = 1000;
 	W.arbiter = arbiter;
-	W.arb_known = !fresh;
-	W.arb = W.arb_before = (struct arbiter_record){ 1, -1 };
+	W.server[0].known = !fresh;
+	W.server[0].rec = W.server[0].before = (struct arbiter_record){ 1, -1 };
 	for (i = 0; i < 2; i++) {
 		struct pm *p = &W.pm[i];
 
@@ -370,6 +331,7 @@ turn_pm(int i)
 	while (sim_agent_works(i) && W.bad == NULL &&
 	    role_timer_due(&p->role, local_ns(i), &ev))
 		sim_step(i, &ev);
+	sim_turn_servers(i);
 	sim_turn_split(i);
 	sim_turn_guests(i);
 }
@@ -388,12 +350,13 @@ sim_tick(void)
 			sim_power_on(i);
 		if (sim_machine_works(i) && p->agent_at && W.now >= p->agent_at)
 			sim_agent_start(i);
-		turn_watchdog(i);
 	}
 	sim_turn_view();
 	turn_pm(0);
 	turn_pm(1);
 	sim_turn_mirror();
+	sim_turn_guard(0);
+	sim_turn_guard(1);
 	sim_check();
 }
 
@@ -408,8 +371,9 @@ sim_heal(void)
 	for (l = 0; l < LINKS; l++)
 		W.cut[l][0] = W.cut[l][1] = false;
 	W.arb_down = W.arb_stale = W.arb_garbage = false;
+	W.server[0].down = W.server[1].down = false;
 	W.arb_loss = 0;
-	W.arb_slow_ms = 0;
+	W.arb_slow_ms = W.arb_takes_ms = 0;
 	if (W.mirror_down_until > W.now)
 		W.mirror_down_until = W.now;
 	for (i = 0; i < 2; i++) {

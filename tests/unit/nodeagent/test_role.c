@@ -687,6 +687,85 @@ TEST(frozen_says_what_it_knows_now)
 	return 0;
 }
 
+TEST(a_half_finished_hand_back_is_no_proof)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
+
+	init(0, ROLE_ARBITER_NONE, rec, false);
+	now_ns += times.start_ns;
+	ev(ROLE_EV_T_START);
+	CHECK(R.state != ROLE_ALONE);
+	now_ns += times.join_ns;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	return 0;
+}
+
+/* In step before it ran alone says nothing of after. */
+TEST(in_step_of_before_is_not_believed)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_IN_STEP);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_GRANTED, R.rec.gen + 1, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	now_ns += times.dead_ns;
+	ev(ROLE_EV_T_DEAD);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	return 0;
+}
+
+TEST(no_hand_back_while_the_server_is_changed)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_CLOSED, now_ns);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_ETCD, now_ns);
+	view(f);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	return 0;
+}
+
+/* Heard without corosync: a beat is enough. */
+TEST(two_owners_of_one_generation_are_a_split)
+{
+	struct role_event e = { .type = ROLE_EV_PEER_INFO, .peer = {
+		ROLE_ALONE, { 6, ROLE_MODE_ALONE, false }, true, false } };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+
+	init(0, ROLE_ARBITER_NONE, rec, true);
+	now_ns += times.start_ns;
+	ev(ROLE_EV_T_START);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	e.peer.rec.mode = ROLE_MODE_OUTDATED;
+	step(e);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	e.peer.rec.mode = ROLE_MODE_ALONE;
+	step(e);
+	CHECK_EQ(R.state, ROLE_SPLIT);
+	CHECK(has(ROLE_DO_FREEZE) != NULL);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(!role_may_take_over(&R));
+	ev(ROLE_EV_TAKEOVER);
+	CHECK(!R.taking);
+	return 0;
+}
+
 static void
 resolved(int owner, struct role_hello peer)
 {
@@ -804,4 +883,8 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
     T(a_split_pauses_the_guests), T(who_isnt_kept_gives_up_first),
     T(who_is_kept_goes_above_both), T(resolved_means_nothing_elsewhere),
-    T(another_arbiter_at_run_time))
+    T(another_arbiter_at_run_time),
+    T(a_half_finished_hand_back_is_no_proof),
+    T(in_step_of_before_is_not_believed),
+    T(no_hand_back_while_the_server_is_changed),
+    T(two_owners_of_one_generation_are_a_split))
