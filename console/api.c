@@ -165,6 +165,9 @@ op_run(struct request *req, const struct route *r, const char *id,
 		return rc;
 	if (strcmp(r->op, "alert.list") == 0)
 		text_alerts(result, req->lang);
+	else if (strcmp(r->op, "unit.info") == 0 ||
+	    strncmp(r->op, "node.", 5) == 0)
+		text_reasons(result, req->lang);
 	answer = result;
 	if (r->pick) {
 		rc = member_pick(req, result, id, &answer, err);

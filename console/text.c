@@ -360,3 +360,31 @@ text_alerts(json_t *alerts, const char *lang)
 			alert_translate(alert, entry);
 	}
 }
+
+static void
+reason_translate(json_t *reason, const char *lang)
+{
+	const json_t *known = json_object_get(messages(lang), "reasons");
+	const char *code = json_string_value(json_object_get(reason, "code"));
+	const json_t *params = json_object_get(reason, "params");
+	struct out o;
+
+	if (code == NULL || params == NULL)
+		return;
+	if (fill_any(json_object_get(known, code), params,
+	    json_object_get(messages(lang), "words"), &o) == 0)
+		(void)json_object_set_new(reason, "text", json_string(o.buf));
+}
+
+void
+text_reasons(json_t *result, const char *lang)
+{
+	json_t *item;
+	size_t i;
+
+	if (strcmp(lang, "en") == 0)
+		return;			/* as the agent says it */
+	reason_translate(json_object_get(result, "reason"), lang);
+	json_array_foreach(result, i, item)
+		reason_translate(json_object_get(item, "reason"), lang);
+}

@@ -6,6 +6,7 @@
  * Texts are in messages.LANG.json, built into the program, with {param} places:
  *   errors   code -> {title, detail, hint}
  *   alerts   code -> {text, cause, repair: [..]}
+ *   reasons  code -> text; nodeagent/core/role_reason.h has the English
  *   words    what stands for a word in a place {kind}, {activity}, {role}, {needed}
  * A 'detail' may be a list: the first whose places can all be filled is used.  A
  * place {x_bytes} shows a size.  English uses the sentence of whoever found the
@@ -35,5 +36,8 @@ json_t *text_problem(const struct av_err *err, const json_t *params,
     const char *lang);
 /* Puts the texts of alert.list's answer into the reader's language. */
 void text_alerts(json_t *alerts, const char *lang);
+/* The same for 'reason' of an object, or of each object in a list.  One without all
+ * the params that the text names stays as the agent said it. */
+void text_reasons(json_t *result, const char *lang);
 
 #endif

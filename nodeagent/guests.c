@@ -76,6 +76,8 @@ guest_report(struct guest *g, const char *event, const char *reason)
 }
 /* --- orders to the hypervisor --- */
 
+static void pause_now(struct guest *g);
+
 void
 guest_order_done(struct vmm_op *op, int rc, const struct av_err *err)
 {
@@ -87,6 +89,10 @@ guest_order_done(struct vmm_op *op, int rc, const struct av_err *err)
 		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
 		guest_say_why(g, err->text);
 	}
+	/* it was in the way of the pause; one that failed is tried later */
+	if (g->gs->right.kind == RIGHT_FROZEN &&
+	    strcmp(g->op_what, "pause") != 0)
+		pause_now(g);
 	g->gs->ops->changed(g->gs->ctx, g->row.id);
 }
 
@@ -159,6 +165,18 @@ order_resume(struct guest *g)
 
 	g->paused = false;
 	guest_order_end(g, vmm_resume(g->dom, op, &err), &err);
+}
+/* Whatever the guest waits for else: this doesn't wait. */
+static void
+pause_now(struct guest *g)
+{
+	struct vmm_status st;
+
+	if (!g->looked || g->op_busy)
+		return;		/* guest_order_done() comes back to it */
+	vmm_status(g->dom, &st);
+	if (st.state == VMM_RUNNING)
+		order_pause(g);
 }
 /* --- one guest --- */
 
@@ -385,15 +403,8 @@ guests_pause_all(struct guests *gs)
 	struct guest *g;
 
 	gs->right.kind = RIGHT_FROZEN;
-	for (g = gs->list; g != NULL; g = g->next) {
-		struct vmm_status st;
-
-		if (!g->looked || g->op_busy)
-			continue;	/* reconcile pauses it when it can */
-		vmm_status(g->dom, &st);
-		if (st.state == VMM_RUNNING)
-			order_pause(g);
-	}
+	for (g = gs->list; g != NULL; g = g->next)
+		pause_now(g);
 }
 
 int

@@ -8,6 +8,15 @@ NODEAGENT_LDLIBS := -lsqlite3 -lsystemd -lcpg -lcurl -lgnutls -lcrypt $(BASE_LDL
 
 NODEAGENT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/nodeagent/test_*.c tests/sim/test_*.c))
 NODEAGENT_LIBS := $(B)/libnodeagent.a $(B)/libvmm.a $(B)/libvif.a $(B)/libmirror.a $(BASE_LIBS)
+# the simulator: one program of many files; see tests/sim/sim.h
+SIM_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
+$(B)/tests/sim/test_role_sim: $(SIM_OBJS)
+# make sim SEEDS=1-10000 [FAULTS=500]
+SEEDS ?= 1-5000
+FAULTS ?= 250
+sim: $(B)/tests/sim/test_role_sim
+	$(Q)SIM_OUT=$(B)/sim SIM_FAULTS=$(FAULTS) $< --seeds $(SEEDS)
+.PHONY: sim
 $(NODEAGENT_TESTS): $(B)/%: $(B)/%.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(NODEAGENT_TESTS): LDLIBS = $(NODEAGENT_LDLIBS)

@@ -213,9 +213,27 @@ on_defer(sd_event_source *s, void *arg)
 
 /* --- signs of life --- */
 
+/* Since the youngest sign of the peer that has a time: beats and mirrors. */
+static uint64_t
+silent_ns(const struct order *o, uint64_t now)
+{
+	uint64_t heard = o->mirror_known ? o->mirror_seen_ns : 0;
+	size_t i;
+
+	for (i = 0; i < o->n_links; i++) {
+		struct heartbeat_link_info l;
+
+		heartbeat_link(o->hb, i, now, &l);
+		if (l.heard_ns > heard)
+			heard = l.heard_ns;
+	}
+	return heard != 0 && heard < now ? now - heard : 0;
+}
+
 static void
 judge_signs(struct order *o)
 {
+	struct role_event gone = { .type = ROLE_EV_PEER_LOST };
 	uint64_t now = av_clock_ns();
 	bool hb = heartbeat_valid(o->hb, now), lost, quiet;
 	bool mirror = o->mirror_known && now - o->mirror_seen_ns <
@@ -231,12 +249,10 @@ judge_signs(struct order *o)
 		return;
 	if (lost && !o->lost && o->ops.losing != NULL)
 		o->ops.losing(o->ctx);
-	if (lost && !o->lost)
-		order_event_type(o, ROLE_EV_PEER_LOST);
-	else if (!quiet)
-		order_event_type(o, ROLE_EV_PEER_BACK);
-	else
-		order_event_type(o, ROLE_EV_PEER_QUIET);
+	gone.silent_ns = silent_ns(o, now);
+	if (!lost || o->lost)
+		gone.type = quiet ? ROLE_EV_PEER_QUIET : ROLE_EV_PEER_BACK;
+	order_event(o, &gone);
 	o->lost = lost;
 	o->quiet = quiet;
 	o->ops.changed(o->ctx);
@@ -366,9 +382,8 @@ open_role(struct order *o, const struct order_conf *conf,
 		.stir_ns = o->timing.heartbeat_lost_ns,
 	};
 
-	role_init(&o->role, o->node, strcmp(conf->arbiter_kind, "none") == 0 ?
-	    ROLE_ARBITER_NONE : ROLE_ARBITER_ETCD, &times, rec,
-	    conf->guests_running, av_clock_ns(), out);
+	role_init(&o->role, o->node, order_arbiter_role(conf->arbiter_kind),
+	    &times, rec, conf->guests_running, av_clock_ns(), out);
 }
 
 static int
@@ -517,7 +532,7 @@ order_takeover(struct order *o, struct av_err *err)
 		return av_err_code(err, -EPERM, "wrong-state", "both PMs ran "
 		    "alone and both are there: choose what is kept with "
 		    "'avcli split resolve'");
-	if (!o->role.lost)
+	if (!role_may_take_over(&o->role))
 		return av_err_code(err, -EPERM, "wrong-state", "the other PM "
 		    "shows signs of life: taking over could run guests twice");
 	order_event_type(o, ROLE_EV_TAKEOVER);

@@ -83,6 +83,14 @@ is_set(const struct order *o, const struct order_arbiter *a)
 	    strcmp(o->arbiter_tls_dir, a->tls_dir ? a->tls_dir : "") == 0;
 }
 
+enum role_arbiter
+order_arbiter_role(const char *kind)
+{
+	return strcmp(kind, "none") == 0 ? ROLE_ARBITER_NONE :
+	    strcmp(kind, "closed") == 0 ? ROLE_ARBITER_CLOSED :
+	    ROLE_ARBITER_ETCD;
+}
+
 int
 order_arbiter_open(struct order *o, const struct order_arbiter *a,
     struct av_err *err)
@@ -132,8 +140,7 @@ order_set_arbiter(struct order *o, const struct order_arbiter *a,
 	rc = order_arbiter_open(o, a, err);
 	if (rc < 0)
 		return rc;
-	role_set_arbiter(&o->role, strcmp(a->kind, "none") == 0 ?
-	    ROLE_ARBITER_NONE : ROLE_ARBITER_ETCD, av_clock_ns());
+	role_set_arbiter(&o->role, order_arbiter_role(a->kind), av_clock_ns());
 	log_notice("unit", "the active quorum server is now '%s' %s", a->kind,
 	    o->arbiter_address);
 	o->ops.changed(o->ctx);

@@ -28,10 +28,25 @@ order_peer_seen(const struct order *o)
 }
 
 static json_t *
+reason_facts(const struct role_reason *why)
+{
+	struct role_reason_param p[ROLE_REASON_PARAMS_MAX];
+	size_t i, n = role_reason_params(why, p);
+	json_t *params = json_object();
+
+	for (i = 0; i < n; i++)
+		(void)json_object_set_new(params, p[i].name, p[i].word != NULL ?
+		    json_string(p[i].word) :
+		    json_integer((json_int_t)p[i].number));
+	return json_pack("{s:s,s:s,s:o}", "code", why->code, "text", why->text,
+	    "params", params);
+}
+
+static json_t *
 role_facts(const struct order *o)
 {
 	const struct role *r = &o->role;
-	const char *code = r->reason.code, *text = r->reason.text;
+	struct role_reason why = r->reason;
 	int owner = -1;
 
 	if (r->state == ROLE_ALONE || r->state == ROLE_REJOINING)
@@ -40,19 +55,15 @@ role_facts(const struct order *o)
 		owner = 1 - o->node;
 	if (o->peer_incompatible && r->state != ROLE_TOGETHER &&
 	    r->state != ROLE_ALONE) {
-		code = "peer-incompatible";
-		text = "The other PM's agent has another version or other "
-		    "timings and isn't let in.";
+		why.why = ROLE_WHY_PEER_INCOMPATIBLE;
 	} else if (r->state == ROLE_TOGETHER && o->sync != SYNC_DONE) {
-		code = "degraded";
-		text = "The other PM is there but its agent or corosync isn't "
-		    "in the group; changes wait.";
+		why.why = ROLE_WHY_DEGRADED;
 	}
+	role_reason_render(&why);
 	/* to people a PM that hands back to both still runs alone */
-	return json_pack("{s:s,s:{s:s,s:s},s:b,s:I,s:s?}", "state",
+	return json_pack("{s:s,s:o,s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", "code", code, "text", text, "incompatible",
-	    o->peer_incompatible,
+	    "reason", reason_facts(&why), "incompatible", o->peer_incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }

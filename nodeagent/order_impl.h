@@ -123,6 +123,7 @@ int order_send(struct order *o, enum order_msg_type type, const uint8_t *head,
     size_t n_head, const void *body, size_t n_body);
 
 /* order_arbiter.c */
+enum role_arbiter order_arbiter_role(const char *kind);
 int order_arbiter_open(struct order *o, const struct order_arbiter *a,
     struct av_err *err);
 void order_arbiter_ask(struct order *o, const struct role_move *move);

@@ -24,6 +24,7 @@ struct split {
 	char	 unit[40];
 	json_t	*decided;	/* "unit" and volume ids -> "node0" or "node1" */
 	json_t	*done;		/* "VOLUME" -> "discarded" or "copied" */
+	char	 of[48];	/* which split: both generations, node0's first */
 	char	 bad[512];	/* the file can't be used: why */
 };
 
@@ -46,8 +47,9 @@ node_of(const json_t *v)
 static int
 save(struct split *s, struct av_err *err)
 {
-	AUTO_JSON json_t *j = json_pack("{s:i,s:s,s:O,s:O}", "version", 1,
-	    "unit", s->unit, "decided", s->decided, "done", s->done);
+	AUTO_JSON json_t *j = json_pack("{s:i,s:s,s:s,s:O,s:O}", "version", 1,
+	    "unit", s->unit, "of", s->of, "decided", s->decided, "done",
+	    s->done);
 	AUTO_FREE char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
 
 	if (text == NULL)
@@ -61,6 +63,7 @@ load(struct split *s)
 	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *j = NULL;
 	struct av_err err = { 0 };
+	const char *of;
 	int rc = av_file_read(s->path, FILE_MAX, &text, NULL, &err);
 
 	if (rc == -ENOENT)
@@ -79,6 +82,8 @@ load(struct split *s)
 	json_decref(s->done);
 	s->decided = json_incref(json_object_get(j, "decided"));
 	s->done = json_incref(json_object_get(j, "done"));
+	of = json_string_value(json_object_get(j, "of"));
+	(void)snprintf(s->of, sizeof(s->of), "%s", of ? of : "");
 }
 
 int
@@ -118,7 +123,7 @@ forget(struct split *s)
 		log_warn("unit", "%s: %s", s->path, strerror(errno));
 	(void)json_object_clear(s->decided);
 	(void)json_object_clear(s->done);
-	s->bad[0] = '\0';
+	s->bad[0] = s->of[0] = '\0';
 }
 
 static bool
@@ -177,8 +182,8 @@ split_facts(struct agent *a)
 	if (!is_split(a) && !any(s))
 		return json_null();
 	store_position(a->store, &pos);
-	return json_pack("{s:b,s:O,s:b,s:s,s:o,s:{s:I,s:o,s:I}}", "now",
-	    is_split(a), "decided", s->decided, "discarded", any(s) &&
+	return json_pack("{s:b,s:s,s:O,s:b,s:s,s:o,s:{s:I,s:o,s:I}}", "now",
+	    is_split(a), "of", s->of, "decided", s->decided, "discarded", any(s) &&
 	    all_discarded(a), "bad", s->bad, "volumes",
 	    volumes_split_facts(a->volumes), "database", "sequence",
 	    (json_int_t)pos.seq, "changed_utc", last_change(a->store),
@@ -284,6 +289,45 @@ carry_out(struct agent *a)
 		order_resolve(a->order, owner);
 }
 
+/* Is the peer's choice of the same split as ours? */
+static bool
+same_split(const struct agent *a)
+{
+	const char *of = json_string_value(json_object_get(peer_part(a),
+	    "of"));
+
+	return of != NULL && strcmp(of, a->split->of) == 0;
+}
+
+/*
+ * A choice holds for the split that the person saw: what was run since, by a
+ * takeover, isn't given up by it.  False: not known yet which split this is.
+ */
+static bool
+of_this_split(struct agent *a)
+{
+	struct split *s = a->split;
+	uint64_t gen[2];
+	struct role_hello hello;
+	char of[sizeof(s->of)];
+
+	if (!order_peer_hello(a->order, &hello))
+		return false;
+	gen[a->conf.node] = order_role(a->order)->rec.gen;
+	gen[1 - a->conf.node] = hello.rec.gen;
+	(void)snprintf(of, sizeof(of), "%llu:%llu", (unsigned long long)gen[0],
+	    (unsigned long long)gen[1]);
+	if (strcmp(of, s->of) == 0)
+		return true;
+	if (any(s)) {
+		log_warn("unit", "the choice after the split before this one "
+		    "is void: a person chooses again");
+		forget(s);
+	}
+	(void)snprintf(s->of, sizeof(s->of), "%s", of);
+	return true;
+}
+
 static void
 hear_peer(struct agent *a)
 {
@@ -292,7 +336,7 @@ hear_peer(struct agent *a)
 	json_t *theirs = json_object_get(peer_part(a), "decided");
 	struct av_err err = { 0 };
 
-	if (!split_merge(s->decided, theirs, a->conf.node))
+	if (!same_split(a) || !split_merge(s->decided, theirs, a->conf.node))
 		return;
 	if (save(s, &err) < 0) {	/* not durable: it wasn't said */
 		json_decref(s->decided);
@@ -319,12 +363,15 @@ split_reconcile(struct agent *a)
 		note_copied(a);
 	if (state != ROLE_SPLIT)
 		return;
+	if (!of_this_split(a))
+		return;
 	hear_peer(a);
 	if (!any(s))
 		return;
 	mine = volumes_split_facts(a->volumes);
 	/* alike on both, as the other one's facts say: then it stands */
-	if (json_equal(s->decided, json_object_get(peer, "decided")) &&
+	if (same_split(a) &&
+	    json_equal(s->decided, json_object_get(peer, "decided")) &&
 	    split_complete(s->decided, mine, json_object_get(peer, "volumes")))
 		carry_out(a);
 }
@@ -372,12 +419,13 @@ find_volumes(const struct agent *a, const char *object, int keep,
 }
 
 static int
-may_decide(const struct agent *a, struct av_err *err)
+may_decide(struct agent *a, struct av_err *err)
 {
 	if (!is_split(a))
 		return av_err_code(err, -EPERM, "wrong-state", "the unit isn't "
 		    "split: there is nothing to decide");
-	if (!json_is_object(json_object_get(peer_part(a), "volumes")))
+	if (!json_is_object(json_object_get(peer_part(a), "volumes")) ||
+	    !of_this_split(a))
 		return av_err_code(err, -EAGAIN, "waiting-for-peer", "the other "
 		    "PM isn't heard: what it holds can't be compared");
 	return 0;

@@ -174,10 +174,13 @@ set_from_role(struct unit_state *ret, const json_t *facts,
 	const char *said = view_text(role, "reason", "text");
 	const char *said_code = view_text(role, "reason", "code");
 
-	if (said[0] != '\0' && said_code[0] != '\0')
-		set_state(ret, activity, state, said_code, said);
-	else
+	if (said[0] != '\0' && said_code[0] != '\0') {
+		ret->activity = activity;
+		ret->state = state;
+		ret->reason = json_incref(json_object_get(role, "reason"));
+	} else {
 		set_state(ret, activity, state, code, text);
+	}
 }
 
 static void

@@ -140,8 +140,10 @@ pages_extend(struct srv *s, size_t from, size_t to)
 
 	for (page = from; page < to && rc == 0; page++)
 		rc = leg_write_page(s->leg, page, zeros);
-	if (rc == 0 && fdatasync(s->leg->meta_fd) < 0) {
-		rc = -errno;
+	if (rc < 0)
+		return rc;
+	rc = leg_meta_sync(s->leg);
+	if (rc < 0) {
 		/* what it held before may be lost with it */
 		pthread_mutex_lock(&s->mu);
 		s->disk_failed = true;
@@ -298,7 +300,6 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 {
 	struct proto_msg m = { .type = PROTO_GROW }, reply;
 	uint64_t count;
-	bool held;
 	int rc = grow_prepare(s, to, err);
 
 	if (rc < 0)
@@ -317,13 +318,8 @@ grow_both(struct srv *s, uint64_t to, struct av_err *err)
 			    "peer-lost");
 		return rc;
 	}
-	rc = grow_commit(s, to, err);
-	pthread_mutex_lock(&s->mu);
-	held = rc < 0 && s->disk_failed &&
-	    diskless_hold(s, -rc, "the record of the size");
-	pthread_mutex_unlock(&s->mu);
-	if (!held)
-		part_quiet(s);
+	rc = grow_commit(s, to, err);	/* a failed disk: the handshake sees */
+	part_quiet(s);
 	return rc;
 }
 

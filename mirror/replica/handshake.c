@@ -246,6 +246,10 @@ catch_up(struct shake *k, struct av_err *err)
 
 	if (peer > own) {
 		rc = grow_leg(s, peer, err);
+		pthread_mutex_lock(&s->mu);
+		if (rc < 0 && s->disk_failed)	/* it would fail each time */
+			(void)diskless_hold(s, -rc, "growing");
+		pthread_mutex_unlock(&s->mu);
 	} else {
 		pthread_mutex_lock(&s->mu);
 		srv_msg_fill(s, &m);

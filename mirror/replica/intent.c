@@ -86,8 +86,8 @@ commit_now(struct srv *s)
 		pthread_mutex_lock(&s->mu);
 	}
 	pthread_mutex_unlock(&s->mu);
-	if (rc == 0 && fdatasync(s->leg->meta_fd) < 0)
-		rc = -errno;
+	if (rc == 0)
+		rc = leg_meta_sync(s->leg);
 	pthread_mutex_lock(&s->mu);
 	s->bm_committing = false;
 	if (rc < 0) {

@@ -325,6 +325,12 @@ leg_open(const char *dir, const char *id, const uint8_t unit_uuid[16],
 	if (leg == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
 	leg->data_fd = leg->meta_fd = -1;
+	leg->sync = calloc(1, sizeof(*leg->sync));
+	if (leg->sync == NULL ||
+	    pthread_mutex_init(&leg->sync->mu, NULL) != 0) {
+		rc = av_err_set(err, -ENOMEM, "no memory");
+		goto out;
+	}
 	rc = meta_open(leg, meta, err);
 	if (rc < 0)
 		goto out;
@@ -370,10 +376,27 @@ leg_close(struct leg *leg)
 		if (leg->meta_fd >= 0)
 			(void)close(leg->meta_fd);
 		free(leg->bits);
+		free(leg->sync);
 		free(leg);
 	}
 	errno = saved;
 	return NULL;
+}
+
+int
+leg_meta_sync(struct leg *leg)
+{
+	struct leg_sync *sync = leg->sync;
+	int rc;
+
+	if (sync == NULL)
+		return fdatasync(leg->meta_fd) < 0 ? -errno : 0;
+	pthread_mutex_lock(&sync->mu);
+	rc = sync->failed ? -EIO :
+	    fdatasync(leg->meta_fd) < 0 ? -errno : 0;
+	sync->failed |= rc < 0;
+	pthread_mutex_unlock(&sync->mu);
+	return rc;
 }
 
 int
@@ -390,8 +413,9 @@ leg_write_sb(struct leg *leg)
 		    leg->sb_first * META_BLOCK_BYTES);
 		if (rc < 0)
 			return rc;
-		if (fdatasync(leg->meta_fd) < 0)
-			return -errno;
+		rc = leg_meta_sync(leg);
+		if (rc < 0)
+			return rc;
 		/* This one is whole: the other may be written over. */
 		leg->sb_first = 1 - leg->sb_first;
 	}

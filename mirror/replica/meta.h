@@ -21,6 +21,7 @@
 #ifndef AV_MIRROR_META_H
 #define AV_MIRROR_META_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,11 @@ struct meta_sb {
 	uint32_t	flags;
 };
 
+struct leg_sync {		/* copies of a leg share it */
+	pthread_mutex_t	mu;		/* held over I/O */
+	bool		failed;
+};
+
 struct leg {
 	int		data_fd;
 	int		meta_fd;	/* holds the flock */
@@ -68,6 +74,7 @@ struct leg {
 	size_t		n_chunks;
 	size_t		n_pages;
 	size_t		n_bad_pages;	/* found at open, taken as all ones */
+	struct leg_sync	*sync;		/* leg_meta_sync(); NULL = one user, once */
 };
 
 /* 'block' is META_BLOCK_BYTES long.  Decoding: 0, -EBADMSG (damaged), or
@@ -103,6 +110,9 @@ struct leg *leg_close(struct leg *leg);
 int  leg_write_sb(struct leg *leg);
 /* Not synced: call fdatasync(meta_fd) after the last page. */
 int  leg_write_page(struct leg *leg, size_t page, const uint8_t *bits);
+/* What is written to the metadata is durable: 0 or -errno.  One at a time, and none
+ * counts after one has failed; as srv_data_sync() (disk.c), which says why. */
+int  leg_meta_sync(struct leg *leg);
 
 /* Whole transfers at an offset: 0 or -errno. */
 int  leg_pread_all(int fd, void *buf, size_t n, uint64_t offset);

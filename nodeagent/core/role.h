@@ -34,6 +34,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeagent/core/role_reason.h"
+
 #define ROLE_STATES(X) \
 	X(JOINING, "joining") X(TOGETHER, "together") X(FROZEN, "frozen") \
 	X(ALONE, "alone") X(REJOINING, "rejoining") X(FOLLOWER, "follower") \
@@ -95,7 +97,11 @@ enum role_mode {		/* values are stored and sent: append only */
 	ROLE_MODE_OUTDATED = 3,
 };
 
-enum role_arbiter { ROLE_ARBITER_NONE = 0, ROLE_ARBITER_ETCD = 1 };
+enum role_arbiter {
+	ROLE_ARBITER_NONE = 0,
+	ROLE_ARBITER_ETCD = 1,
+	ROLE_ARBITER_CLOSED = 2,	/* while it is changed: never answers */
+};
 
 /* Durable; see record.h. */
 struct role_record {
@@ -163,11 +169,8 @@ struct role_event {
 	uint64_t		gen;
 	int			owner;
 	bool			maybe;
-};
-
-struct role_reason {
-	const char	*code;		/* stable word; static */
-	char		 text[200];	/* one sentence */
+	/* PEER_LOST, PEER_QUIET: since the last sign; for people only */
+	uint64_t		silent_ns;
 };
 
 struct role_times {
@@ -195,6 +198,8 @@ struct role {
 	bool			ordered;	/* REJOINING: the order was sent */
 	bool			created;	/* CREATE_UNIT was asked for */
 	bool			both_new;
+	bool			both_outdated;	/* or the peer is new: nobody owns;
+						 * see role_start.c */
 	bool			guests_maybe;	/* guests may be running here */
 	uint64_t		follow_gen;	/* the owner's, when it has one */
 	uint64_t		owner_gen;	/* highest that the peer was alone at */
@@ -205,9 +210,13 @@ struct role {
 	bool			peer_released;
 	bool			claim_free;	/* VIEW_CLAIM: peer gave way */
 	bool			own_due;	/* JOINING: own record is to be checked */
+	bool			check_due;	/* JOINING: a claim of before may stand */
 	bool			taking;		/* a person ordered it */
 	bool			take_due;	/* peer's guests wait to be taken */
 	uint64_t		lost_since_ns;
+	uint64_t		silent_since_ns;	/* 0 = heard */
+	uint64_t		now_ns;		/* of this step */
+	unsigned		handback_tries;	/* that the arbiter didn't record */
 	uint64_t		entered_ns;
 	uint64_t		due_ns[5];	/* 0 = idle; T_START.. T_DEAD */
 	struct role_hello	said;		/* last ROLE_DO_HELLO */
@@ -247,6 +256,9 @@ bool role_may_write_alone(const struct role *r);
 /* May guests of this PM run now? */
 bool role_may_run(const struct role *r);
 
+/* Is there something to take over by a person's order, and no sign that it could run
+ * guests twice?  Else ROLE_EV_TAKEOVER is passed over. */
+bool role_may_take_over(const struct role *r);
 const char *role_state_name(enum role_state s);
 const char *role_event_name(enum role_event_type e);
 /* Table's kind for a pair: 0 hole, 1 go, 2 ignore, 3 never (tests). */

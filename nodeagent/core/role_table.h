@@ -28,12 +28,12 @@ const struct role_cell *role_cell(enum role_state s, enum role_event_type e);
 
 #define ROLE_ACTS(X) \
 	X(lost_together) X(lost_rejoining) X(lost_follower) X(start) \
-	X(join_over) X(peer_owns) X(view_together) X(view_adopt) \
-	X(view_lead) X(view_follow) X(view_claim) X(view_new) X(view_split) \
+	X(join_over) X(peer_owns) X(peer_info) X(view_together) X(view_adopt) \
+	X(view_lead) X(view_follow) X(view_claim) X(view_wait) X(view_new) X(view_split) \
 	X(granted) X(refused) X(no_answer) X(rejoin_granted) \
 	X(rejoin_refused) X(rejoin_no_answer) X(rejoin) X(moved) \
-	X(unit_created) X(guests_stopped) X(frozen_over) X(takeover) \
-	X(resolved) X(stay)
+	X(unit_created) X(guests_stopped) X(frozen_over) X(frozen_news) \
+	X(takeover) X(resolved)
 #define X(a) enum role_state role_act_##a(struct role *r, \
     const struct role_event *ev, struct role_effects *out);
 ROLE_ACTS(X)

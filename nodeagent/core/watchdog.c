@@ -47,6 +47,15 @@ watchdog_agent_gone(struct watchdog *w)
 	w->agent = false;
 }
 
+/* A pass that comes too late revives nothing: a PM that hung as a whole wakes with
+ * signs of the peer that are as old, and its agent believes them for a while. */
+static bool
+in_time(const struct watchdog *w, uint64_t at_ns)
+{
+	return w->hold != WATCHDOG_TOGETHER || at_ns < w->proof_ns ||
+	    at_ns < w->pass_ns + w->times.strict_ns;
+}
+
 void
 watchdog_told(struct watchdog *w, const struct watchdog_say *say)
 {
@@ -59,7 +68,8 @@ watchdog_told(struct watchdog *w, const struct watchdog_say *say)
 	w->grant = say->grant;
 	if (say->pass_ns > w->seen_ns)
 		w->seen_ns = say->pass_ns;
-	if (say->healthy && say->pass_ns > w->pass_ns)
+	if (say->healthy && say->pass_ns > w->pass_ns &&
+	    in_time(w, say->pass_ns))
 		w->pass_ns = say->pass_ns;
 }
 

@@ -19,7 +19,8 @@
  * the right to take the guests, and this PM has to notice by itself.  So, while
  * it holds, the PM lives as long as one of these is young enough:
  *
- *   - the last healthy pass (STRICT);
+ *   - the last healthy pass (STRICT); one that comes later than that, and not
+ *     under the peer's word, doesn't count: who hung that long is killed;
  *   - the peer's word (LEASE): its guard heard this one, while its agent had not
  *     lost this PM.  With it the agent may be restarted, upgraded or killed, or
  *     hang, and guests don't notice.

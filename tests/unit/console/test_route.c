@@ -496,6 +496,34 @@ TEST(languages)
 	return 0;
 }
 
+TEST(reasons_are_translated_with_their_numbers)
+{
+	AUTO_JSON json_t *unit = json_pack("{s:{s:s,s:s,s:{s:s,s:s,s:i,s:i}}}",
+	    "reason", "code", "peer-lost", "text", "english", "params", "me",
+	    "node1", "peer", "node0", "generation", 6, "silent_ms", 640);
+	AUTO_JSON json_t *list = json_pack("[O]", unit);
+	json_t *reason = json_object_get(unit, "reason");
+	struct av_err err = { 0 };
+
+	CHECK(text_open(&err) == 0);
+	text_reasons(unit, "en");
+	CHECK_STR(json_string_value(json_object_get(reason, "text")),
+	    "english");
+	text_reasons(list, "ja");
+	CHECK(strstr(json_string_value(json_object_get(reason, "text")),
+	    "640") != NULL);
+	CHECK(strstr(json_string_value(json_object_get(reason, "text")),
+	    "node0") != NULL);
+	/* one that lacks what its text names stays as it was said */
+	(void)json_object_set_new(reason, "text", json_string("english"));
+	(void)json_object_del(json_object_get(reason, "params"), "silent_ms");
+	text_reasons(unit, "ja");
+	CHECK_STR(json_string_value(json_object_get(reason, "text")),
+	    "english");
+	text_close();
+	return 0;
+}
+
 TEST(problems_are_whole_sentences)
 {
 	AUTO_JSON json_t *params = json_pack("{s:s}", "name", "受注");
@@ -575,6 +603,7 @@ TESTS_MAIN(T(args_are_built), T(wrong_args_are_refused),
     T(openapi_refs_resolve), T(messages_have_all_codes_in_both_languages),
     T(documented_errors_have_texts), T(alerts_have_texts),
     T(alerts_of_the_agent_have_texts),
-    T(languages), T(problems_are_whole_sentences),
+    T(languages), T(reasons_are_translated_with_their_numbers),
+    T(problems_are_whole_sentences),
     T(sizes_and_words_are_shown_as_people_say_them),
     T(alerts_are_told_in_the_readers_language))

@@ -771,7 +771,7 @@ after_fault(void)
 	sim.link_ok = true;
 	sim_sleep(10 * AV_NS_PER_S);
 	if (s != NULL && run.n_grow_refused > 0 && s->disk_failed &&
-	    s->io_mode == IO_HOLD && !s->detached)
+	    s->io_mode == IO_HOLD && s->in_step && !s->detached)
 		(void)snprintf(run.failed, sizeof(run.failed),
 		    "it waits for a disk that failed while it grew");
 	if (s == NULL || !s->detached || run.granted == run.primary)

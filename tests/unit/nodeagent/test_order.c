@@ -335,6 +335,25 @@ TEST(different_databases_are_never_passed_over)
 	return 0;
 }
 
+/* What isn't recorded isn't done: the agent leaves before it runs anything. */
+TEST(a_record_that_cant_be_written_is_the_end)
+{
+	struct order *o;
+
+	CHECK(form_unit() == 0);
+	w_kill(1);
+	CHECK(W_UNTIL(3000, w_in(0, ROLE_FROZEN) &&
+	    !order_peer_seen(W.pm[0].order)));
+	o = W.pm[0].order;
+	(void)snprintf(o->record_path, sizeof(o->record_path), "%s/no/role",
+	    W.pm[0].dir);
+	CHECK(order_takeover(o, NULL) == 0);
+	CHECK(W_UNTIL(2000, W.pm[0].n_fatal == 1));
+	CHECK(W.pm[0].gen != 2);
+	w_end();
+	return 0;
+}
+
 TEST(facts_reach_the_peer)
 {
 	AUTO_JSON json_t *facts = json_pack("{s:s}", "node", "node0");
@@ -398,7 +417,8 @@ TEST(hostile_messages_are_dropped)
 TESTS_MAIN(T(unit_forms_and_orders), T(refused_command_tells_why),
     T(agent_restart_changes_nothing), T(a_peer_with_other_timings_is_not_let_in),
     T(cut_freezes_both_and_mending_thaws),
-    T(takeover_and_return), T(facts_reach_the_peer),
+    T(takeover_and_return), T(a_record_that_cant_be_written_is_the_end),
+    T(facts_reach_the_peer),
     T(open_commands_end_when_closed), T(hostile_messages_are_dropped),
     T(hello_overtaken_by_a_command), T(half_a_message_costs_no_other),
     T(a_missed_hand_back_is_compared_anew),

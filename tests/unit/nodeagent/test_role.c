@@ -74,6 +74,8 @@ together(int node, enum role_arbiter arb)
 
 	init(node, arb, rec, false);
 	ev(ROLE_EV_PEER_BACK);
+	if (arb != ROLE_ARBITER_NONE)	/* was a claim of before granted? */
+		answer(ROLE_EV_NO_ANSWER, 0, 0, false);
 	view(peer);
 }
 
@@ -416,7 +418,7 @@ TEST(start_without_peer_needs_proof)
 	CHECK_EQ(R.state, ROLE_JOINING);
 	ev(ROLE_EV_T_JOIN);
 	CHECK_EQ(R.state, ROLE_WAITING);
-	CHECK_STR(R.reason.code, "no-proof");
+	CHECK_STR(R.reason.code, "no-proof-unasked");
 	/* with an arbiter: only when it grants */
 	init(0, ROLE_ARBITER_ETCD, rec, false);
 	now_ns += 10000;
@@ -500,6 +502,267 @@ TEST(hand_back_asks_the_arbiter_first)
 	CHECK_EQ(R.state, ROLE_ALONE);
 	CHECK(!R.rec.pending && role_may_write_alone(&R));
 	CHECK_STR(R.reason.code, "in-step");
+	return 0;
+}
+
+/* --- what an agent that died while it asked finds --- */
+
+static void
+starts_with(enum role_mode mode, uint64_t gen)
+{
+	struct role_record rec = { gen, mode, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+}
+
+TEST(a_claim_granted_to_a_dead_agent_is_found)
+{
+	const struct role_effect *e;
+	struct role_hello peer = { ROLE_TOGETHER,
+		{ 5, ROLE_MODE_TOGETHER, false }, true, false };
+
+	starts_with(ROLE_MODE_TOGETHER, 5);
+	e = has(ROLE_DO_ASK);
+	CHECK(e != NULL && e->move.to_gen == 6 && e->move.to_owner == 0);
+	CHECK(!e->move.from_empty && !e->move.from_lower &&
+	    e->move.from_mine_gen == 0 && e->move.from_both_gen == 0);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_JOINING);	/* not before it knows */
+	answer(ROLE_EV_GRANTED, 6, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 6);
+	return 0;
+}
+
+TEST(a_claim_granted_to_the_peer_is_given_way_to)
+{
+	starts_with(ROLE_MODE_TOGETHER, 5);
+	answer(ROLE_EV_REFUSED, 6, 1, false);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_OUTDATED);
+	starts_with(ROLE_MODE_TOGETHER, 5);
+	answer(ROLE_EV_REFUSED, 7, -1, false);	/* the peer's record tells */
+	CHECK_EQ(R.state, ROLE_JOINING);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);
+	return 0;
+}
+
+TEST(a_takeover_of_a_dead_agent_is_found)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, false };
+
+	init(1, ROLE_ARBITER_ETCD, rec, false);
+	now_ns += times.start_ns;
+	ev(ROLE_EV_T_START);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_REFUSED, 8, 1, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 8);
+	return 0;
+}
+
+TEST(both_outdated_is_no_dead_end)
+{
+	struct role_hello peer = { ROLE_WAITING,
+		{ 4, ROLE_MODE_OUTDATED, false }, true, true };
+
+	starts_with(ROLE_MODE_OUTDATED, 5);
+	view(peer);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK_STR(R.reason.code, "both-outdated");
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_REFUSED, 9, 1, false);	/* the peer is the one */
+	CHECK_EQ(R.state, ROLE_WAITING);
+	CHECK(has(ROLE_DO_ASK) == NULL);
+	CHECK(role_may_take_over(&R));
+	view(peer);
+	answer(ROLE_EV_REFUSED, 9, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 9);
+	return 0;
+}
+
+/* Its hello said 'ready' before the question was asked. */
+TEST(adopting_waits_for_the_own_question)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
+	struct role_event e = { .type = ROLE_EV_VIEW_ADOPT, .peer = {
+		ROLE_TOGETHER, { 6, ROLE_MODE_TOGETHER, false }, true, false } };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(R.asking);
+	role_hello_fill(&R, &e.me);
+	step(e);
+	CHECK_EQ(R.rec.gen, 5);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	step(e);
+	CHECK_EQ(R.rec.gen, 6);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);
+	return 0;
+}
+
+TEST(going_together_waits_for_the_own_question)
+{
+	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
+	struct role_event e = { .type = ROLE_EV_VIEW_TOGETHER, .peer = {
+		ROLE_TOGETHER, { 5, ROLE_MODE_TOGETHER, false }, true, false } };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(R.asking);
+	role_hello_fill(&R, &e.me);
+	step(e);
+	CHECK_EQ(R.state, ROLE_JOINING);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	step(e);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
+/* 'Together at 7' was ordered before the owner took 7 for itself. */
+TEST(an_order_older_than_the_owner_is_passed_over)
+{
+	struct role_record rec = { 5, ROLE_MODE_OUTDATED, false };
+	struct role_hello owner = { ROLE_ALONE, { 7, ROLE_MODE_ALONE, false },
+		true, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(owner);
+	CHECK_EQ(R.state, ROLE_FOLLOWER);
+	answer(ROLE_EV_MOVED, 7, 0, false);
+	CHECK_EQ(R.state, ROLE_FOLLOWER);
+	CHECK_EQ(R.rec.gen, 5);
+	answer(ROLE_EV_MOVED, 8, 0, false);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
+TEST(hand_back_waits_longer_each_time)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+	uint64_t wait, before = 0;
+	int k;
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	for (k = 0; k < 5; k++) {
+		R.due_ns[3] = 0;
+		R.take_due = false;
+		view(f);
+		ev(ROLE_EV_IN_STEP);
+		CHECK_EQ(R.state, ROLE_REJOINING);
+		answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+		CHECK_EQ(R.state, ROLE_ALONE);
+		wait = R.due_ns[3] - now_ns;
+		CHECK(wait > before && wait <= 64 * times.retry_ns);
+		before = wait;
+	}
+	return 0;
+}
+
+TEST(frozen_says_what_it_knows_now)
+{
+	struct role_event lost = { .type = ROLE_EV_PEER_QUIET,
+		.silent_ns = 600 * AV_NS_PER_MS };
+
+	together(1, ROLE_ARBITER_ETCD);
+	now_ns = AV_NS_PER_S;
+	step(lost);
+	CHECK_STR(R.reason.code, "peer-quiet");
+	now_ns += 40 * AV_NS_PER_MS - 1;
+	lost.type = ROLE_EV_PEER_LOST;
+	step(lost);
+	CHECK_STR(R.reason.code, "peer-lost");
+	CHECK(strstr(R.reason.text, "node0 is silent on every link for 640 ms")
+	    != NULL);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK_STR(R.reason.code, "peer-back");
+	return 0;
+}
+
+TEST(a_half_finished_hand_back_is_no_proof)
+{
+	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
+
+	init(0, ROLE_ARBITER_NONE, rec, false);
+	now_ns += times.start_ns;
+	ev(ROLE_EV_T_START);
+	CHECK(R.state != ROLE_ALONE);
+	now_ns += times.join_ns;
+	ev(ROLE_EV_T_JOIN);
+	CHECK_EQ(R.state, ROLE_WAITING);
+	return 0;
+}
+
+/* In step before it ran alone says nothing of after. */
+TEST(in_step_of_before_is_not_believed)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_IN_STEP);
+	ev(ROLE_EV_PEER_LOST);
+	answer(ROLE_EV_GRANTED, R.rec.gen + 1, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	now_ns += times.dead_ns;
+	ev(ROLE_EV_T_DEAD);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	return 0;
+}
+
+TEST(no_hand_back_while_the_server_is_changed)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	view(f);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_CLOSED, now_ns);
+	ev(ROLE_EV_IN_STEP);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	role_set_arbiter(&R, ROLE_ARBITER_ETCD, now_ns);
+	view(f);
+	CHECK_EQ(R.state, ROLE_REJOINING);
+	return 0;
+}
+
+/* Heard without corosync: a beat is enough. */
+TEST(two_owners_of_one_generation_are_a_split)
+{
+	struct role_event e = { .type = ROLE_EV_PEER_INFO, .peer = {
+		ROLE_ALONE, { 6, ROLE_MODE_ALONE, false }, true, false } };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+
+	init(0, ROLE_ARBITER_NONE, rec, true);
+	now_ns += times.start_ns;
+	ev(ROLE_EV_T_START);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	e.peer.rec.mode = ROLE_MODE_OUTDATED;
+	step(e);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	e.peer.rec.mode = ROLE_MODE_ALONE;
+	step(e);
+	CHECK_EQ(R.state, ROLE_SPLIT);
+	CHECK(has(ROLE_DO_FREEZE) != NULL);
+	ev(ROLE_EV_PEER_BACK);
+	CHECK(!role_may_take_over(&R));
+	ev(ROLE_EV_TAKEOVER);
+	CHECK(!R.taking);
 	return 0;
 }
 
@@ -611,6 +874,17 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(own_record_is_checked_with_the_arbiter), T(start_without_peer_needs_proof),
     T(agent_restart_touches_nothing_while_peer_lives),
     T(hand_back_asks_the_arbiter_first),
+    T(a_claim_granted_to_a_dead_agent_is_found),
+    T(a_claim_granted_to_the_peer_is_given_way_to),
+    T(a_takeover_of_a_dead_agent_is_found), T(both_outdated_is_no_dead_end),
+    T(adopting_waits_for_the_own_question),
+    T(going_together_waits_for_the_own_question),
+    T(an_order_older_than_the_owner_is_passed_over),
+    T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
     T(a_split_pauses_the_guests), T(who_isnt_kept_gives_up_first),
     T(who_is_kept_goes_above_both), T(resolved_means_nothing_elsewhere),
-    T(another_arbiter_at_run_time))
+    T(another_arbiter_at_run_time),
+    T(a_half_finished_hand_back_is_no_proof),
+    T(in_step_of_before_is_not_believed),
+    T(no_hand_back_while_the_server_is_changed),
+    T(two_owners_of_one_generation_are_a_split))

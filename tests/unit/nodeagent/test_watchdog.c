@@ -117,6 +117,23 @@ TEST(an_unhealthy_pass_feeds_nothing)
 	return 0;
 }
 
+/* It woke: its signs of the peer are as old as its hang is long. */
+TEST(a_pass_that_comes_too_late_revives_nothing)
+{
+	struct watchdog w;
+
+	together(&w);
+	told(&w, WATCHDOG_TOGETHER, true, true, START + MS(STRICT));
+	CHECK(watchdog_judge(&w, START + MS(STRICT)) == WATCHDOG_KILL_PM);
+	/* by the peer's word it lives, and is as good as new */
+	together(&w);
+	watchdog_proved(&w, START + MS(STRICT), MS(LEASE), true);
+	told(&w, WATCHDOG_TOGETHER, true, true, START + MS(STRICT + 10));
+	CHECK(watchdog_judge(&w, START + MS(2 * STRICT + 9)) ==
+	    WATCHDOG_FEED);
+	return 0;
+}
+
 TEST(restart_of_the_agent_with_the_peer_well)
 {
 	struct watchdog w;
@@ -380,6 +397,7 @@ TESTS_MAIN(T(hung_and_cut_is_killed_after_strict),
     T(hung_before_the_cut_lives_by_the_peers_word_and_no_longer),
     T(killed_before_the_peer_may_start_guests),
     T(an_unhealthy_pass_feeds_nothing),
+    T(a_pass_that_comes_too_late_revives_nothing),
     T(restart_of_the_agent_with_the_peer_well), T(nobody_manages_it),
     T(a_hung_agent_is_killed_once), T(alone_and_idle_are_left_alive),
     T(back_together_counts_from_then),

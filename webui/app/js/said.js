@@ -9,12 +9,12 @@ import { agentText } from './i18n.js';
 
 const sentence = (s) => (/^node\d/.test(s) ? s : s[0].toUpperCase() + s.slice(1));
 
-// reason: {code, text} or null -> a sentence, '' for none.  node: the PM that
+// reason: {code, text, params} or null -> a sentence, '' for none.  node: the PM that
 // says it, which its words call "this PM".
 export function reasonText(reason, node) {
 	if (!reason || (!reason.text && !reason.code))
 		return '';
-	const own = agentText(`reason.${reason.code}`, node ? { node } : {});
+	const own = agentText(`reason.${reason.code}`, { ...(node ? { node } : {}), ...reason.params });
 	if (own)
 		return own;
 	const text = reason.text || reason.code;
