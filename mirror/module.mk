@@ -17,7 +17,7 @@ MIRROR_LDLIBS := -lsystemd
 $(B)/nbdkit-avreplica-plugin.so: $(MIRROR_PLUGIN_OBJS) $(BASE_LIBS)
 	$(call say,LD)$(CC) $(HARDEN_LD) -shared -Wl,-Bsymbolic \
 	  -Wl,--version-script=mirror/replica/plugin.map -o $@.new \
-	  $(filter %.o,$^) $(filter %.a,$^) -lnbd -lgnutls $(BASE_LDLIBS) && \
+	  $(filter %.o,$^) $(filter %.a,$^) -lgnutls $(BASE_LDLIBS) && \
 	  mv -f $@.new $@
 # in one step (above), as a running server may be loading the old one
 PROGRAMS += $(B)/libmirror.a $(B)/nbdkit-avreplica-plugin.so
@@ -39,7 +39,7 @@ UNIT_TESTS += $(MIRROR_FUZZ)
 MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
 $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
 	$(B)/tests/unit/mirror/drbd_pair.o \
-	$(B)/mirror/replica/tls.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(patsubst %,$(B)/mirror/replica/%.o,tls stream wire) $(MIRROR_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
 UNIT_TESTS += $(MIRROR_TESTS)
@@ -55,7 +55,8 @@ $(MIRROR_TESTS): | $(B)/tests/unit/mirror/fault_disk.so
 # power cuts, replayed: the server's sources once more, over simulated threads,
 # files and connections (tests/unit/mirror/crash_redirect.h)
 CRASH_SERVER_OBJS := $(patsubst %.c,$(B)/crash/%.o,$(filter-out \
-	$(patsubst %,mirror/replica/%.c,control plugin tls nbdserve),\
+	$(patsubst %,mirror/replica/%.c,control plugin tls stream wire \
+	nbdserve nbdrun),\
 	$(wildcard mirror/replica/*.c)) mirror/names.c)
 CRASH_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/mirror/crash*.c))
 CRASH_REDIRECT := tests/unit/mirror/crash_redirect.h

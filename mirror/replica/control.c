@@ -85,7 +85,7 @@ out_of_step(const struct srv *s)
 {
 	bool primary = s->role == MIRROR_PRIMARY;
 
-	return bits_count(primary ? s->oos : s->leg->bits,
+	return bits_count(primary ? s->oos : s->maybe,
 	    s->leg->n_chunks) * (uint64_t)MIRROR_CHUNK_BYTES;
 }
 

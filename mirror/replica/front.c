@@ -5,11 +5,17 @@
  *
  * A write is acknowledged when both legs have it, or this one after 'alone' was
  * recorded.  When the peer is lost in the middle, the request starts again from
- * the decision; until there is one it waits here, on nbdkit's thread.
+ * the decision; until there is one it waits here, on its caller's thread.
+ *
+ * The usual request needs nobody to wait: front_write_start() and
+ * front_read_now().  What they can't do at once is done by the others.
  */
 #include <errno.h>
+#include <stddef.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "mirror/replica/server.h"
 
@@ -62,7 +68,6 @@ static int
 wait_for_mode(struct srv *s, uint64_t role_count, bool read)
 {
 	bool held = false;
-
 	int rc;
 
 	while ((rc = mode_now(s, role_count, read)) == EAGAIN) {
@@ -88,7 +93,26 @@ active(struct srv *s, int step)
 {
 	s->n_active += (uint64_t)(int64_t)step;
 	s->last_guest_ns = av_clock_ns();
-	if (s->n_active == 0)
+	/* only orders wait for that */
+	if (s->n_active == 0 && s->io_mode == IO_REFUSE)
+		pthread_cond_broadcast(&s->cv);
+}
+
+/* Writes and flushes under way; growing and holds wait for their end. */
+static void
+writing(struct srv *s, int step)
+{
+	s->n_writing += (uint64_t)(int64_t)step;
+	if (s->n_writing == 0 && (s->io_mode == IO_HOLD || s->hold.waiting))
+		pthread_cond_broadcast(&s->cv);
+}
+
+/* Whoever waits for the range looks again. */
+static void
+leave(struct srv *s, struct range *r)
+{
+	range_leave(&s->ranges, r);
+	if (range_touched(&s->ranges, r->start, r->end))
 		pthread_cond_broadcast(&s->cv);
 }
 
@@ -132,7 +156,12 @@ write_once(struct srv *s, const struct link_job *what)
 	    s->io_mode != IO_ALONE)
 		return EAGAIN;
 	if (both)
-		link_submit(s, count, &j);
+		(void)link_submit(s, count, &j);
+	if (both) {
+		pthread_mutex_unlock(&s->mu);
+		link_push(s);
+		pthread_mutex_lock(&s->mu);
+	}
 	local = local_write(s, &j);
 	if (both)
 		remote = link_wait(s, &j);
@@ -168,18 +197,138 @@ change(struct srv *s, uint64_t role_count, const struct link_job *what)
 		pthread_cond_wait(&s->cv, &s->mu);
 	do {
 		rc = wait_for_mode(s, role_count, false);
-		s->n_writing++;
+		writing(s, 1);
 		if (rc == 0)
 			rc = may_ack(s, write_once(s, what));
-		s->n_writing--;
+		writing(s, -1);
 	} while (rc == EAGAIN);
-	range_leave(&s->ranges, &r);
+	leave(s, &r);
 	if (rc == 0) {
 		s->written_bytes += n;
 		s->write_requests++;
 	}
 	active(s, -1);
-	pthread_cond_broadcast(&s->cv);
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
+/* --- a write that nobody waits for --- */
+
+/* mu held.  One of its two parts is over; the last one ends it. */
+static bool
+part_over(struct front_op *op, int *ret_rc)
+{
+	struct srv *s = op->s;
+
+	if (--op->parts > 0)
+		return false;
+	if (op->local != 0 || op->job.rc != 0)
+		intent_oos(s, op->offset, op->n);
+	if (op->local != 0)
+		*ret_rc = diskless_hold(s, op->local, "a write") ? EAGAIN : EIO;
+	else		/* as write_once() */
+		*ret_rc = op->job.rc != 0 || s->detached ? EAGAIN :
+		    may_ack(s, 0);
+	if (*ret_rc == 0) {
+		s->written_bytes += op->n;
+		s->write_requests++;
+	}
+	leave(s, &op->range);
+	writing(s, -1);
+	active(s, -1);
+	return true;
+}
+
+static void
+peer_part_over(struct link_job *j, bool more)
+{
+	struct front_op *op = container_of(j, struct front_op, job);
+	struct srv *s = op->s;
+	bool last;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->mu);
+	last = part_over(op, &rc);
+	pthread_mutex_unlock(&s->mu);
+	if (last)
+		op->over(op, rc, more);
+}
+
+/* mu held: range entered, handed to the link.  All or nothing. */
+static bool
+write_begin(struct srv *s, struct front_op *op)
+{
+	if (mode_now(s, op->role_count, false) != 0 ||
+	    s->io_mode != IO_BOTH ||
+	    range_touched(&s->ranges, op->range.start, op->range.end) ||
+	    !intent_is_marked(s, op->offset, op->n) ||
+	    !link_submit(s, s->link_count, &op->job))
+		return false;
+	range_enter(&s->ranges, &op->range);
+	active(s, 1);
+	writing(s, 1);
+	return true;
+}
+
+bool
+front_write_start(struct srv *s, struct front_op *op)
+{
+	bool begun, last;
+	int rc = 0;
+
+	op->s = s;
+	op->parts = 2;
+	op->local = 0;
+	op->range = (struct range){ .start = op->offset,
+		.end = op->offset + op->n };
+	op->job = (struct link_job){ .kind = LINK_WRITE, .wbuf = op->buf,
+		.n = op->n, .offset = op->offset, .done_fn = peer_part_over,
+		.group = op->group };
+	pthread_mutex_lock(&s->mu);
+	begun = op->n > 0 && write_begin(s, op);
+	if (!begun) {
+		pthread_mutex_unlock(&s->mu);
+		return false;
+	}
+	if (!op->push_later) {
+		pthread_mutex_unlock(&s->mu);
+		link_push(s);
+		pthread_mutex_lock(&s->mu);
+	}
+	op->local = local_write(s, &op->job);
+	last = part_over(op, &rc);
+	pthread_mutex_unlock(&s->mu);
+	if (last)
+		op->over(op, rc, false);
+	return true;
+}
+
+int
+front_read_now(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
+    uint64_t offset)
+{
+	struct iovec v = { buf, n };
+	ssize_t r;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	rc = mode_now(s, role_count, true);
+	if (rc == 0 && diskless_read_from(s) != READ_HERE)
+		rc = EAGAIN;
+	if (rc == 0)
+		active(s, 1);
+	pthread_mutex_unlock(&s->mu);
+	if (rc != 0)
+		return rc;
+	r = preadv2(s->leg->data_fd, &v, 1, (off_t)offset, RWF_NOWAIT);
+	pthread_mutex_lock(&s->mu);
+	/* not in memory, or as read_once(); errors show again */
+	rc = r != (ssize_t)n || s->detached ? EAGAIN : may_ack(s, 0);
+	if (rc == 0) {
+		s->read_bytes += n;
+		s->read_requests++;
+	}
+	active(s, -1);
 	pthread_mutex_unlock(&s->mu);
 	return rc;
 }
@@ -262,9 +411,11 @@ flush_once(struct srv *s)
 	if (s->io_mode == IO_PEER)
 		return diskless_write(s, &j);
 	if (both)
-		link_submit(s, s->link_count, &j);
+		(void)link_submit(s, s->link_count, &j);
 	disk_begin(s, &d);
 	pthread_mutex_unlock(&s->mu);
+	if (both)
+		link_push(s);
 	local = -srv_data_sync(s);
 	pthread_mutex_lock(&s->mu);
 	disk_end(s, &d);
@@ -284,10 +435,10 @@ front_flush(struct srv *s, uint64_t role_count)
 	active(s, 1);
 	do {
 		rc = wait_for_mode(s, role_count, false);
-		s->n_writing++;
+		writing(s, 1);
 		if (rc == 0)
 			rc = may_ack(s, flush_once(s));
-		s->n_writing--;
+		writing(s, -1);
 	} while (rc == EAGAIN);
 	active(s, -1);
 	pthread_cond_broadcast(&s->cv);	/* a hold counts flushes, too */

@@ -33,8 +33,8 @@
 #define AGAIN_NS	(5 * AV_NS_PER_S)	/* to be connected again */
 
 struct bitmaps {
-	uint8_t		*bits, *oos, *touched, *page_dirty;
-	uint64_t	*page_set_seq;
+	uint8_t		*bits, *maybe, *oos, *touched, *page_dirty;
+	struct intent_region *regions;
 	size_t		n_chunks, n_pages;
 };
 
@@ -42,10 +42,11 @@ static void
 bitmaps_free(struct bitmaps *b)
 {
 	free(b->bits);
+	free(b->maybe);
 	free(b->oos);
 	free(b->touched);
 	free(b->page_dirty);
-	free(b->page_set_seq);
+	free(b->regions);
 }
 
 static int
@@ -54,12 +55,13 @@ bitmaps_new(struct bitmaps *b, uint64_t size_bytes)
 	b->n_chunks = meta_chunks(size_bytes);
 	b->n_pages = meta_pages(b->n_chunks);
 	b->bits = calloc(b->n_pages, META_PAGE_BIT_BYTES);
+	b->maybe = calloc(b->n_pages, META_PAGE_BIT_BYTES);
 	b->oos = calloc(b->n_pages, META_PAGE_BIT_BYTES);
 	b->touched = calloc(b->n_pages, META_PAGE_BIT_BYTES);
 	b->page_dirty = calloc(b->n_pages, 1);
-	b->page_set_seq = calloc(b->n_pages, sizeof(*b->page_set_seq));
-	if (b->bits != NULL && b->oos != NULL && b->touched != NULL &&
-	    b->page_dirty != NULL && b->page_set_seq != NULL)
+	b->regions = intent_regions_new(b->n_pages);
+	if (b->bits != NULL && b->maybe != NULL && b->oos != NULL &&
+	    b->touched != NULL && b->page_dirty != NULL && b->regions != NULL)
 		return 0;
 	bitmaps_free(b);
 	return -ENOMEM;
@@ -70,20 +72,22 @@ static void
 bitmaps_swap(struct srv *s, struct bitmaps *b)
 {
 	size_t n = s->leg->n_pages, n_bytes = n * META_PAGE_BIT_BYTES;
-	struct bitmaps old = { s->leg->bits, s->oos, s->touched,
-		s->page_dirty, s->page_set_seq, s->leg->n_chunks, n };
+	struct bitmaps old = { s->leg->bits, s->maybe, s->oos, s->touched,
+		s->page_dirty, s->regions, s->leg->n_chunks, n };
 
 	memcpy(b->bits, old.bits, n_bytes);
+	memcpy(b->maybe, old.maybe, n_bytes);
 	memcpy(b->oos, old.oos, n_bytes);
 	memcpy(b->touched, old.touched, n_bytes);
 	memcpy(b->page_dirty, old.page_dirty, n);
-	memcpy(b->page_set_seq, old.page_set_seq,
-	    n * sizeof(*b->page_set_seq));
+	memcpy(b->regions, old.regions,
+	    intent_regions(n) * sizeof(*b->regions));
 	s->leg->bits = b->bits;
+	s->maybe = b->maybe;
 	s->oos = b->oos;
 	s->touched = b->touched;
 	s->page_dirty = b->page_dirty;
-	s->page_set_seq = b->page_set_seq;
+	s->regions = b->regions;
 	s->leg->n_chunks = b->n_chunks;
 	s->leg->n_pages = b->n_pages;
 	*b = old;

@@ -61,7 +61,7 @@ static int
 fetch_bitmap(struct shake *k, struct av_err *err)
 {
 	struct srv *s = k->s;
-	size_t n = s->leg->n_pages * META_PAGE_BIT_BYTES, at, i;
+	size_t n = s->leg->n_pages * META_PAGE_BIT_BYTES, at;
 	AUTO_FREE uint8_t *buf = malloc(1u << 20);
 	int rc;
 
@@ -78,15 +78,7 @@ fetch_bitmap(struct shake *k, struct av_err *err)
 			return av_err_set(err, rc,
 			    "the peer's bitmap can't be read");
 		pthread_mutex_lock(&s->mu);
-		for (i = 0; i < j.n; i++) {
-			size_t page = (at + i) / META_PAGE_BIT_BYTES;
-
-			if ((buf[i] & ~s->leg->bits[at + i]) == 0)
-				continue;
-			s->leg->bits[at + i] |= buf[i];
-			s->page_dirty[page] = 1;
-			s->page_set_seq[page] = ++s->bm_seq;
-		}
+		intent_merge(s, at, buf, j.n);
 		pthread_mutex_unlock(&s->mu);
 	}
 	return 0;

@@ -3,7 +3,13 @@
  *
  * mirror/replica/link.c - the primary's connection to its peer
  *
- * One thread owns the libnbd handle.  Others queue jobs (mu) and wait on cv.
+ * Jobs stand in one list (mu), in the order in which they are sent.  Whoever
+ * calls link_push() sends all that nobody sent yet, also of others; one at a time
+ * does, so its work is theirs, too.  One thread receives: it finishes jobs and
+ * runs their 'done_fn', or wakes who waits.  One sends for the link thread, which
+ * never touches the network once connected: it judges when a peer is lost.
+ *
+ * A job is over when its reply is here and its sender has let go of it.
  *
  *   idle --primary, wants_connect--> tcp --> tls+nbd --> handshake --> up
  *    ^                                |          |           |         |
@@ -21,30 +27,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <libnbd.h>
 
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "mirror/replica/server.h"
-#include "mirror/replica/tls.h"
 #include "mirror/replica/window.h"
+#include "mirror/replica/wire.h"
 
 #define BACKOFF_MIN_NS	(5 * AV_NS_PER_MS)	/* doubled each time */
 #define BACKOFF_MAX_NS	(200 * AV_NS_PER_MS)
+#define BATCH_MAX	32u		/* jobs sent at once */
+#define BATCH_BYTES	(256u << 10)
 
 struct link {
 	struct srv	*s;
-	struct nbd_handle *h;
-	int		 wake_fd;
+	struct wire	*w;		/* NULL = not connected */
 	struct link_job	 jobs;		/* list head; all not yet done */
+	bool		 sending, receiving;	/* somebody is inside 'w' */
+	bool		 closing;	/* nobody may go there any more */
+	int		 rc;		/* what broke it */
+	uint64_t	 next_cookie;
 	uint64_t	 heard_ns;	/* last completion, or quiet before */
-	size_t		 n_out;		/* submitted, not done */
+	size_t		 n_out;		/* sent, not done */
+	size_t		 n_unsent;
+	bool		 shaking;	/* cv tells of each job's end */
+	pthread_cond_t	 send_cv;	/* there is something for the sender */
 	struct link_job	 ping;
 	uint8_t		 ping_msg[PROTO_BYTES];
 	bool		 ping_out;
@@ -67,13 +78,8 @@ srv_mailbox_offset(const struct srv *s)
 void
 link_wake(struct srv *s)
 {
-	uint64_t one = 1;
-
 	pthread_mutex_lock(&s->mu);
 	pthread_cond_broadcast(&s->cv);
-	if (s->link != NULL)
-		/* a full counter wakes as well */
-		(void)!write(s->link->wake_fd, &one, sizeof(one));
 	pthread_mutex_unlock(&s->mu);
 }
 
@@ -90,48 +96,79 @@ static void
 job_link(struct link *l, struct link_job *j)
 {
 	j->l = l;
-	j->done = j->submitted = false;
+	j->done = j->submitted = j->sent = j->replied = false;
+	j->cookie = l->next_cookie++;
 	j->prev = l->jobs.prev;
 	j->next = &l->jobs;
 	l->jobs.prev->next = j;
 	l->jobs.prev = j;
+	l->n_unsent++;
 }
 
+/* 'ready' gets it if it has a 'done_fn': to be called without mu. */
 static void
-job_finish(struct link_job *j, int rc)
+job_finish(struct link_job *j, struct link_job **ready)
 {
+	struct link *l = j->l;
+
 	job_unlink(j);
-	j->rc = rc;
+	if (!j->submitted)
+		l->n_unsent--;
 	j->done = true;
+	if (j == &l->ping)
+		l->ping_out = false;
+	if (l->shaking)
+		pthread_cond_broadcast(&l->s->cv);
+	if (j->done_fn == NULL) {
+		pthread_cond_signal(&j->cv);
+		return;
+	}
+	while (*ready != NULL)
+		ready = &(*ready)->next;
+	j->next = NULL;
+	*ready = j;
 }
 
-void
+/* mu not held. */
+static void
+run_ready(struct link_job *j)
+{
+	while (j != NULL) {
+		struct link_job *next = j->next;	/* j goes */
+
+		j->done_fn(j, next != NULL && next->group == j->group);
+		j = next;
+	}
+}
+
+bool
 link_submit(struct srv *s, uint64_t count, struct link_job *j)
 {
-	uint64_t one = 1;
-
 	if (count == 0 || s->link_count != count || s->link_drop) {
 		j->done = true;
 		j->rc = ENOTCONN;
-		return;
+		return false;
 	}
 	job_link(s->link, j);
-	(void)!write(s->link->wake_fd, &one, sizeof(one));
+	return true;
 }
 
 int
 link_wait(struct srv *s, struct link_job *j)
 {
+	if (!j->done && !j->submitted) {
+		pthread_mutex_unlock(&s->mu);
+		link_push(s);
+		pthread_mutex_lock(&s->mu);
+	}
 	while (!j->done)
-		pthread_cond_wait(&s->cv, &s->mu);
+		pthread_cond_wait(&j->cv, &s->mu);
 	return j->rc;
 }
 
 void
 link_drop(struct srv *s, const char *code, const char *text)
 {
-	uint64_t one = 1;
-
 	if (s->link_count == 0)
 		return;
 	s->link_drop = true;
@@ -141,7 +178,6 @@ link_drop(struct srv *s, const char *code, const char *text)
 	}
 	if (code[0] != '\0')
 		srv_why(s, code, text);
-	(void)!write(s->link->wake_fd, &one, sizeof(one));
 	srv_changed(s);
 }
 
@@ -178,143 +214,254 @@ link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
 	return 0;
 }
 
-/* --- libnbd (link thread alone) --- */
+/* The link thread and the receiver get to know of it. */
+static void
+broken(struct link *l, int rc)
+{
+	if (l->rc == 0)
+		l->rc = rc;
+	pthread_cond_broadcast(&l->s->cv);
+}
+
+/* --- sending --- */
 
 static int
-job_completed(void *arg, int *error)
+job_send(struct wire *w, const struct link_job *j, bool more)
 {
-	struct link_job *j = arg;
-	struct link *l = j->l;
+	static const enum wire_type types[] = { [LINK_WRITE] = WIRE_WRITE,
+		[LINK_ZERO] = WIRE_ZERO, [LINK_TRIM] = WIRE_TRIM,
+		[LINK_FLUSH] = WIRE_FLUSH, [LINK_READ] = WIRE_READ };
+	struct wire_req q = { .type = types[j->kind], .fua = j->fua,
+		.n = j->kind == LINK_FLUSH ? 0 : j->n, .cookie = j->cookie,
+		.offset = j->kind == LINK_FLUSH ? 0 : j->offset,
+		.data = j->wbuf };
 
-	pthread_mutex_lock(&l->s->mu);
+	if (j->kind == LINK_TRIM && !wire_can_trim(w))
+		q.type = WIRE_ZERO;	/* a peer of an older version */
+	return wire_send(w, &q, more);
+}
+
+/* mu held.  The next jobs to send, in their order: their number. */
+static size_t
+take_batch(struct link *l, struct link_job **batch)
+{
+	struct link_job *j;
+	size_t n = 0, bytes = 0;
+	uint64_t now;
+
+	if (l->n_unsent == 0 || l->closing || l->rc < 0)
+		return 0;
+	now = av_clock_ns();
+	/* those not yet sent are the last ones */
+	for (j = l->jobs.prev; j->prev != &l->jobs && !j->prev->submitted; )
+		j = j->prev;
+	for (; j != &l->jobs && n < BATCH_MAX && bytes < BATCH_BYTES;
+	    j = j->next) {
+		j->submitted = true;
+		j->since_ns = now;
+		l->n_unsent--;
+		if (l->n_out++ == 0)
+			l->heard_ns = now;
+		batch[n++] = j;
+		bytes += j->n;
+	}
+	return n;
+}
+
+void
+link_push(struct srv *s)
+{
+	struct link *l;
+	struct link_job *batch[BATCH_MAX], *ready = NULL;
+	size_t n, i;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	l = s->link;
+	if (l == NULL || l->sending || l->w == NULL) {
+		pthread_mutex_unlock(&s->mu);
+		return;		/* whoever sends now takes them along */
+	}
+	l->sending = true;
+	while ((n = take_batch(l, batch)) > 0) {
+		pthread_mutex_unlock(&s->mu);
+		for (i = 0, rc = 0; i < n && rc == 0; i++)
+			rc = job_send(l->w, batch[i], i + 1 < n);
+		pthread_mutex_lock(&s->mu);
+		for (i = 0; i < n; i++) {
+			batch[i]->sent = true;
+			if (batch[i]->replied)
+				job_finish(batch[i], &ready);
+		}
+		if (rc < 0)
+			broken(l, rc);
+	}
+	l->sending = false;
+	if (l->closing)
+		pthread_cond_broadcast(&s->cv);
+	pthread_mutex_unlock(&s->mu);
+	run_ready(ready);
+}
+
+/* Sends for the link thread. */
+static void *
+sender_thread(void *arg)
+{
+	struct link *l = arg;
+	struct srv *s = l->s;
+
+	pthread_mutex_lock(&s->mu);
+	while (!s->stopping) {
+		if (l->n_unsent == 0 || l->sending || l->closing || l->rc < 0) {
+			pthread_cond_wait(&l->send_cv, &s->mu);
+			continue;
+		}
+		pthread_mutex_unlock(&s->mu);
+		link_push(s);
+		pthread_mutex_lock(&s->mu);
+	}
+	pthread_mutex_unlock(&s->mu);
+	return NULL;
+}
+
+/* --- receiving --- */
+
+static struct link_job *
+job_find(struct link *l, uint64_t cookie)
+{
+	struct link_job *j;
+
+	for (j = l->jobs.next; j != &l->jobs; j = j->next)
+		if (j->cookie == cookie)
+			return j->submitted && !j->replied ? j : NULL;
+	return NULL;
+}
+
+/* mu held; the reply is whole. */
+static void
+job_replied(struct link *l, struct link_job *j, struct link_job **ready)
+{
+	struct srv *s = l->s;
+
 	l->n_out--;
-	l->heard_ns = l->s->peer_seen_ns = av_clock_ns();
-	job_finish(j, *error);
-	if (j == &l->ping)
-		l->ping_out = false;
+	l->heard_ns = s->peer_seen_ns = av_clock_ns();
 	/* A request that the peer couldn't do is a peer lost: whoever waits
 	 * starts again once it is decided how to go on. */
-	if (*error == ESHUTDOWN)
-		link_drop(l->s, "session-ended", "the peer ended the session");
-	else if (*error == EIO && j->kind == LINK_READ &&
-	    j->offset < l->s->leg->sb.size_bytes)
+	if (j->rc == ESHUTDOWN)
+		link_drop(s, "session-ended", "the peer ended the session");
+	else if (j->rc == EIO && j->kind == LINK_READ &&
+	    j->offset < s->leg->sb.size_bytes)
 		;	/* of data: neither leg has it; writes go on */
-	else if (*error != 0)
-		link_drop(l->s, "peer-disk-error",
+	else if (j->rc != 0)
+		link_drop(s, "peer-disk-error",
 		    "the peer couldn't do a request");
-	pthread_cond_broadcast(&l->s->cv);
-	pthread_mutex_unlock(&l->s->mu);
-	return 1;	/* retire the command */
+	j->replied = true;
+	if (j->sent)
+		job_finish(j, ready);
 }
 
 static int
-job_send(struct link *l, struct link_job *j)
-{
-	nbd_completion_callback cb = { .callback = job_completed,
-		.user_data = j };
-	uint32_t flags = j->fua ? LIBNBD_CMD_FLAG_FUA : 0;
-	int64_t r = -1;
-
-	switch (j->kind) {
-	case LINK_WRITE:
-		r = nbd_aio_pwrite(l->h, j->wbuf, j->n, j->offset, cb, flags);
-		break;
-	case LINK_ZERO:
-		r = nbd_aio_zero(l->h, j->n, j->offset, cb, flags);
-		break;
-	case LINK_TRIM:	/* a peer of an older version only zeroes */
-		r = nbd_can_trim(l->h) == 1 ? nbd_aio_trim(l->h, j->n,
-		    j->offset, cb, flags) :
-		    nbd_aio_zero(l->h, j->n, j->offset, cb, flags);
-		break;
-	case LINK_FLUSH:
-		r = nbd_aio_flush(l->h, cb, 0);
-		break;
-	case LINK_READ:
-		r = nbd_aio_pread(l->h, j->rbuf, j->n, j->offset, cb, 0);
-		break;
-	}
-	return r < 0 ? -EIO : 0;
-}
-
-/* Sends what is queued.  A job that completes inside libnbd's call is gone
- * afterwards, so the walk starts again each time. */
-static int
-send_queued(struct link *l)
+receive_one(struct link *l, struct link_job **ready)
 {
 	struct srv *s = l->s;
 	struct link_job *j;
-	int rc = 0;
+	uint64_t cookie;
+	uint32_t error;
+	int rc = wire_recv(l->w, &cookie, &error);
 
+	if (rc < 0)
+		return rc;
 	pthread_mutex_lock(&s->mu);
-	for (j = l->jobs.next; rc == 0 && j != &l->jobs; ) {
-		if (j->submitted) {
-			j = j->next;
-			continue;
-		}
-		j->submitted = true;
-		j->since_ns = av_clock_ns();
-		if (l->n_out++ == 0)
-			l->heard_ns = j->since_ns;
+	j = job_find(l, cookie);
+	if (j != NULL && (j->kind != LINK_READ || error != 0)) {
+		j->rc = (int)error;
+		job_replied(l, j, ready);
 		pthread_mutex_unlock(&s->mu);
-		rc = job_send(l, j);
-		pthread_mutex_lock(&s->mu);
-		j = l->jobs.next;
+		return 0;
 	}
 	pthread_mutex_unlock(&s->mu);
+	if (j == NULL)
+		return -EPROTO;
+	/* It stays: nobody else finishes it while we are in here. */
+	rc = wire_recv_data(l->w, j->rbuf, j->n);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&s->mu);
+	j->rc = 0;
+	job_replied(l, j, ready);
+	pthread_mutex_unlock(&s->mu);
+	return 0;
+}
+
+/* At least one reply, and those that came along. */
+static int
+receive(struct link *l)
+{
+	struct link_job *ready = NULL;
+	int rc, n = 0;
+
+	do {
+		rc = receive_one(l, &ready);
+	} while (rc == 0 && ++n < (int)BATCH_MAX && wire_pending(l->w));
+	run_ready(ready);
 	return rc;
 }
 
-static bool
-silent(struct link *l)
+static void *
+receiver_thread(void *arg)
 {
-	uint64_t now = av_clock_ns(), limit = timeout_ns(l->s);
-	bool is = false;
+	struct link *l = arg;
+	struct srv *s = l->s;
+	int rc;
 
-	pthread_mutex_lock(&l->s->mu);
-	if (l->n_out > 0)
-		is = now - l->heard_ns > limit;
-	if (l->jobs.next != &l->jobs && l->jobs.next->submitted)
-		is = is || now - l->jobs.next->since_ns >
-		    limit * SRV_SILENCE_FACTOR;
-	pthread_mutex_unlock(&l->s->mu);
-	return is;
+	pthread_mutex_lock(&s->mu);
+	while (!s->stopping) {
+		if (l->w == NULL || l->closing || l->rc < 0) {
+			pthread_cond_wait(&s->cv, &s->mu);
+			continue;
+		}
+		l->receiving = true;
+		pthread_mutex_unlock(&s->mu);
+		do {
+			rc = receive(l);
+		} while (rc == 0);
+		pthread_mutex_lock(&s->mu);
+		l->receiving = false;
+		broken(l, rc);
+	}
+	pthread_mutex_unlock(&s->mu);
+	return NULL;
 }
 
-/* One turn: send, poll, let libnbd read and write.  -errno = connection gone. */
-static int
-pump(struct link *l, int timeout_ms)
-{
-	struct pollfd p[2] = { { .fd = nbd_aio_get_fd(l->h) },
-		{ .fd = l->wake_fd, .events = POLLIN } };
-	unsigned dir;
-	uint64_t count;
-	int r = 0;
+/* --- lost, or not --- */
 
-	if (send_queued(l) < 0 || nbd_aio_is_dead(l->h) ||
-	    nbd_aio_is_closed(l->h))
-		return -ECONNRESET;
-	dir = nbd_aio_get_direction(l->h);
-	if (dir & LIBNBD_AIO_DIRECTION_READ)
-		p[0].events |= POLLIN;
-	if (dir & LIBNBD_AIO_DIRECTION_WRITE)
-		p[0].events |= POLLOUT;
-	if (poll(p, 2, timeout_ms) < 0 && errno != EINTR)
-		return -errno;
-	if (p[1].revents & POLLIN)
-		(void)!read(l->wake_fd, &count, sizeof(count));
-	dir = nbd_aio_get_direction(l->h);
-	if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) &&
-	    (dir & LIBNBD_AIO_DIRECTION_READ))
-		r = nbd_aio_notify_read(l->h);
-	else if ((p[0].revents & POLLOUT) &&
-	    (dir & LIBNBD_AIO_DIRECTION_WRITE))
-		r = nbd_aio_notify_write(l->h);
-	else if (p[0].revents & (POLLERR | POLLNVAL))
-		r = -1;
-	if (r < 0 || nbd_aio_is_dead(l->h) || nbd_aio_is_closed(l->h))
-		return -ECONNRESET;
-	return silent(l) ? -ETIMEDOUT : 0;
+/* mu held.  When the peer is lost unless something is heard before. */
+static uint64_t
+silent_at(const struct link *l)
+{
+	uint64_t limit = timeout_ns(l->s), at = UINT64_MAX;
+	const struct link_job *first = l->jobs.next;
+
+	if (l->n_out > 0)
+		at = l->heard_ns + limit;
+	if (first != &l->jobs && first->submitted &&
+	    first->since_ns + limit * SRV_SILENCE_FACTOR < at)
+		at = first->since_ns + limit * SRV_SILENCE_FACTOR;
+	return at;
+}
+
+/* mu held.  Waits for a change, 'due_ns' or the peer's loss: -errno = lost. */
+static int
+watch(struct link *l, uint64_t due_ns)
+{
+	uint64_t at = silent_at(l);
+
+	if (l->rc < 0)
+		return l->rc;
+	if (av_clock_ns() > at)
+		return -ETIMEDOUT;
+	(void)srv_wait_until(l->s, at < due_ns ? at + 1 : due_ns);
+	return l->rc;
 }
 
 static int
@@ -328,7 +475,7 @@ tcp_connect(const struct srv *s, const char *addr)
 	bool is4 = inet_pton(AF_INET, addr, &a4.sin_addr) == 1;
 	struct pollfd p = { .events = POLLOUT };
 	socklen_t n = sizeof(int);
-	int r, e = 0, one = 1;
+	int r, e = 0;
 
 	if (!is4 && inet_pton(AF_INET6, addr, &a6.sin6_addr) != 1)
 		return -EINVAL;
@@ -346,7 +493,7 @@ tcp_connect(const struct srv *s, const char *addr)
 		return r < 0 ? -errno : -ETIMEDOUT;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e != 0)
 		return e != 0 ? -e : -errno;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)
+	if (fcntl(fd, F_SETFL, 0) < 0)	/* from here on it blocks */
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -372,46 +519,55 @@ find_layout(struct srv *s, uint64_t export_bytes)
 	return 0;
 }
 
+/* Takes over 'tcp_fd'. */
 static int
 nbd_setup(struct link *l, int tcp_fd)
 {
 	struct srv *s = l->s;
-	uint64_t due = av_clock_ns() + timeout_ns(s);
-	int fd = -1;
+	struct wire *w = NULL;
+	uint64_t size = 0;
+	int rc = wire_open(s->keys, tcp_fd, "peer", av_clock_ns() +
+	    timeout_ns(s), &w, &size);
 
-	l->h = nbd_create();
-	if (l->h == NULL) {
-		(void)close(tcp_fd);
-		return -ENOMEM;
+	if (rc == 0)
+		rc = find_layout(s, size);
+	if (rc < 0) {
+		(void)wire_free(w);
+		return rc;
 	}
-	if (tls_client(s->keys, tcp_fd, &fd) < 0)
-		return -ECONNABORTED;
-	if (nbd_set_export_name(l->h, "peer") < 0 ||
-	    nbd_aio_connect_socket(l->h, fd) < 0) {
-		(void)close(fd);	/* was not taken over */
-		return -ECONNABORTED;
-	}
-	while (!nbd_aio_is_ready(l->h)) {
-		if (pump(l, 50) < 0)
-			return tls_key_refused(s->keys) ? -EKEYREJECTED :
-			    -ECONNREFUSED;
-		if (av_clock_ns() > due)
-			return -ETIMEDOUT;
-	}
-	return find_layout(s, (uint64_t)nbd_get_size(l->h));
+	pthread_mutex_lock(&s->mu);
+	l->w = w;
+	l->rc = 0;
+	l->closing = false;
+	l->shaking = true;
+	pthread_cond_broadcast(&s->cv);		/* the receiver */
+	pthread_mutex_unlock(&s->mu);
+	return 0;
+}
+
+/* mu held.  After it nothing touches the jobs' buffers any more. */
+static void
+quiesce(struct link *l)
+{
+	l->closing = true;
+	wire_shutdown(l->w);
+	while (l->sending || l->receiving)
+		pthread_cond_wait(&l->s->cv, &l->s->mu);
 }
 
 static void
 teardown(struct link *l)
 {
 	struct srv *s = l->s;
+	struct link_job *ready = NULL;
 
-	/* After the close nothing touches the jobs' buffers any more. */
-	nbd_close(l->h);
-	l->h = NULL;
 	pthread_mutex_lock(&s->mu);
-	while (l->jobs.next != &l->jobs)
-		job_finish(l->jobs.next, ENOTCONN);
+	quiesce(l);
+	l->w = wire_free(l->w);
+	while (l->jobs.next != &l->jobs) {
+		l->jobs.next->rc = ENOTCONN;
+		job_finish(l->jobs.next, &ready);
+	}
 	l->n_out = 0;
 	l->ping_out = false;
 	s->link_count = 0;
@@ -419,6 +575,7 @@ teardown(struct link *l)
 	s->resync_on = false;
 	srv_changed(s);
 	pthread_mutex_unlock(&s->mu);
+	run_ready(ready);
 }
 
 /* --- connect -> handshake -> up --- */
@@ -428,20 +585,24 @@ run_job(void *arg, struct link_job *j)
 {
 	struct link *l = arg;
 	int rc = 0;
-	bool done;
 
 	pthread_mutex_lock(&l->s->mu);
 	job_link(l, j);
+	pthread_cond_signal(&l->send_cv);
+	while (rc == 0 && !j->done)
+		rc = watch(l, UINT64_MAX);
+	if (!j->done) {
+		quiesce(l);
+		if (!j->done) {
+			struct link_job *none = NULL;
+
+			j->rc = ENOTCONN;
+			job_finish(j, &none);
+		}
+	}
+	rc = -j->rc;
 	pthread_mutex_unlock(&l->s->mu);
-	do {
-		rc = pump(l, 50);
-		pthread_mutex_lock(&l->s->mu);
-		done = j->done;
-		if (rc < 0 && !done)
-			job_finish(j, ENOTCONN);
-		pthread_mutex_unlock(&l->s->mu);
-	} while (rc == 0 && !done);
-	return done ? -j->rc : rc;
+	return rc;
 }
 
 static void
@@ -476,8 +637,6 @@ connect_any(struct link *l)
 			l->addr = at;
 			return 0;
 		}
-		if (fd >= 0)
-			teardown(l);
 	}
 	failed(s, "no connection to the peer", rc);
 	return rc;
@@ -517,17 +676,16 @@ shake_hands(struct link *l)
 	return rc;
 }
 
+/* mu held */
 static void
 ping(struct link *l)
 {
 	struct srv *s = l->s;
-	struct proto_msg m = { .type = PROTO_PING };
+	struct proto_msg m = { .type = PROTO_PING, .node = s->p.node };
 	uint64_t now = av_clock_ns();
 
 	if (l->ping_out || now < l->ping_due_ns)
 		return;
-	pthread_mutex_lock(&s->mu);
-	m.node = s->p.node;
 	m.dirty_chunks = s->resync_on ?
 	    s->resync_total - s->resync_copied : 0;
 	m.size_bytes = s->resync_total;
@@ -537,29 +695,40 @@ ping(struct link *l)
 	job_link(l, &l->ping);
 	l->ping_out = true;
 	l->ping_due_ns = now + timeout_ns(s) / 3;
-	pthread_mutex_unlock(&s->mu);
+	pthread_cond_signal(&l->send_cv);
 }
 
 static void
 run_up(struct link *l)
 {
 	struct srv *s = l->s;
-	int rc = 0, step = (int)s->p.peer_timeout_ms / 6 + 1;
-	bool drop = false;
+	int rc = 0;
 
-	while (rc == 0 && !drop) {
-		ping(l);
-		rc = pump(l, step);
-		pthread_mutex_lock(&s->mu);
-		drop = s->link_drop;
-		pthread_mutex_unlock(&s->mu);
-	}
 	pthread_mutex_lock(&s->mu);
+	l->shaking = false;
+	while (rc == 0 && !s->link_drop) {
+		uint64_t third = timeout_ns(s) / 3, now;
+
+		ping(l);
+		now = av_clock_ns();
+		rc = watch(l, l->ping_due_ns > now ? l->ping_due_ns :
+		    now + third);
+	}
 	if (rc < 0 && !s->link_drop)
 		link_drop(s, "peer-lost", rc == -ETIMEDOUT ?
 		    "the peer is silent" :
 		    "the connection to the peer broke");
 	pthread_mutex_unlock(&s->mu);
+}
+
+static void
+helper_start(struct link *l, void *(*fn)(void *))
+{
+	pthread_t t;
+	int r = pthread_create(&t, NULL, fn, l);
+
+	AV_ASSERT(r == 0);
+	(void)pthread_detach(t);
 }
 
 void *
@@ -572,8 +741,9 @@ link_thread(void *arg)
 	AV_ASSERT(l != NULL);
 	l->s = s;
 	l->jobs.next = l->jobs.prev = &l->jobs;
-	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	AV_ASSERT(l->wake_fd >= 0);
+	l->next_cookie = 1;
+	helper_start(l, receiver_thread);
+	helper_start(l, sender_thread);
 	pthread_mutex_lock(&s->mu);
 	s->link = l;
 	while (!s->stopping) {

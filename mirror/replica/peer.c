@@ -53,8 +53,10 @@ peer_revoke(struct srv *s)
 		log_notice(s->p.id, "the peer's session ends");
 	s->session = NULL;
 	s->session_started = s->session_resync = s->session_diskless = false;
+	s->session_revoking++;
 	while (s->session_writes > 0)
 		pthread_cond_wait(&s->cv, &s->mu);
+	s->session_revoking--;
 	srv_changed(s);
 }
 
@@ -314,7 +316,7 @@ peer_window_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	} else if (at - PROTO_BITMAP_AT < have) {
 		uint64_t from = at - PROTO_BITMAP_AT;
 
-		memcpy(buf, s->leg->bits + from,
+		memcpy(buf, s->maybe + from,
 		    have - from < n ? have - from : n);
 	}
 	pthread_mutex_unlock(&s->mu);
@@ -334,7 +336,7 @@ peer_digests_read(struct srv *s, struct peer_conn *pc, uint8_t *buf,
 	pthread_mutex_unlock(&s->mu);
 	if (!ours)
 		return ESHUTDOWN;
-	rc = verify_window_read(s, buf, n, at);
+	rc = verify_window_read(s, pc->size_bytes, buf, n, at);
 	pthread_mutex_lock(&s->mu);
 	if (s->session == pc)
 		s->peer_seen_ns = av_clock_ns();
@@ -405,7 +407,8 @@ session_leave(struct srv *s, struct peer_conn *pc, struct disk_op *d, int rc)
 {
 	pthread_mutex_lock(&s->mu);
 	disk_end(s, d);
-	if (--s->session_writes == 0)
+	/* many threads hear it, so only when somebody waits */
+	if (--s->session_writes == 0 && s->session_revoking > 0)
 		pthread_cond_broadcast(&s->cv);
 	s->peer_seen_ns = av_clock_ns();
 	if (s->session != pc)

@@ -9,6 +9,7 @@
  * the key to tls.c.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 #include "mirror/replica/nbdserve.h"
 #include "mirror/replica/server.h"
 #include "mirror/replica/tls.h"
+
+#define BUFFER_BYTES	(256 << 10)	/* larger ones are large */
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -168,6 +171,11 @@ replica_get_ready(void)
 	struct av_err err = { 0 };
 
 	av_log_open("avreplica", AV_LOG_INFO);
+	/* Large buffers go back to the system at once, whichever thread had
+	 * them; glibc would keep some MiB for each. */
+	(void)mallopt(M_MMAP_THRESHOLD, BUFFER_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * BUFFER_BYTES);
+	(void)mallopt(M_ARENA_MAX, 2);
 	log_info(params.id, "server starts, pid %d", (int)getpid());
 	if (srv_open(&server, &params, &err) < 0 ||
 	    tls_keys_new(params.psk_file, params.psk_user, &server.keys,
@@ -193,7 +201,7 @@ replica_after_fork(void)
 		rc = control_start(&server, &err);
 	if (rc == 0) {
 		rc = tls_server_start(server.keys, (int)listen_fd,
-		    nbd_peer_connect, &server);
+		    nbd_peer_serve, &server);
 		if (rc == 0)
 			rc = nbd_front_start(&server, (int)front_fd);
 		if (rc < 0)

@@ -118,7 +118,7 @@ srv_msg_fill(struct srv *s, struct proto_msg *m)
 	m->bitmap = sb->bitmap;
 	m->h0 = sb->h0;
 	m->h1 = sb->h1;
-	m->dirty_chunks = bits_count(s->leg->bits, s->leg->n_chunks);
+	m->dirty_chunks = bits_count(s->maybe, s->leg->n_chunks);
 	m->flags = (id.crashed_primary ? PROTO_CRASHED_PRIMARY : 0u) |
 	    (id.primary ? PROTO_PRIMARY : 0u) |
 	    (id.inconsistent ? PROTO_INCONSISTENT : 0u) |
@@ -174,7 +174,6 @@ int
 srv_open(struct srv *s, const struct srv_params *p, struct av_err *err)
 {
 	struct meta_sb sb;
-	size_t n;
 	int rc;
 
 	memset(s, 0, sizeof(*s));
@@ -190,15 +189,8 @@ srv_open(struct srv *s, const struct srv_params *p, struct av_err *err)
 	    err);
 	if (rc < 0)
 		return rc;
-	n = s->leg->n_pages * META_PAGE_BIT_BYTES;
-	s->oos = calloc(1, n);
-	s->touched = calloc(1, n);
-	s->page_dirty = calloc(s->leg->n_pages, 1);
-	s->page_set_seq = calloc(s->leg->n_pages, sizeof(*s->page_set_seq));
-	if (s->oos == NULL || s->touched == NULL || s->page_dirty == NULL ||
-	    s->page_set_seq == NULL)
+	if (intent_init(s) < 0)
 		return av_err_set(err, -ENOMEM, "no memory");
-	intent_all_oos(s, false);
 	s->layout_bytes = s->leg->sb.size_bytes;
 	sb = s->leg->sb;
 	if (!(sb.flags & META_PRIMARY_IND))

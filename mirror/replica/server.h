@@ -5,7 +5,8 @@
  *
  * Files:  plugin.c (nbdkit's callbacks), server.c (roles, orders, durable
  *	   records), disk.c, front.c (the guest's requests), intent.c (bitmap), link.c
- *	   (connection to the peer, a thread), tls.c, nbdserve.c, handshake.c, resync.c (a thread),
+ *	   (connection to the peer, three threads; over wire.c, stream.c, tls.c),
+ *	   nbdserve.c and nbdrun.c (connections), handshake.c, resync.c (a thread),
  *	   verify.c (a thread), readrepair.c, diskless.c, lease.c, peer.c (the
  *	   peer's requests), control.c (the agent's socket).
  * Locks:  order_mu before mu.
@@ -13,7 +14,8 @@
  *		be held over disk and (bounded) network waits.  Who holds it may
  *		write leg->sb.
  *	   mu: everything else here; never held over I/O.
- *	   cv: any change that somebody may wait for.
+ *	   cv: any change of state that somebody may wait for; a job of link.c has
+ *		its own.
  */
 #ifndef AV_MIRROR_SERVER_H
 #define AV_MIRROR_SERVER_H
@@ -85,6 +87,12 @@ struct srv_hold {			/* hold.c */
 	uint32_t	timeout_ms;
 };
 
+struct intent_region {			/* intent.c */
+	uint64_t	set_seq;	/* last time that a bit of it was set */
+	uint64_t	used_ns;	/* last write */
+	bool		hot;		/* all its bits were set at once */
+};
+
 struct srv {
 	struct srv_params p;
 	struct leg	*leg;
@@ -127,11 +135,14 @@ struct srv {
 	uint64_t	last_guest_ns;
 	uint64_t	written_bytes, read_bytes, write_requests, read_requests;
 
-	/* bitmaps; leg->bits is what is or shall be on disk */
-	uint8_t		*oos;		/* legs surely or maybe differ: copy */
+	/* bitmaps; leg->bits, a superset, is what is or shall be on disk */
+	uint8_t		*maybe;		/* written since both were flushed, or differ */
+	uint8_t		*oos;		/* of these: to be copied */
 	uint8_t		*touched;	/* written since the cleaner looked */
 	uint8_t		*page_dirty;
-	uint64_t	*page_set_seq;	/* last time that a bit was set */
+	struct intent_region *regions;
+	size_t		n_hot;
+	bool		unclean;	/* the cleaner has bits to look at */
 	uint64_t	bm_seq, bm_durable;
 	bool		bm_committing;
 	int		bm_rc;		/* sticky error */
@@ -173,6 +184,7 @@ struct srv {
 	bool		session_started, session_resync, session_diskless;
 	bool		session_wants_diskless;	/* its HELLO said so */
 	uint64_t	session_writes;	/* in flight to the disk */
+	unsigned	session_revoking;	/* who wait for their end */
 	uint64_t	session_total, session_copied;	/* chunks, of the source */
 
 	uint64_t	change_seq;	/* control.c pushes on change */
@@ -260,9 +272,17 @@ int  front_flush(struct srv *s, uint64_t role_count);
 
 /* intent.c; mu held, may drop and take it again; 0 or -errno */
 int  intent_mark(struct srv *s, uint64_t offset, uint64_t n, bool oos);
+/* Nothing to be set first; counts as written now. */
+bool intent_is_marked(struct srv *s, uint64_t offset, uint64_t n);
 int  intent_commit(struct srv *s);	/* all set bits are durable */
 void intent_oos(struct srv *s, uint64_t offset, uint64_t n);
-void intent_all_oos(struct srv *s, bool full);	/* oos := bits, or ones */
+/* For bitmaps of so many pages (grow.c): their number; NULL = no memory. */
+size_t intent_regions(size_t n_pages);
+struct intent_region *intent_regions_new(size_t n_pages);
+int  intent_init(struct srv *s);	/* after leg_open(); all counts as oos */
+/* The peer's bits from byte 'at' on: set here, too; not yet durable. */
+void intent_merge(struct srv *s, size_t at, const uint8_t *bits, size_t n);
+void intent_all_oos(struct srv *s, bool full);	/* oos := maybe, or ones */
 /* Both legs are flushed and quiet: nothing is out of step. */
 int  intent_clear_all(struct srv *s);
 void *intent_cleaner(void *arg);	/* thread */
@@ -276,18 +296,27 @@ struct link_job {
 	uint64_t	offset;
 	uint32_t	n;
 	bool		fua;
+	/* NULL = somebody calls link_wait().  Else it is called when the job is
+	 * over, without mu, and 'j' isn't used after; 'more': the next one, of
+	 * the same 'group', follows at once. */
+	void		(*done_fn)(struct link_job *j, bool more);
+	const void	*group;
 	/* private */
 	struct link	*l;
 	bool		done;
 	int		rc;		/* 0 or positive errno */
-	bool		submitted;
+	bool		submitted, sent, replied;
+	uint64_t	cookie;
+	pthread_cond_t	cv;		/* it is done */
 	uint64_t	since_ns;
 	struct link_job	*next, *prev;
 };
 void *link_thread(void *arg);
-/* Any thread, mu held: queues it for connection 'count'; done with ENOTCONN if
- * that is gone. */
-void link_submit(struct srv *s, uint64_t count, struct link_job *j);
+/* Any thread, mu held: queues it for connection 'count'; if that is gone it is
+ * done with ENOTCONN at once: false ('done_fn' isn't called then). */
+bool link_submit(struct srv *s, uint64_t count, struct link_job *j);
+/* mu not held: sends what is queued; may block.  link_wait() does it, too. */
+void link_push(struct srv *s);
 /* mu held; waits; returns j->rc. */
 int  link_wait(struct srv *s, struct link_job *j);
 void link_drop(struct srv *s, const char *code, const char *text); /* mu held */
@@ -296,6 +325,30 @@ void link_wake(struct srv *s);
 int  link_talk(struct srv *s, uint64_t count, const struct proto_msg *m,
     struct proto_msg *ret_reply, struct av_err *err);
 uint64_t srv_mailbox_offset(const struct srv *s); /* of this connection */
+
+/* front.c: a write that takes nobody's time while the peer does its part.  The
+ * caller fills in what is not private. */
+struct front_op {
+	const void	*buf;
+	uint32_t	n;
+	uint64_t	offset, role_count;
+	bool		push_later;	/* the caller calls link_push() soon */
+	/* 0, a positive errno, or EAGAIN: not done, front_write() has to do it
+	 * all again.  Any thread, perhaps before front_write_start() returns; 'op'
+	 * isn't used after.  'more' as in link_job. */
+	void		(*over)(struct front_op *op, int rc, bool more);
+	const void	*group;
+	/* private */
+	struct srv	*s;
+	struct link_job	job;
+	struct range	range;
+	int		parts, local;
+};
+/* False: not in this state; front_write() does it. */
+bool front_write_start(struct srv *s, struct front_op *op);
+/* As front_read(), but EAGAIN instead of waiting for anything. */
+int  front_read_now(struct srv *s, uint64_t role_count, void *buf,
+    uint32_t n, uint64_t offset);
 
 /* handshake.c: link thread, order_mu held.  'run' sends one job and pumps.
  * 0 = up; -EAGAIN = try again later; both set 'err'. */
@@ -334,7 +387,8 @@ int  srv_order_verify(struct srv *s, bool repair, uint64_t rate_kib_s,
 int  srv_order_verify_cancel(struct srv *s, struct av_err *err);
 json_t *verify_status(const struct srv *s);	/* mu held */
 /* The peer's side, 'at' counted from window_digests(); 0 or a positive errno. */
-int  verify_window_read(struct srv *s, uint8_t *ret, uint32_t n, uint64_t at);
+int  verify_window_read(struct srv *s, uint64_t size, uint8_t *ret, uint32_t n,
+    uint64_t at);
 
 /* peer.c */
 struct peer_conn *peer_open(struct srv *s);

@@ -3,10 +3,8 @@
  *
  * mirror/replica/tls.h - TLS with a shared key around the peer connection
  *
- * One thread a connection carries bytes between a TCP socket (TLS 1.2/1.3, PSK
- * with forward secrecy) and a plain local one.  nbdkit's own TLS isn't used:
- * 1.32 ends a broken connection (gnutls_bye) while another of its threads may be
- * sending on the same session, which AddressSanitizer shows as a use after free.
+ * TLS 1.2/1.3, PSK with forward secrecy, around the whole stream; the threads
+ * that send and receive on it do it (stream.h).
  *
  * The key file has lines "USER:HEX", as of psktool and nbdkit.
  */
@@ -17,6 +15,7 @@
 #include <stdint.h>
 
 struct av_err;
+struct stream;
 struct tls_keys;
 
 /* Reads the key once.  'server' takes every user of the file; a client is
@@ -25,15 +24,16 @@ int tls_keys_new(const char *psk_file, const char *user,
     struct tls_keys **ret, struct av_err *err);
 void tls_keys_free(struct tls_keys *keys);
 
-/* Takes over 'tcp_fd', always.  *ret_fd is the plain end: it reads end of file
- * when TLS fails or the connection ends.  'keys' must live on. */
-int tls_client(struct tls_keys *keys, int tcp_fd, int *ret_fd);
-/* The last client connection ended because the peer didn't take the key. */
-bool tls_key_refused(const struct tls_keys *keys);
+/* Takes over 'tcp_fd' (blocking), always; returns when the other side has
+ * proved the key, or -errno: -EKEYREJECTED = it refused ours.  The deadline
+ * 'due_ns' stays on the stream. */
+int tls_open(struct tls_keys *keys, int tcp_fd, bool server, uint64_t due_ns,
+    struct stream **ret);
 
-/* Takes over 'listen_fd' for the life of the process: for each connection that
- * proves the key 'connect(arg)' gives the plain end (non-blocking) or -errno. */
+/* Takes over 'listen_fd' for the life of the process: each connection that
+ * proved the key is served by 'serve(arg, st)', on a thread of its own; 'st' is
+ * its to free. */
 int tls_server_start(struct tls_keys *keys, int listen_fd,
-    int (*connect)(void *arg), void *arg);
+    void (*serve)(void *arg, struct stream *st), void *arg);
 
 #endif

@@ -37,11 +37,12 @@
 
 /* --- digests --- */
 
+/* Of a volume of 'size' bytes: both sides go by their connection's, as one leg
+ * grows before the other. */
 static uint32_t
-chunk_bytes(const struct srv *s, size_t chunk)
+chunk_bytes(uint64_t size, size_t chunk)
 {
-	uint64_t left = s->leg->sb.size_bytes -
-	    (uint64_t)chunk * MIRROR_CHUNK_BYTES;
+	uint64_t left = size - (uint64_t)chunk * MIRROR_CHUNK_BYTES;
 
 	return left < MIRROR_CHUNK_BYTES ? (uint32_t)left :
 	    MIRROR_CHUNK_BYTES;
@@ -50,10 +51,11 @@ chunk_bytes(const struct srv *s, size_t chunk)
 /* What the disk has, not what was once read from it: clean pages are let go
  * first.  A chunk that can't be read has the digest of zeros. */
 static int
-chunk_digest(const struct srv *s, size_t chunk, uint8_t *buf, uint8_t *ret)
+chunk_digest(const struct srv *s, uint64_t size, size_t chunk, uint8_t *buf,
+    uint8_t *ret)
 {
 	uint64_t offset = (uint64_t)chunk * MIRROR_CHUNK_BYTES;
-	uint32_t n = chunk_bytes(s, chunk);
+	uint32_t n = chunk_bytes(size, chunk);
 	int rc;
 
 	/* advice only: without it the page cache is compared */
@@ -68,20 +70,21 @@ chunk_digest(const struct srv *s, size_t chunk, uint8_t *buf, uint8_t *ret)
 }
 
 int
-verify_window_read(struct srv *s, uint8_t *ret, uint32_t n, uint64_t at)
+verify_window_read(struct srv *s, uint64_t size, uint8_t *ret, uint32_t n,
+    uint64_t at)
 {
 	size_t chunk = (size_t)(at / PROTO_DIGEST_BYTES), i;
 	size_t count = n / PROTO_DIGEST_BYTES;
 	uint8_t *buf;
 
 	if (at % PROTO_DIGEST_BYTES != 0 || n % PROTO_DIGEST_BYTES != 0 ||
-	    count > PROTO_DIGESTS_MAX || chunk + count > s->leg->n_chunks)
+	    count > PROTO_DIGESTS_MAX || chunk + count > meta_chunks(size))
 		return EINVAL;
 	buf = malloc(MIRROR_CHUNK_BYTES);
 	if (buf == NULL)
 		return ENOMEM;
 	for (i = 0; i < count; i++)
-		(void)chunk_digest(s, chunk + i, buf,
+		(void)chunk_digest(s, size, chunk + i, buf,
 		    ret + i * PROTO_DIGEST_BYTES);	/* zeros say why */
 	free(buf);
 	return 0;
@@ -158,6 +161,7 @@ struct verifier {
 	uint8_t		 mine[RUN_CHUNKS * PROTO_DIGEST_BYTES];
 	uint8_t		 peers[RUN_CHUNKS * PROTO_DIGEST_BYTES];
 	size_t		 first, n;
+	uint64_t	 size;		/* of the volume */
 	uint64_t	 count;		/* the connection */
 };
 
@@ -188,7 +192,7 @@ repair(struct verifier *k, size_t i)
 	size_t chunk = k->first + i;
 	struct link_job j = { .kind = LINK_WRITE,
 		.wbuf = k->data + i * MIRROR_CHUNK_BYTES,
-		.n = chunk_bytes(s, chunk),
+		.n = chunk_bytes(k->size, chunk),
 		.offset = (uint64_t)chunk * MIRROR_CHUNK_BYTES };
 
 	if (intent_mark(s, j.offset, j.n, true) < 0)
@@ -251,17 +255,19 @@ look(struct verifier *k)
 	int rc = 0;
 	size_t i;
 
-	link_submit(s, k->count, &j);
+	(void)link_submit(s, k->count, &j);
 	pthread_mutex_unlock(&s->mu);
+	link_push(s);
 	for (i = 0; i < k->n && rc == 0; i++)
-		rc = chunk_digest(s, k->first + i,
+		rc = chunk_digest(s, k->size, k->first + i,
 		    k->data + i * MIRROR_CHUNK_BYTES,
 		    k->mine + i * PROTO_DIGEST_BYTES);
 	pthread_mutex_lock(&s->mu);
 	if (link_wait(s, &j) != 0)
 		return;			/* the same run again, later */
 	if (rc < 0 && readrepair_held(s, k->data, (uint32_t)((k->n - 1) *
-	    MIRROR_CHUNK_BYTES) + chunk_bytes(s, k->first + k->n - 1),
+	    MIRROR_CHUNK_BYTES) + chunk_bytes(k->size,
+	    k->first + k->n - 1),
 	    (uint64_t)k->first * MIRROR_CHUNK_BYTES) != EIO)
 		return;			/* mended, or decided again */
 	if (rc < 0) {
@@ -282,6 +288,7 @@ one_run(struct verifier *k)
 	struct range r;
 
 	k->count = s->link_count;
+	k->size = s->layout_bytes;
 	k->first = v->next;
 	if (bit_test(s->oos, k->first)) {
 		v->next++;		/* the resync's business */
@@ -293,7 +300,7 @@ one_run(struct verifier *k)
 		;
 	r.start = (uint64_t)k->first * MIRROR_CHUNK_BYTES;
 	r.end = (uint64_t)(k->first + k->n - 1) * MIRROR_CHUNK_BYTES +
-	    chunk_bytes(s, k->first + k->n - 1);
+	    chunk_bytes(k->size, k->first + k->n - 1);
 	range_enter(&s->ranges, &r);
 	while (!range_active(&s->ranges, &r) && may_look(k))
 		pthread_cond_wait(&s->cv, &s->mu);
@@ -340,7 +347,8 @@ turn(struct verifier *k)
 	} else if (able(s) && !s->peer_digests) {
 		end(s, MIRROR_VERIFY_FAILED, "peer-version",
 		    "the peer's version can't verify");
-	} else if (!able(s) || s->resync_on) {
+	} else if (!able(s) || s->resync_on ||
+	    s->layout_bytes != s->leg->sb.size_bytes) {
 		if (v->state == MIRROR_VERIFY_RUNNING) {
 			v->state = MIRROR_VERIFY_WAITING;
 			srv_changed(s);
@@ -357,25 +365,28 @@ void *
 verify_thread(void *arg)
 {
 	struct srv *s = arg;
-	static struct verifier k;
+	struct verifier *k = calloc(1, sizeof(*k));
 
-	k.s = s;
+	AV_ASSERT(k != NULL);
+	k->s = s;
 	pthread_mutex_lock(&s->mu);
 	while (!s->stopping) {
 		if (!going(&s->verify)) {
-			free(k.data);
-			k.data = NULL;
+			free(k->data);
+			k->data = NULL;
 			pthread_cond_wait(&s->cv, &s->mu);
 			continue;
 		}
-		if (k.data == NULL)
-			k.data = malloc(RUN_CHUNKS * MIRROR_CHUNK_BYTES);
-		if (k.data == NULL)
+		if (k->data == NULL)
+			k->data = malloc(RUN_CHUNKS * MIRROR_CHUNK_BYTES);
+		if (k->data == NULL)
 			end(s, MIRROR_VERIFY_FAILED, "", "no memory");
 		else
-			turn(&k);
+			turn(k);
 	}
 	pthread_mutex_unlock(&s->mu);
+	free(k->data);
+	free(k);
 	return NULL;
 }
 

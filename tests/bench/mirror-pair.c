@@ -8,6 +8,10 @@
  * Started as the tests do it (tests/unit/mirror/pair.h).  One line when node0 is
  * primary and both are in step:
  *   front SOCKET pid PID0 pid PID1
+ * Then a line of stdin at a time, answered by 'ok' or 'failed':
+ *   alone     the secondary is disconnected, the primary goes on alone
+ *   resync    connected again; answered once the copying has begun
+ *   in-step   answered once it is over
  * With a plugin that is built with sanitizers, set AVPAIR_NBDKIT_PRELOAD to their
  * library; pair_new() does that for the tests, and isn't called here.
  */
@@ -64,15 +68,46 @@ start(struct pair *p, uint64_t size)
 	return 0;
 }
 
-static int
-stdin_ended(sd_event_source *es, int fd, uint32_t events, void *arg)
+static bool
+copying(struct pair *p)
 {
-	char buf[64];
+	return pair_st(p, 0)->conn == MIRROR_RESYNC_SOURCE;
+}
+
+static bool
+order(struct pair *p, const char *line)
+{
+	static uint64_t gen = 2;
+
+	if (strncmp(line, "alone", 5) == 0)
+		return pair_order(p, 1, MIRROR_V_DISCONNECT) == 0 &&
+		    pair_wait_conn(p, 0, MIRROR_HELD) == 0 &&
+		    pair_alone(p, 0, gen++) == 0;
+	if (strncmp(line, "resync", 6) == 0)
+		return pair_order(p, 1, MIRROR_V_CONNECT) == 0 &&
+		    pair_wait(p, copying) == 0;
+	if (strncmp(line, "in-step", 7) == 0)
+		return pair_wait_conn(p, 0, MIRROR_CONNECTED) == 0;
+	return false;
+}
+
+struct control {
+	bool		over;
+	char		line[64];
+	size_t		n;
+};
+
+static int
+stdin_ready(sd_event_source *es, int fd, uint32_t events, void *arg)
+{
+	struct control *c = arg;
+	ssize_t r = read(fd, c->line, sizeof(c->line) - 1);
 
 	(void)es;
 	(void)events;
-	if (read(fd, buf, sizeof(buf)) <= 0)
-		*(bool *)arg = true;
+	c->over = r <= 0;
+	c->line[r < 0 ? 0 : r] = '\0';
+	c->n = r < 0 ? 0 : (size_t)r;
 	return 0;
 }
 
@@ -80,7 +115,7 @@ int
 main(int argc, char **argv)
 {
 	struct pair *p = calloc(1, sizeof(*p));
-	bool over = false;
+	struct control c = { 0 };
 	char *end;
 	uint64_t mib;
 	int rc = 1;
@@ -97,13 +132,18 @@ main(int argc, char **argv)
 		return 1;
 	}
 	if (start(p, mib << 20) == 0 && sd_event_add_io(p->loop, NULL,
-	    STDIN_FILENO, EPOLLIN, stdin_ended, &over) >= 0) {
+	    STDIN_FILENO, EPOLLIN, stdin_ready, &c) >= 0) {
 		printf("front %s pid %d pid %d\n", mirror_front_path(p->m[0]),
 		    p->pid[0], p->pid[1]);
 		(void)fflush(stdout);
-		while (!over && sd_event_run(p->loop, UINT64_MAX) >= 0)
-			;
-		rc = over ? 0 : 1;
+		while (!c.over && sd_event_run(p->loop, UINT64_MAX) >= 0) {
+			if (c.n == 0)
+				continue;
+			c.n = 0;	/* not from inside the loop */
+			puts(order(p, c.line) ? "ok" : "failed");
+			(void)fflush(stdout);
+		}
+		rc = c.over ? 0 : 1;
 	}
 	pair_free(p);
 	return rc;

@@ -21,6 +21,7 @@
 
 #define PER_CUT		8u
 #define WEAK_RUNS	40u
+#define CLEANER_RUNS 200u
 #define GROW_SEEDS	2u
 #define SYNC_SEEDS	3u
 #ifdef __SANITIZE_ADDRESS__
@@ -113,6 +114,23 @@ TEST(a_secondary_that_lost_power_takes_over)
 		CHECK_EQ(rc, 0);
 	}
 	CHECK(lossy > WEAK_RUNS / 2 && flushed > WEAK_RUNS / 4);
+	return 0;
+}
+
+/* agents() looks whether the legs are equal after the secondary lost power. */
+TEST(a_write_during_the_cleaners_flush_keeps_its_bit)
+{
+	uint64_t seed = setting("CRASH_SEED", 1), i;
+
+	for (i = 0; i < CLEANER_RUNS; i++) {
+		int rc = run_script(seed + i, RUN_CLEANER);
+
+		if (rc < 0)
+			fprintf(stderr, "seed %llu: %s\n",
+			    (unsigned long long)(seed + i), run.failed);
+		run_end();
+		CHECK_EQ(rc, 0);
+	}
 	return 0;
 }
 
@@ -295,6 +313,7 @@ main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		T(pairs_live_through_power_cuts),
 		T(a_secondary_that_lost_power_takes_over),
+		T(a_write_during_the_cleaners_flush_keeps_its_bit),
 		T(every_moment_is_a_power_cut),
 		T(every_operation_fails_once_or_for_good),
 		T(every_operation_of_growing_fails),

@@ -21,15 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <libnbd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,6 +48,11 @@
 #define av_log				sim_log
 #define getrandom(b, n, f)		sim_getrandom((b), (n))
 
+/* smaller than the product's, as the volume is; intent.c */
+#define REGION_CHUNKS	2u
+#define REGIONS_MAX	4u
+#define REST_NS		(4 * AV_NS_PER_S)
+
 #define malloc(n)			sim_malloc((n))
 #define calloc(a, b)			sim_calloc((a), (b))
 #define free(p)				sim_free((p))
@@ -64,6 +67,8 @@
 #define fallocate(fd, m, o, n)		sim_fallocate((fd), (m), (o), (n))
 #define pread(fd, b, n, o)		sim_pread((fd), (b), (n), (o))
 #define pwrite(fd, b, n, o)		sim_pwrite((fd), (b), (n), (o))
+#define preadv2(fd, v, n, o, f)		sim_pread((fd), (v)->iov_base, \
+					(v)->iov_len, (o))
 #define fdatasync(fd)			sim_fdatasync((fd))
 #define fsync(fd)			sim_fdatasync((fd))
 
@@ -72,9 +77,7 @@
 #define getsockopt(a, b, c, d, e)	((void)(a), *(int *)(d) = 0, \
 					(void)(e), 0)
 #define setsockopt(a, b, c, d, e)	((void)(a), (void)(d), 0)
-#define eventfd(a, b)			sim_eventfd()
-#define poll(p, n, t)			sim_poll((p), (t))
-#define read(fd, b, n)			sim_wake_read((fd), (n))
-#define write(fd, b, n)			sim_wake_write((fd), (n))
+#define fcntl(...)			0
+#define poll(p, n, t)			((void)(n), (void)(t), sim_poll((p)))
 
 #endif

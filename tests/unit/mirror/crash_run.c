@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "mirror/replica/server.h"
@@ -26,7 +27,7 @@ static struct srv servers[2];
 
 enum order_kind { ORDER_BOOT, ORDER_PRIMARY, ORDER_PRIMARY_ALONE, ORDER_ALONE,
 	ORDER_SECONDARY, ORDER_GROW, ORDER_HOLD, ORDER_RELEASE,
-	ORDER_DISKLESS, ORDER_GROW_LEG };
+	ORDER_DISKLESS, ORDER_WRITE, ORDER_GROW_LEG };
 struct order {
 	enum order_kind	kind;
 	int		node, rc;
@@ -78,6 +79,41 @@ run_granted_at(uint64_t tick)
 
 /* --- guests --- */
 
+/* As nbdrun.c does it; EAGAIN = front_write() has to. */
+struct unwaited {
+	struct front_op	op;
+	bool		over;
+	int		rc;
+};
+
+static void
+unwaited_over(struct front_op *op, int rc, bool more)
+{
+	struct unwaited *u = container_of(op, struct unwaited, op);
+
+	(void)more;
+	u->over = true;
+	u->rc = rc;
+	(void)sim_wake(u);
+}
+
+static int
+write_unwaited(struct srv *s, uint64_t role, const void *buf, size_t n,
+    size_t first)
+{
+	struct unwaited u = { .op = { .buf = buf,
+		.n = (uint32_t)(n * SIM_SECTOR), .offset = first * SIM_SECTOR,
+		.role_count = role, .push_later = sim_chance(50),
+		.over = unwaited_over } };
+
+	if (!front_write_start(s, &u.op))
+		return EAGAIN;
+	link_push(s);
+	while (!u.over)
+		(void)sim_block(&u, UINT64_MAX);
+	return u.rc;
+}
+
 static bool
 guest_write(struct srv *s, uint64_t role)
 {
@@ -100,10 +136,14 @@ guest_write(struct srv *s, uint64_t role)
 	for (i = 0; i < n; i++)
 		values[i] = model_value(r->id, first + i);
 	sim_fill(buf, n, values);
-	rc = zero && r->issue % 2 == 0 ? front_trim(s, role,
-	    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua) :
-	    front_write(s, role, zero ? NULL : buf,
-	    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
+	rc = zero || fua || sim_chance(30) ? EAGAIN :
+	    write_unwaited(s, role, buf, n, first);
+	if (rc == EAGAIN && zero && r->issue % 2 == 0)
+		rc = front_trim(s, role, (uint32_t)(n * SIM_SECTOR),
+		    first * SIM_SECTOR, fua);
+	else if (rc == EAGAIN)
+		rc = front_write(s, role, zero ? NULL : buf,
+		    (uint32_t)(n * SIM_SECTOR), first * SIM_SECTOR, fua);
 	if (rc != 0) {
 		run.guest_error = run.guest_error || rc != ESHUTDOWN;
 		return false;
@@ -123,6 +163,7 @@ static void *
 guest_run(void *arg)
 {
 	struct srv *s = arg;
+	struct av_err err = { 0 };
 	uint64_t role, began;
 	bool ok = front_open(s, &role) == 0;
 	bool opened = ok;
@@ -138,6 +179,11 @@ guest_run(void *arg)
 				run.n_flushes++;
 			}
 		}
+		if (sim_chance(5))
+			(void)srv_order_verify(s, sim_chance(50), 0, &err);
+		if (s->verify.found > 0)
+			fail("verify found %u chunks that no disk spoilt",
+			    (unsigned)s->verify.found);
 		if (sim_chance(4))
 			sim_sleep(8 * AV_NS_PER_S);	/* the cleaner's turn */
 		else if (sim_chance(70))
@@ -185,6 +231,7 @@ order_run(void *arg)
 {
 	struct order *o = arg;
 	struct srv *s = &servers[o->node];
+	uint64_t role;
 
 	switch (o->kind) {
 	case ORDER_BOOT:
@@ -203,10 +250,20 @@ order_run(void *arg)
 	case ORDER_DISKLESS:
 		o->rc = srv_order_diskless(s, o->gen, &o->err);
 		break;
+	case ORDER_WRITE:
+		o->rc = -front_open(s, &role);
+		if (o->rc == 0) {
+			o->rc = guest_write(s, role) ? 0 : -EIO;
+			front_close(s);
+		}
+		break;
 	case ORDER_SECONDARY:
 		o->rc = srv_order_secondary(s, &o->err);
 		break;
 	case ORDER_GROW:
+		/* one leg has grown before the other while that goes on */
+		(void)srv_order_verify(s, false, 0, &o->err);
+		o->err = (struct av_err){ 0 };
 		o->rc = srv_order_grow(s, o->size, &o->err);
 		if (o->rc == 0)
 			run.n_grown++;
@@ -545,6 +602,38 @@ grow(void)
 	nap();
 }
 
+/* Another write comes while the cleaner has both legs flushed: its bit may not go
+ * with the others. */
+static void
+write_meets_cleaner(void)
+{
+	struct srv *s = sim.srv[run.primary];
+	int y = 1 - run.primary;
+	uint64_t due;
+
+	run.stop = true;
+	while (run.n_guests > 0)
+		sim_sleep(AV_NS_PER_MS);
+	due = sim.now_ns + 120 * AV_NS_PER_S;
+	while (s->unclean && sim.now_ns < due)
+		sim_sleep(AV_NS_PER_MS);
+	(void)order(run.primary, ORDER_WRITE);
+	/* its flush takes long on the other node: a tick later it begins */
+	sim_sleep(1900 * AV_NS_PER_MS);
+	sim.frozen_until_ns[y] = sim.now_ns + 500 * AV_NS_PER_MS;
+	due = sim.now_ns + 60 * AV_NS_PER_S;
+	/* its round begins with that */
+	while (bits_next(s->touched, s->leg->n_chunks, 0) < s->leg->n_chunks &&
+	    sim.now_ns < due)
+		sim_sleep(AV_NS_PER_MS / 100);
+	if (sim.now_ns >= due)
+		fail("the cleaner has no round");
+	(void)order(run.primary, ORDER_WRITE);
+	sim_sleep(30 * AV_NS_PER_S);	/* bits go */
+	cut(y, true);
+	boot(y);
+}
+
 /* As after a power cut between the two superblocks. */
 static void
 catch_up(void)
@@ -732,6 +821,8 @@ agents(void *arg)
 		grow();
 	else if (run.script == RUN_CATCH_UP && sim_fault.fired == 0)
 		catch_up();
+	else if (run.script == RUN_CLEANER && run.failed[0] == '\0')
+		write_meets_cleaner();
 	else if (run.script == RUN_SYNCS)
 		syncs();
 	while (run.n_steps < run.length && run.failed[0] == '\0' &&

@@ -73,8 +73,10 @@ struct grant { uint64_t tick; int node; unsigned weak; bool firm; };
  *	though the primary's PM lost no power
  * GROW	the volume grows
  * CATCH_UP	the primary's leg grows at the handshake
- * SYNCS	several flush at once */
-enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS };
+ * SYNCS	several flush at once
+ * CLEANER	a write while the cleaner flushes, and then none */
+enum run_script { RUN_BY_CHANCE, RUN_WEAK, RUN_GROW, RUN_CATCH_UP, RUN_SYNCS,
+	RUN_CLEANER };
 struct run {
 	uint64_t	seed;
 	int		primary;	/* -1 = nobody */
@@ -87,7 +89,7 @@ struct run {
 	unsigned	n_guests;
 	bool		stop, guest_error, disk_error_seen;
 	unsigned	n_acks, n_flushes, n_cuts, n_alone, n_steps, n_switches,
-			n_grown, n_grow_refused, n_holds, n_diskless;
+			n_grown, n_grow_refused, n_holds, n_diskless, n_weak;
 	unsigned	length;		/* steps of the agents */
 	unsigned	flushes;	/* percent of the requests */
 	bool		cuts;		/* power cuts while it runs */

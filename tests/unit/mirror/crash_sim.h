@@ -12,7 +12,7 @@
  *   crash_disk.c	a data and a metadata file a node: what is in the cache,
  *			what is durable, what was written since the last
  *			completed sync; the log of all of it; faults.
- *   crash_link.c	libnbd, TLS and sockets as link.c sees them, over which
+ *   crash_link.c	the connection (wire.h) as link.c sees it, over which
  *			the real peer.c is called.
  * Without coroutines (sim.current NULL) all of it runs straight through.
  */
@@ -162,9 +162,6 @@ void    sim_link_node_down(int node);
 void    sim_link_end(void);
 int     sim_socket(void);
 int     sim_connect(int fd);
-int     sim_eventfd(void);
-int     sim_poll(struct pollfd *p, int timeout_ms);
-ssize_t sim_wake_read(int fd, size_t n);
-ssize_t sim_wake_write(int fd, size_t n);
+int     sim_poll(struct pollfd *p);
 
 #endif

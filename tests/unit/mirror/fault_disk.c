@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/unit/mirror/fault_disk.h"
@@ -132,6 +133,7 @@ before_write(int kind, off_t off, size_t n)
 ssize_t pread64(int fd, void *buf, size_t n, off_t off);
 ssize_t pwrite64(int fd, const void *buf, size_t n, off_t off);
 int fallocate64(int fd, int mode, off_t off, off_t n);
+ssize_t preadv64v2(int fd, const struct iovec *v, int n, off_t off, int flags);
 
 ssize_t
 pread64(int fd, void *buf, size_t n, off_t off)
@@ -154,6 +156,30 @@ ssize_t
 pread(int fd, void *buf, size_t n, off_t off)
 {
 	return pread64(fd, buf, n, off);
+}
+
+/* What was asked for without waiting is never in memory of a bad disk. */
+ssize_t
+preadv64v2(int fd, const struct iovec *v, int n, off_t off, int flags)
+{
+	static ssize_t (*real)(int, const struct iovec *, int, off_t, int);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "preadv64v2");
+	if (look(fd) == DATA) {
+		if (ctl->what != 0 || ctl->delay_us > 0 || ctl->stuck) {
+			errno = EAGAIN;
+			return -1;
+		}
+		ctl->n_reads++;
+	}
+	return real(fd, v, n, off, flags);
+}
+
+ssize_t
+preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
+{
+	return preadv64v2(fd, v, n, off, flags);
 }
 
 ssize_t

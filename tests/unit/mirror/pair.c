@@ -144,6 +144,52 @@ pair_preload_sanitizer(void)
 	}
 }
 
+static void remove_tree(struct pair *p);
+
+/* A test that fails returns at once: its servers end with the program. */
+static struct pair *left[64];
+
+static void
+left_end(void)
+{
+	size_t i;
+	int k;
+
+	for (i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		for (k = 0; left[i] != NULL && k < 2; k++)
+			if (left[i]->pid[k] > 0)
+				(void)kill(left[i]->pid[k], SIGKILL);
+		if (left[i] != NULL)
+			remove_tree(left[i]);
+	}
+}
+
+static void
+left_add(struct pair *p)
+{
+	static bool once;
+	size_t i;
+
+	if (!once)
+		(void)atexit(left_end);
+	once = true;
+	for (i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+		if (left[i] == NULL) {
+			left[i] = p;
+			return;
+		}
+}
+
+static void
+left_remove(const struct pair *p)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+		if (left[i] == p)
+			left[i] = NULL;
+}
+
 static bool faulty;		/* the next pair's disks */
 
 static int
@@ -189,6 +235,7 @@ pair_new(void)
 	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/avpair-mirror-XXXXXX");
 	if (mkdtemp(p->dir) == NULL)
 		return NULL;
+	left_add(p);
 	for (i = 0; i < 2; i++) {
 		struct mirror_conf c;
 		struct mirror_leg_spec spec;
@@ -258,6 +305,7 @@ pair_free(struct pair *p)
 	}
 	sd_event_unref(p->loop);
 	remove_tree(p);
+	left_remove(p);
 	free(p);
 }
 

@@ -124,7 +124,7 @@ corrupt(struct pair *p, int node, uint64_t offset)
 TEST(a_corrupted_block_is_found_and_mended)
 {
 	struct pair *p = pair_new_connected();
-	struct guest g = { .limit = 100 };
+	static struct guest g = { .limit = 100 };
 	int node;
 
 	CHECK(p != NULL);
@@ -171,7 +171,7 @@ TEST(a_corrupted_block_is_found_and_mended)
 TEST(the_secondary_is_mended_from_the_primary)
 {
 	struct pair *p = pair_new_connected();
-	struct guest g = { .limit = 300 };
+	static struct guest g = { .limit = 300 };
 	uint64_t at;
 
 	CHECK(p != NULL);
@@ -196,7 +196,7 @@ TEST(the_secondary_is_mended_from_the_primary)
 TEST(writes_under_way_are_no_findings)
 {
 	struct pair *p = pair_new_connected();
-	struct guest g[4];
+	static struct guest g[4];	/* a failed test leaves them running */
 	int i, turn;
 
 	CHECK(p != NULL);
@@ -273,7 +273,7 @@ write_held(struct pair *p)
 TEST(a_lost_peer_holds_nobody_up)
 {
 	struct pair *p = pair_new_connected();
-	struct guest g[2];
+	static struct guest g[2];
 	int i;
 
 	CHECK(p != NULL);
@@ -322,7 +322,7 @@ in_step(struct pair *p)
 TEST(a_lost_leg_is_replaced)
 {
 	struct pair *p = pair_new_connected();
-	struct guest g = { .limit = 100 };
+	static struct guest g = { .limit = 100 };
 	struct mirror_leg_spec spec = { .id = "o3", .unit_uuid = UNIT,
 		.volume_uuid = VOLUME, .size_bytes = PAIR_SIZE, .gen = 1 };
 	struct av_err err = { 0 };
