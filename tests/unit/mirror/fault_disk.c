@@ -144,8 +144,11 @@ pread64(int fd, void *buf, size_t n, off_t off)
 	if (kind == DATA) {
 		ctl->n_reads++;
 		slow();
-		if (fails((ctl->what & FAULT_DATA_READ) && touches(off, n)))
+		if (fails((ctl->what & FAULT_DATA_READ) && touches(off, n))) {
+			if (ctl->reads_to_fail > 0 && --ctl->reads_to_fail == 0)
+				ctl->what = 0;
 			return -1;
+		}
 	}
 	return real(fd, buf, n, off);
 }

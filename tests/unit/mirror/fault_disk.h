@@ -27,6 +27,7 @@ struct fault_disk {
 	_Atomic uint32_t what;
 	_Atomic int32_t	error;
 	_Atomic uint64_t start, end;
+	_Atomic uint32_t reads_to_fail;	/* only so many; 0 = no limit */
 	_Atomic uint32_t delay_us;	/* up to so much, each data request */
 	_Atomic uint32_t stuck;		/* data writes wait while it is set */
 	_Atomic uint32_t stuck_meta;	/* metadata writes */
