@@ -38,7 +38,7 @@ UNIT_TESTS += $(MIRROR_FUZZ)
 
 MIRROR_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/mirror/test_*.c))
 $(MIRROR_TESTS): $(B)/%: $(B)/%.o $(B)/tests/unit/mirror/pair.o \
-	$(B)/tests/unit/mirror/drbd_pair.o \
+	$(B)/tests/unit/mirror/drbd_pair.o $(B)/tests/unit/mirror/bad_peer.o \
 	$(B)/mirror/replica/tls.o $(MIRROR_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(MIRROR_TESTS): LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd -lgnutls
