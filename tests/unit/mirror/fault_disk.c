@@ -164,12 +164,16 @@ pwrite64(int fd, const void *buf, size_t n, off_t off)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
 	int kind = look(fd);
+	ssize_t r;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
 	if (kind != NOT_OURS && before_write(kind, off, n))
 		return -1;
-	return real(fd, buf, n, off);
+	r = real(fd, buf, n, off);
+	if (kind == DATA)
+		ctl->wrote_at = ++ctl->clock;
+	return r;
 }
 
 ssize_t
@@ -182,7 +186,7 @@ int
 fallocate64(int fd, int mode, off_t off, off_t n)
 {
 	static int (*real)(int, int, off_t, off_t);
-	int kind = look(fd);
+	int kind = look(fd), r;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fallocate64");
@@ -198,7 +202,10 @@ fallocate64(int fd, int mode, off_t off, off_t n)
 		else
 			ctl->n_zeroed++;
 	}
-	return real(fd, mode, off, n);
+	r = real(fd, mode, off, n);
+	if (kind == DATA)
+		ctl->wrote_at = ++ctl->clock;
+	return r;
 }
 
 int
@@ -211,16 +218,21 @@ int
 fdatasync(int fd)
 {
 	static int (*real)(int);
-	int kind = look(fd);
+	int kind = look(fd), r;
+	uint64_t began = 0;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
 	if (kind == DATA) {
 		slow();
 		ctl->n_syncs++;
+		began = ++ctl->clock;
 	}
 	if ((kind == DATA && fails(ctl->what & FAULT_DATA_SYNC)) ||
 	    (kind == META && fails(ctl->what & FAULT_META_SYNC)))
 		return -1;
-	return real(fd);
+	r = real(fd);
+	if (kind == DATA && r == 0)
+		ctl->synced_at = began;
+	return r;
 }

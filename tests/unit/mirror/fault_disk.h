@@ -33,6 +33,9 @@ struct fault_disk {
 	_Atomic uint32_t stuck_meta;	/* metadata writes */
 	_Atomic uint64_t n_failed, n_stuck, n_reads, n_syncs;
 	_Atomic uint64_t n_punched, n_zeroed;
+	/* counts the ends of changes of the data and the begins of syncs;
+	 * the last change; the last sync that succeeded */
+	_Atomic uint64_t clock, wrote_at, synced_at;
 };
 #define FAULT_FILE_BYTES	4096
 

@@ -45,6 +45,19 @@ pair_free_port(void)
 	return ntohs(a.sin_port);
 }
 
+int
+pair_folder(char *ret, const char *name)
+{
+	const char *tmp = getenv("TMPDIR");
+	int n = -1;
+
+	if (tmp != NULL && tmp[0] == '/')
+		n = snprintf(ret, PAIR_DIR_MAX, "%s/%s-XXXXXX", tmp, name);
+	if (n < 0 || n >= PAIR_DIR_MAX)
+		(void)snprintf(ret, PAIR_DIR_MAX, "/tmp/%s-XXXXXX", name);
+	return mkdtemp(ret) == NULL ? -1 : 0;
+}
+
 const struct mirror_status *
 pair_st(const struct pair *p, int node)
 {
@@ -186,8 +199,7 @@ pair_new(void)
 	pair_preload_sanitizer();
 	if (p == NULL || sd_event_new(&p->loop) < 0)
 		return NULL;
-	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/avpair-mirror-XXXXXX");
-	if (mkdtemp(p->dir) == NULL)
+	if (pair_folder(p->dir, "avpair-mirror") < 0)
 		return NULL;
 	for (i = 0; i < 2; i++) {
 		struct mirror_conf c;

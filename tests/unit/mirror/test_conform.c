@@ -24,7 +24,7 @@
 
 struct world {
 	const char	*driver;
-	char		dir[64];
+	char		dir[PAIR_DIR_MAX];
 	char		names[2][6][128];
 	sd_event	*loop;
 	struct mirror	*m[2];
@@ -86,8 +86,7 @@ world_new(void)
 	if (w == NULL || sd_event_new(&w->loop) < 0)
 		return NULL;
 	w->driver = driver;
-	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/avpair-conform-XXXXXX");
-	if (mkdtemp(w->dir) == NULL)
+	if (pair_folder(w->dir, "avpair-conform") < 0)
 		return NULL;
 	port[0] = pair_free_port();
 	port[1] = pair_free_port();
