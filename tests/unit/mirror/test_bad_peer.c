@@ -190,7 +190,7 @@ TEST(a_changed_byte_anywhere_acknowledges_nothing)
 
 	CHECK(p != NULL);
 	CHECK_EQ(write_waits(p, 'z'), 0);
-	n_wanted = 25;
+	n_wanted = 12;
 	CHECK_EQ(run_cases(p, &bytes, 1), 0);
 	CHECK_EQ(good_again(p), 0);
 	pair_free(p);
