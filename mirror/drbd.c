@@ -563,9 +563,6 @@ drbd_order(struct mirror *m, struct mirror_op *op,
 		    "DRBD's resource isn't up");
 	if (op == NULL)
 		return 0;	/* alive: the kernel knows no lease */
-	if (plan == NULL)
-		return av_err_code(err, -EOPNOTSUPP, "not-supported",
-		    "driver 'drbd' can't do that");
 	if (o->gen > INT64_MAX || o->offset > INT64_MAX ||
 	    o->length > INT64_MAX || o->rate_kib_s > INT64_MAX)
 		return av_err_code(err, -EINVAL, "bad-request",

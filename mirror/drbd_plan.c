@@ -464,6 +464,18 @@ static const struct drbd_step plan_digest[] = {
 	END
 };
 
+/* Refused as a server refuses: by the order's end, not by its call. */
+static int
+unable(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)d;
+	(void)job;
+	return av_err_code(err, -EOPNOTSUPP, "not-supported",
+	    "driver 'drbd' can't do that");
+}
+
+static const struct drbd_step plan_unable[] = { CALL(unable), END };
+
 const struct drbd_step *
 drbd_plan(enum mirror_verb verb, bool alone)
 {
@@ -482,8 +494,8 @@ drbd_plan(enum mirror_verb verb, bool alone)
 		[MIRROR_V_DISKLESS] = plan_diskless,
 	};
 
-	if ((unsigned)verb >= MIRROR_N_VERBS)
-		return NULL;
+	if ((unsigned)verb >= MIRROR_N_VERBS || plans[verb] == NULL)
+		return plan_unable;
 	if (verb == MIRROR_V_PRIMARY && alone)
 		return plan_primary_alone;
 	return plans[verb];

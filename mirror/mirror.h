@@ -44,13 +44,16 @@
  *		  tool-missing, tool-failed   drbd: drbd-utils or LVM's tools
  *		  no-reflink       the file system can't share blocks of files
  *		  snapshot-exists  there is one of that name
+ *		  peer-version     the peer's server is too old for it
  *		  hold-expired     writes went on before they were released
  *		  not-supported    this driver can't
  *		A lost answer to an order is AV_MAYBE: read the status.
  *		status.error_code besides those: disk-error (this PM's disk
- *		failed), peer-disk-error (the peer's), peer-lost,
- *		peer-unreachable, peer-newer, split, unrelated, disconnected,
- *		peer-key (the key files differ), lease, disk-slow.
+ *		failed, or can't be read by a resync), peer-disk-error (the
+ *		peer's), peer-lost, session-ended (by the peer), both-primary,
+ *		peer-unreachable, peer-version, peer-newer, split, unrelated,
+ *		disconnected, peer-key (the key files differ), growing (the
+ *		connection is made again), lease, disk-slow.
  *
  * A disk that fails:
  *  - A read that fails here while the peer is in step is answered with the
@@ -61,7 +64,9 @@
  *    Writes wait; reads are answered by the peer.  The owner records 'this leg
  *    has failed' for both PMs, then orders mirror_diskless().
  *  - On a primary that is alone or the source of a resync there is no second
- *    copy: the guest gets the error, disk is failed.
+ *    copy: the guest gets the error, disk is failed.  What only the resync can't
+ *    read is left out: conn stays resync-source, code disk-error with the offset,
+ *    disk is what it was, the target unfinished, until it can be read.
  *  - The secondary's disk: the primary is held with peer-disk-error.  The owner
  *    records 'the peer's leg has failed', then orders mirror_alone(), though the
  *    peer PM lives; the peer's status says disk failed and it refuses 'primary'.
@@ -247,7 +252,8 @@ struct mirror_status {
 	uint64_t		repaired_bytes;	/* rewritten from the peer */
 	uint64_t		notice_count;	/* grows with each notice */
 	char			notice_code[32];	/* the last: read-repaired,
-						 * read-not-repaired */
+						 * read-not-repaired, disk-error
+						 * (of a resync's source) */
 	char			notice_text[160];
 	bool			sparse;	/* leg isn't preallocated */
 	char			error_code[32];	/* "" = fine; why held/split/.. */
@@ -335,6 +341,8 @@ typedef void (*mirror_changed_fn)(struct mirror *m, void *arg);
  * An order under way.
  *   mirror_*() returns < 0: nothing was started, 'done' never runs.
  *   mirror_*() returns 0:   'done' runs exactly once, later, from the loop.
+ * From the call come server-down, and bad-request for what no volume could take;
+ * what the server or driver refuses (also not-supported) comes by 'done'.
  * Disposing of it earlier is an error; mirror_close() ends live ops with
  * -ECANCELED (AV_MAYBE).
  */
@@ -400,9 +408,9 @@ const char *mirror_front_path(const struct mirror *m);
  * the peer could write to this leg.  Primary again: -EALREADY. */
 int mirror_primary(struct mirror *m, struct mirror_op *op,
     const struct mirror_primary_req *req, struct av_err *err);
-/* For a primary that is HELD, CONNECTING, SPLIT or connected: drop the peer, record as above,
- * then let held writes complete on one leg.  -EALREADY wrong-state when alone already
- * at this gen. */
+/* For a primary that is HELD, CONNECTING, SPLIT or connected: drop the peer, record
+ * as above, then let held writes complete on one leg.  -EALREADY wrong-state when
+ * alone already at this gen. */
 int mirror_alone(struct mirror *m, struct mirror_op *op, uint64_t gen,
     struct av_err *err);
 /*
@@ -437,15 +445,15 @@ int mirror_secondary(struct mirror *m, struct mirror_op *op,
  * in step again.  Revokes the peer's session. */
 int mirror_outdate(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
-/* Ends/permits the connection to the peer (both directions).  A connected primary that
- * is disconnected becomes held: order alone next. */
 /* Secondary only, and only by a person's word: this leg's data is given up.  It is
  * unfinished from then on, durably: never promoted, and the target of the next
  * resync, whatever the identities say.  winner_base: the kept leg's gi.bitmap; when
  * both parted from the same base only what differs is copied, else (or 0) all.
- * Given again: nothing more happens.  drbd: -EOPNOTSUPP. */
+ * Given again: nothing more happens.  drbd: not-supported. */
 int mirror_discard(struct mirror *m, struct mirror_op *op,
     uint64_t winner_base, struct av_err *err);
+/* Ends/permits the connection to the peer (both directions).  A connected primary
+ * that is disconnected becomes held: order alone next. */
 int mirror_disconnect(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 int mirror_connect(struct mirror *m, struct mirror_op *op,
@@ -472,7 +480,8 @@ int mirror_verify_cancel(struct mirror *m, struct mirror_op *op,
 /* Holds a resync in the middle, or any that begins later, until resumed; guest
  * writes go on to both legs.  A paused resync never ends: the target stays
  * unfinished.  Any role and state; twice is fine.  Lost when the server ends:
- * order it again after mirror_start().  It acts at the resync's source. */
+ * order it again after mirror_start().  It acts at the resync's source.  Resume
+ * also tries again what couldn't be read; else that happens each 30 s. */
 int mirror_resync_pause(struct mirror *m, struct mirror_op *op,
     struct av_err *err);
 int mirror_resync_resume(struct mirror *m, struct mirror_op *op,

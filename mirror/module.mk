@@ -51,6 +51,7 @@ $(B)/tests/unit/mirror/fault_disk.so: tests/unit/mirror/fault_disk.c \
 	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC \
 	  -shared -I. -o $@.new $< -ldl && mv -f $@.new $@
 $(MIRROR_TESTS): | $(B)/tests/unit/mirror/fault_disk.so
+$(B)/tests/unit/mirror/test_bad_peer: $(B)/tests/unit/mirror/bad_peer.o
 
 # power cuts, replayed: the server's sources once more, over simulated threads,
 # files and connections (tests/unit/mirror/crash_redirect.h)

@@ -43,6 +43,8 @@ talk(struct shake *k, const struct proto_msg *m, struct proto_msg *ret,
 		return av_err_set(err, rc, "the peer didn't answer: %s",
 		    strerror(-rc));
 	rc = proto_decode(in, sizeof(in), ret);
+	if (rc == 0 && ret->type != PROTO_REPLY)
+		rc = -EBADMSG;
 	if (rc == -EPROTONOSUPPORT)
 		return av_err_code(err, rc, "peer-version",
 		    "the peer speaks another version");
@@ -225,6 +227,8 @@ check_peer(struct shake *k, struct av_err *err)
 
 	if (memcmp(m->unit_uuid, p->unit_uuid, 16) != 0 ||
 	    memcmp(m->volume_uuid, p->volume_uuid, 16) != 0 ||
+	    m->size_bytes < MIRROR_SIZE_MIN_BYTES ||
+	    m->size_bytes > MIRROR_SIZE_MAX_BYTES || m->size_bytes % 512 != 0 ||
 	    (m->size_bytes != k->s->leg->sb.size_bytes &&
 	    !(m->flags & PROTO_GROWS)))
 		return av_err_code(err, -EPROTO, "metadata-other-volume",

@@ -343,6 +343,11 @@ leg_open(const char *dir, const char *id, const uint8_t unit_uuid[16],
 		goto out;
 	}
 	leg->data_fd = open(data, O_RDWR | O_CLOEXEC);
+	if (leg->data_fd < 0 && errno == ENOENT) {
+		rc = av_err_code(err, -ENOENT, "leg-missing",
+		    "'%s' is missing, its metadata is there", data);
+		goto out;
+	}
 	if (leg->data_fd < 0 || fstat(leg->data_fd, &st) < 0) {
 		rc = leg_errno(err, -errno, data, "open");
 		goto out;

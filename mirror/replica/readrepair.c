@@ -20,16 +20,24 @@
 
 #define PIECE_BYTES	65536u
 
-static void
-notice(struct srv *s, const char *code, uint64_t offset, uint32_t n)
+void
+srv_notice(struct srv *s, const char *code, const char *text)
 {
 	(void)snprintf(s->notice_code, sizeof(s->notice_code), "%s", code);
-	(void)snprintf(s->notice_text, sizeof(s->notice_text), "%" PRIu32
-	    " bytes at %" PRIu64 " couldn't be read here and came from the peer",
-	    n, offset);
+	(void)snprintf(s->notice_text, sizeof(s->notice_text), "%s", text);
 	s->notice_count++;
 	log_warn(s->p.id, "%s: %s", code, s->notice_text);
 	srv_changed(s);
+}
+
+static void
+notice(struct srv *s, const char *code, uint64_t offset, uint32_t n)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu32 " bytes at %" PRIu64
+	    " couldn't be read here and came from the peer", n, offset);
+	srv_notice(s, code, text);
 }
 
 /* mu held */

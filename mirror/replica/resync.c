@@ -7,9 +7,17 @@
  * write comes wholly before or after.  Rests between runs as long as the guest
  * needs (pace.h); paused by order it keeps the session, so the guest's writes go
  * to both legs, but it neither copies nor ends.
+ *
+ * A chunk that can't be read here stays out of step; all others are copied.  The
+ * session stays up, the resync doesn't end: the peer's leg isn't whole.  Each
+ * AGAIN_NS, and by the order 'resume', these chunks are tried again: a guest
+ * that writes there mends the disk.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -17,6 +25,8 @@
 #include "mirror/replica/server.h"
 
 #define RUN_CHUNKS	16u
+#define AGAIN_NS	(30 * AV_NS_PER_S)	/* a bad sector takes seconds to fail */
+#define BAD_MAX		256u	/* then it isn't a sector: the copying rests */
 #define GUEST_BUSY_NS	(20 * AV_NS_PER_MS)	/* then it counts as idle */
 
 static bool
@@ -30,6 +40,75 @@ wait_until(struct srv *s, uint64_t due, uint64_t count)
 {
 	while (going(s, count) && !s->resync_paused && srv_wait_until(s, due))
 		;
+}
+
+/* --- chunks that can't be read here (mu held) --- */
+
+static bool
+is_bad(const struct srv *s, size_t c)
+{
+	return s->resync_bad != NULL && bit_test(s->resync_bad, c);
+}
+
+static void
+bad_forget(struct srv *s)
+{
+	free(s->resync_bad);
+	s->resync_bad = NULL;
+	s->resync_bad_n = 0;
+}
+
+/* Nothing is left to copy but those; or there are so many that the disk's time
+ * is better spent on the guest. */
+static bool
+rests_for_bad(const struct srv *s)
+{
+	return s->resync_bad_n >= BAD_MAX || (s->resync_bad_n > 0 &&
+	    s->resync_copied + s->resync_bad_n >= s->resync_total);
+}
+
+static void
+bad_note(struct srv *s, size_t c)
+{
+	char text[160];
+	size_t first;
+
+	if (s->resync_bad == NULL)
+		s->resync_bad = calloc(s->leg->n_pages, META_PAGE_BIT_BYTES);
+	if (s->resync_bad == NULL) {
+		link_drop(s, "disk-error", "this PM's disk can't be read");
+		return;
+	}
+	bit_set(s->resync_bad, c);
+	s->resync_again_ns = av_clock_ns() + AGAIN_NS;
+	first = bits_next(s->resync_bad, s->leg->n_chunks, 0);
+	(void)snprintf(text, sizeof(text), "this PM's disk can't be read at %"
+	    PRIu64 " and in %" PRIu64 " other chunks: the peer's copy stays "
+	    "unfinished", (uint64_t)first * MIRROR_CHUNK_BYTES,
+	    s->resync_bad_n);
+	if (s->resync_bad_n++ == 0)
+		srv_notice(s, "disk-error", text);
+	srv_why(s, "disk-error", text);
+}
+
+static size_t
+next_chunk(const struct srv *s, size_t from)
+{
+	size_t n = s->leg->n_chunks, c = bits_next(s->oos, n, from);
+
+	while (c < n && is_bad(s, c))
+		c = bits_next(s->oos, n, c + 1);
+	return c;
+}
+
+static void
+rest_for_bad(struct srv *s, uint64_t count)
+{
+	while (going(s, count) && !s->resync_paused && s->resync_bad_n > 0 &&
+	    srv_wait_until(s, s->resync_again_ns))
+		;
+	if (av_clock_ns() >= s->resync_again_ns)
+		bad_forget(s);
 }
 
 /* --- speed, pace, orders --- */
@@ -68,7 +147,7 @@ speed_note(struct srv *s)
 uint64_t
 resync_speed(const struct srv *s)
 {
-	if (!s->resync_on || s->resync_paused)
+	if (!s->resync_on || s->resync_paused || rests_for_bad(s))
 		return 0;
 	return s->resync_speed != 0 ? s->resync_speed : speed_since_mark(s);
 }
@@ -79,6 +158,7 @@ resync_begin(struct srv *s)
 	s->resync_total = bits_count(s->oos, s->leg->n_chunks);
 	s->resync_copied = 0;
 	s->resync_due_ns = 0;
+	bad_forget(s);
 	s->resync_on = true;
 	speed_reset(s);
 }
@@ -98,6 +178,10 @@ void
 srv_order_resync_pause(struct srv *s, bool on)
 {
 	pthread_mutex_lock(&s->mu);
+	if (!on && s->resync_bad_n > 0) {
+		bad_forget(s);
+		srv_changed(s);
+	}
 	if (s->resync_paused != on) {
 		s->resync_paused = on;
 		s->resync_due_ns = 0;
@@ -139,7 +223,9 @@ throttle(struct srv *s, uint64_t count, size_t n, uint64_t from,
 		    answered(s) - rest_n);
 }
 
-/* mu held, range active. */
+/* mu held, range active.  0, UNREADABLE, or the link is lost. */
+#define UNREADABLE 1
+
 static int
 copy_range(struct srv *s, uint64_t count, const struct range *r, uint8_t *buf)
 {
@@ -151,24 +237,21 @@ copy_range(struct srv *s, uint64_t count, const struct range *r, uint8_t *buf)
 	rc = leg_pread_all(s->leg->data_fd, buf, j.n, j.offset);
 	pthread_mutex_lock(&s->mu);
 	if (rc < 0) {
-		s->disk_failed = true;
-		link_drop(s, "disk-error", "this PM's disk can't be read");
-		return rc;
+		s->read_errors++;
+		return UNREADABLE;
 	}
 	link_submit(s, count, &j);
 	return -link_wait(s, &j);
 }
 
-static size_t
-copy_run(struct srv *s, uint64_t count, size_t first, uint8_t *buf)
+static int
+copy_chunks(struct srv *s, uint64_t count, size_t first, size_t n,
+    uint8_t *buf)
 {
-	size_t c, n = 1;
 	struct range r = { .start = (uint64_t)first * MIRROR_CHUNK_BYTES };
+	size_t c;
 	int rc = 0;
 
-	while (n < RUN_CHUNKS && first + n < s->leg->n_chunks &&
-	    bit_test(s->oos, first + n))
-		n++;
 	r.end = r.start + n * MIRROR_CHUNK_BYTES;
 	if (r.end > s->leg->sb.size_bytes)
 		r.end = s->leg->sb.size_bytes;
@@ -188,6 +271,24 @@ copy_run(struct srv *s, uint64_t count, size_t first, uint8_t *buf)
 	}
 	range_leave(&s->ranges, &r);
 	pthread_cond_broadcast(&s->cv);
+	return rc;
+}
+
+static size_t
+copy_run(struct srv *s, uint64_t count, size_t first, uint8_t *buf)
+{
+	size_t c, n = 1;
+
+	while (n < RUN_CHUNKS && first + n < s->leg->n_chunks &&
+	    bit_test(s->oos, first + n) && !is_bad(s, first + n))
+		n++;
+	if (copy_chunks(s, count, first, n, buf) != UNREADABLE)
+		return n;
+	/* which of them?  each is read once more */
+	for (c = first; c < first + n && going(s, count); c++)
+		if (copy_chunks(s, count, c, 1, buf) == UNREADABLE &&
+		    going(s, count))
+			bad_note(s, c);
 	return n;
 }
 
@@ -229,6 +330,8 @@ finish_here(struct srv *s, uint64_t count)
 		s->resync_finished_n++;
 		s->primary_conn = MIRROR_CONNECTED;
 		s->peer_disk = MIRROR_DISK_UPTODATE;
+		if (!s->disk_failed && strcmp(s->why.code, "disk-error") == 0)
+			srv_why(s, "", "");	/* it could be read at last */
 		srv_changed(s);
 	}
 	pthread_mutex_unlock(&s->mu);
@@ -286,9 +389,18 @@ resync_thread(void *arg)
 			pthread_cond_wait(&s->cv, &s->mu);
 			continue;
 		}
-		next = bits_next(s->oos, s->leg->n_chunks, next);
+		if (rests_for_bad(s)) {
+			rest_for_bad(s, count);
+			continue;
+		}
+		next = next_chunk(s, next);
 		if (next == s->leg->n_chunks)
-			next = bits_next(s->oos, s->leg->n_chunks, 0);
+			next = next_chunk(s, 0);
+		if (next == s->leg->n_chunks && s->resync_bad_n > 0) {
+			rest_for_bad(s, count);
+			next = 0;
+			continue;
+		}
 		if (next == s->leg->n_chunks) {
 			finish(s, count);
 			next = 0;

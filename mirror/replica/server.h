@@ -161,6 +161,8 @@ struct srv {
 	bool		resync_on;
 	uint64_t	resync_total, resync_copied;	/* chunks */
 	uint64_t	resync_finished_n;
+	uint8_t		*resync_bad;	/* chunks that can't be read; NULL = none */
+	uint64_t	resync_bad_n, resync_again_ns;	/* and when they are tried */
 	uint64_t	resync_rate_kib_s;
 	bool		resync_paused;
 	struct pace	resync_pace;
@@ -251,6 +253,7 @@ int  diskless_record(struct srv *s, const struct proto_msg *m,
 int  readrepair(struct srv *s, void *buf, uint32_t n, uint64_t offset);
 int  readrepair_held(struct srv *s, void *buf, uint32_t n, uint64_t offset);
 int  readrepair_peer(struct srv *s, void *buf, uint32_t n, uint64_t offset);
+void srv_notice(struct srv *s, const char *code, const char *text);
 
 /* lease.c; mu held.  since_ns is CLOCK_BOOTTIME. */
 bool lease_ok(const struct srv *s);

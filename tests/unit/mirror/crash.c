@@ -5,7 +5,8 @@
  *
  *   CRASH_CASES=1000000	how many replayed cases (default 300000)
  *   CRASH_RUNS=1000	runs with cuts while they last; CRASH_FAULT_SEEDS=100 the same
- *			with faults
+ *			with faults; CRASH_DISKLESS_LOGS=1000 how many of the runs that went on
+ *			without a disk are cut at every moment
  *   CRASH_SEED=7		first seed (default 1); a run a seed
  *   CRASH_VERBOSE=1		what the servers say
  */
@@ -28,10 +29,12 @@
 #define CASES		20000u
 #define RUNS		60u
 #define FAULT_SEEDS	1u
+#define DISKLESS_LOGS	4u
 #else
 #define CASES		300000u
 #define RUNS		200u
 #define FAULT_SEEDS	4u
+#define DISKLESS_LOGS	100u
 #endif
 
 static uint64_t
@@ -177,8 +180,8 @@ TEST(every_moment_is_a_power_cut)
 /* --- faults --- */
 
 struct fault_sum {
-	uint64_t	runs, fired, diskless;
-	struct replay_count count;
+	uint64_t	runs, fired, diskless, n_logs;
+	struct replay_count count, log;
 };
 
 /* The fault is gone, the data isn't, and the status told. */
@@ -201,6 +204,16 @@ fault_outcome(struct fault_sum *sum)
 	if (rc < 0)
 		fprintf(stderr, "%s\n", why);
 	CHECK_EQ(rc, 0);
+	/* of a run that went on without a disk every moment is a cut, too */
+	if (run.n_diskless > 0 && sum->n_logs < setting("CRASH_DISKLESS_LOGS",
+	    DISKLESS_LOGS)) {
+		sum->n_logs++;
+		rc = replay_log(1, NEVER, &sum->log, why, sizeof(why));
+		if (rc < 0)
+			fprintf(stderr, "%s\n", why);
+		CHECK_EQ(rc, 0);
+		CHECK(sum->log.cases > 100 * sum->n_logs);
+	}
 	return 0;
 }
 
@@ -257,10 +270,12 @@ TEST(every_operation_fails_once_or_for_good)
 		    FAULT_KINDS, RUN_BY_CHANCE, &sum), 0);
 	}
 	fprintf(stderr, "%llu runs, %llu with a fault, %llu went on without "
-	    "a disk, %llu cases after, %.1f s\n",
+	    "a disk, %llu cases after, %llu in the middle, %.1f s\n",
 	    (unsigned long long)sum.runs, (unsigned long long)sum.fired,
 	    (unsigned long long)sum.diskless,
-	    (unsigned long long)sum.count.cases, seconds() - start);
+	    (unsigned long long)sum.count.cases,
+	    (unsigned long long)sum.log.cases, seconds() - start);
+	CHECK(sum.n_logs > 0);
 	CHECK(sum.fired >= 50 * n_seeds);	/* the points are there */
 	CHECK(sum.diskless >= 5 * n_seeds);
 	return 0;

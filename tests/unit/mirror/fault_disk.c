@@ -146,8 +146,11 @@ pread64(int fd, void *buf, size_t n, off_t off)
 	if (kind == DATA) {
 		ctl->n_reads++;
 		slow();
-		if (fails((ctl->what & FAULT_DATA_READ) && touches(off, n)))
+		if (fails((ctl->what & FAULT_DATA_READ) && touches(off, n))) {
+			if (ctl->reads_to_fail > 0 && --ctl->reads_to_fail == 0)
+				ctl->what = 0;
 			return -1;
+		}
 	}
 	return real(fd, buf, n, off);
 }
@@ -187,12 +190,16 @@ pwrite64(int fd, const void *buf, size_t n, off_t off)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
 	int kind = look(fd);
+	ssize_t r;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
 	if (kind != NOT_OURS && before_write(kind, off, n))
 		return -1;
-	return real(fd, buf, n, off);
+	r = real(fd, buf, n, off);
+	if (kind == DATA)
+		ctl->wrote_at = ++ctl->clock;
+	return r;
 }
 
 ssize_t
@@ -205,7 +212,7 @@ int
 fallocate64(int fd, int mode, off_t off, off_t n)
 {
 	static int (*real)(int, int, off_t, off_t);
-	int kind = look(fd);
+	int kind = look(fd), r;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fallocate64");
@@ -221,7 +228,10 @@ fallocate64(int fd, int mode, off_t off, off_t n)
 		else
 			ctl->n_zeroed++;
 	}
-	return real(fd, mode, off, n);
+	r = real(fd, mode, off, n);
+	if (kind == DATA)
+		ctl->wrote_at = ++ctl->clock;
+	return r;
 }
 
 int
@@ -234,16 +244,21 @@ int
 fdatasync(int fd)
 {
 	static int (*real)(int);
-	int kind = look(fd);
+	int kind = look(fd), r;
+	uint64_t began = 0;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
 	if (kind == DATA) {
 		slow();
 		ctl->n_syncs++;
+		began = ++ctl->clock;
 	}
 	if ((kind == DATA && fails(ctl->what & FAULT_DATA_SYNC)) ||
 	    (kind == META && fails(ctl->what & FAULT_META_SYNC)))
 		return -1;
-	return real(fd);
+	r = real(fd);
+	if (kind == DATA && r == 0)
+		ctl->synced_at = began;
+	return r;
 }

@@ -27,11 +27,15 @@ struct fault_disk {
 	_Atomic uint32_t what;
 	_Atomic int32_t	error;
 	_Atomic uint64_t start, end;
+	_Atomic uint32_t reads_to_fail;	/* only so many; 0 = no limit */
 	_Atomic uint32_t delay_us;	/* up to so much, each data request */
 	_Atomic uint32_t stuck;		/* data writes wait while it is set */
 	_Atomic uint32_t stuck_meta;	/* metadata writes */
 	_Atomic uint64_t n_failed, n_stuck, n_reads, n_syncs;
 	_Atomic uint64_t n_punched, n_zeroed;
+	/* counts the ends of changes of the data and the begins of syncs;
+	 * the last change; the last sync that succeeded */
+	_Atomic uint64_t clock, wrote_at, synced_at;
 };
 #define FAULT_FILE_BYTES	4096
 

@@ -30,19 +30,48 @@
 static const char psk[] = "avpair:"
     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
 
+/* Not from the kernel: its free ports are those of outgoing connections, one of
+ * which may have it by the time that a server wants to listen there. */
+#define PORTS_FROM	12000u
+#define PORTS_N		20000u
+
 uint16_t
 pair_free_port(void)
 {
+	static uint32_t at;
 	struct sockaddr_in a = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unsigned tries;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) < 0)
-		abort();
-	(void)close(fd);
-	return ntohs(a.sin_port);
+	if (at == 0)
+		at = (uint32_t)getpid() * 2654435761u + (uint32_t)
+		    (av_clock_ns() / 1000);
+	for (tries = 0; tries < PORTS_N; tries++) {
+		uint16_t port = (uint16_t)(PORTS_FROM + at++ % PORTS_N);
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool free;
+
+		a.sin_port = htons(port);
+		free = fd >= 0 && bind(fd, (struct sockaddr *)&a,
+		    sizeof(a)) == 0;
+		(void)close(fd);
+		if (free)
+			return port;
+	}
+	abort();
+}
+
+int
+pair_folder(char *ret, const char *name)
+{
+	const char *tmp = getenv("TMPDIR");
+	int n = -1;
+
+	if (tmp != NULL && tmp[0] == '/')
+		n = snprintf(ret, PAIR_DIR_MAX, "%s/%s-XXXXXX", tmp, name);
+	if (n < 0 || n >= PAIR_DIR_MAX)
+		(void)snprintf(ret, PAIR_DIR_MAX, "/tmp/%s-XXXXXX", name);
+	return mkdtemp(ret) == NULL ? -1 : 0;
 }
 
 const struct mirror_status *
@@ -232,8 +261,7 @@ pair_new(void)
 	pair_preload_sanitizer();
 	if (p == NULL || sd_event_new(&p->loop) < 0)
 		return NULL;
-	(void)snprintf(p->dir, sizeof(p->dir), "/tmp/avpair-mirror-XXXXXX");
-	if (mkdtemp(p->dir) == NULL)
+	if (pair_folder(p->dir, "avpair-mirror") < 0)
 		return NULL;
 	left_add(p);
 	for (i = 0; i < 2; i++) {

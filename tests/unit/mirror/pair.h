@@ -18,12 +18,13 @@
 #define PAIR_SIZE	(16ull << 20)
 #define PAIR_BLOCK	4096u
 #define PAIR_WAIT_MS	20000
+#define PAIR_DIR_MAX	78
 
 struct fault_disk;
 struct nbd_handle;
 
 struct pair {
-	char		dir[64];
+	char		dir[PAIR_DIR_MAX];
 	sd_event	*loop;
 	struct mirror	*m[2];
 	int		pid[2];		/* last known */
@@ -36,6 +37,9 @@ struct pair {
 };
 
 uint16_t pair_free_port(void);
+/* A new folder of that name in TMPDIR, which run-tests removes whatever happens;
+ * in /tmp if that is too long for the sockets' paths.  0 or -1. */
+int  pair_folder(char *ret /* PAIR_DIR_MAX */, const char *name);
 /* Before a server is started from a program built with sanitizers. */
 void pair_preload_sanitizer(void);
 /* NULL on failure, with words on stderr. */

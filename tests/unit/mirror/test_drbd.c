@@ -17,6 +17,7 @@
 #include "mirror/drbd.h"
 #include "tests/test.h"
 #include "tests/unit/mirror/drbd_pair.h"
+#include "tests/unit/mirror/pair.h"
 
 #define UNIT	"00112233445566778899aabbccddeeff"
 #define VOLUME	"0123456789abcdef0123456789abcdef"
@@ -25,7 +26,7 @@
 #define REAL_META	"/usr/sbin/drbdmeta"
 
 struct rig {
-	char		dir[64], node[2][96], run[2][112], psk[96];
+	char		dir[PAIR_DIR_MAX], node[2][96], run[2][112], psk[96];
 	struct mirror_drbd_conf drbd[2];
 	struct mirror_conf conf[2];
 	struct mirror_leg_spec spec[2];
@@ -43,8 +44,7 @@ rig_new(void)
 
 	if (r == NULL || sd_event_new(&r->loop) < 0)
 		return NULL;
-	(void)snprintf(r->dir, sizeof(r->dir), "/tmp/avpair-drbd-XXXXXX");
-	if (mkdtemp(r->dir) == NULL)
+	if (pair_folder(r->dir, "avpair-drbd") < 0)
 		return NULL;
 	(void)snprintf(r->psk, sizeof(r->psk), "%s/psk", r->dir);
 	if (av_file_write(r->psk, psk, strlen(psk), 0600, NULL) < 0)

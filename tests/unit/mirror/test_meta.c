@@ -15,6 +15,7 @@
 #include "mirror/replica/proto.h"
 #include "mirror/replica/range.h"
 #include "tests/test.h"
+#include "tests/unit/mirror/pair.h"
 
 static const struct meta_sb sample = {
 	.seq = 7, .unit_uuid = "unit", .volume_uuid = "volume",
@@ -136,7 +137,7 @@ TEST(bits)
 
 /* --- legs in a folder --- */
 
-static char dir[64];
+static char dir[PAIR_DIR_MAX];
 
 static struct mirror_leg_spec
 leg_spec(void)
@@ -153,8 +154,7 @@ leg_setup(void)
 	struct mirror_leg_spec spec = leg_spec();
 	struct av_err err = { 0 };
 
-	(void)snprintf(dir, sizeof(dir), "/tmp/avpair-leg-XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (pair_folder(dir, "avpair-leg") < 0)
 		return -1;
 	spec.dir = dir;
 	return leg_create(&spec, &err);
