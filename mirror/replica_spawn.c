@@ -197,6 +197,10 @@ child_run(const struct child *k)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	for (i = 1; i < 32; i++)
 		(void)signal(i, SIG_DFL);
+	/* Its own session: when the leader of one that it only belongs to ends,
+	 * it may be sent a SIGHUP. */
+	if (setsid() < 0)
+		child_fail(k->fds[2], "no session of its own\n");
 	if (chdir("/") < 0 || dup2(k->null_fd, 0) < 0 ||
 	    dup2(k->log_fd, 1) < 0 || dup2(k->log_fd, 2) < 0)
 		child_fail(k->fds[2], "the server's stdio can't be set up\n");
@@ -224,8 +228,6 @@ fork_twice(const struct child *k, struct av_err *err)
 	if (pid < 0)
 		return av_err_set(err, -errno, "fork: %s", strerror(errno));
 	if (pid == 0) {
-		if (setsid() < 0)
-			_exit(126);
 		pid = fork();
 		if (pid == 0)
 			child_run(k);
