@@ -279,10 +279,29 @@ number(const struct command *c, const char *key)
 	return (int64_t)json_integer_value(json_object_get(c->args, key));
 }
 
+/* There is nothing to compare any more. */
+static int
+verify_cut_off(struct command *c, int64_t id, const struct store_volume *vol,
+    int node)
+{
+	char why[64];
+
+	if (!vol->verify.active)
+		return 0;
+	(void)snprintf(why, sizeof(why), "the disk of its leg on node%d failed",
+	    node);
+	return sql_run(c->st, c->err, "UPDATE volume SET verify_active = 0,"
+	    " verify_result = 'failed', verify_ended_ms = ?, verify_found = 0,"
+	    " verify_repaired = 0, verify_text = ? WHERE id = ?", "isi",
+	    c->at_ms, why, id);
+}
+
 static int
 leg_failed(struct command *c, int64_t id, const struct store_volume *vol,
     int node)
 {
+	int rc;
+
 	/* the first one counts: the other leg is all that is left */
 	if (vol->failed_leg >= 0 && (vol->failed_leg != node ||
 	    vol->replace != STORE_REPLACE_MADE))
@@ -290,9 +309,10 @@ leg_failed(struct command *c, int64_t id, const struct store_volume *vol,
 	c->audit_result = "failed";
 	command_detail(c, "volume '%s': the disk of its leg on node%d failed (%s)",
 	    vol->name, node, command_arg_text(c, "reason"));
-	return sql_run(c->st, c->err, "UPDATE volume SET leg_failed = ?,"
-	    " leg_failed_ms = ?, leg_failed_text = ?, leg_replace = 0"
-	    " WHERE id = ?", "iisi", (int64_t)node, c->at_ms,
+	rc = verify_cut_off(c, id, vol, node);
+	return rc < 0 ? rc : sql_run(c->st, c->err, "UPDATE volume SET"
+	    " leg_failed = ?, leg_failed_ms = ?, leg_failed_text = ?,"
+	    " leg_replace = 0 WHERE id = ?", "iisi", (int64_t)node, c->at_ms,
 	    command_arg_text(c, "reason"), id);
 }
 
