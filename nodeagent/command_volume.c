@@ -454,12 +454,34 @@ set_schedule(struct command *c, const json_t *schedule)
 	    3, (int64_t)json_is_true(json_object_get(schedule, "repair")));
 }
 
+static void
+settings_detail(struct command *c, const struct store_unit *unit, bool rate,
+    bool schedule)
+{
+	const struct store_schedule *when = &unit->verify;
+	char limit[64] = "", verify[64] = "";
+
+	if (rate && unit->resync_rate_kib_s == 0)
+		(void)snprintf(limit, sizeof(limit), "no resync limit");
+	else if (rate)
+		(void)snprintf(limit, sizeof(limit), "resync limit %" PRIu64
+		    " KiB/s", unit->resync_rate_kib_s);
+	if (schedule && when->every == STORE_EVERY_OFF)
+		(void)snprintf(verify, sizeof(verify), "no verify by itself");
+	else if (schedule)
+		(void)snprintf(verify, sizeof(verify), "verify %s, %s, %d:00%s",
+		    when->every == STORE_EVERY_WEEK ? "weekly" : "monthly",
+		    days[when->day], when->hour, when->repair ?
+		    ", with repair" : "");
+	command_detail(c, "%s%s%s", limit, rate && schedule ? "; " : "",
+	    verify);
+}
+
 int
 cmd_unit_configure(struct command *c)
 {
 	const json_t *rate = json_object_get(c->args, "resync_rate_kib_s");
 	const json_t *schedule = json_object_get(c->args, "verify_schedule");
-	char said[160] = "";
 	struct store_unit unit;
 	int rc = store_get_unit(c->st, &unit);
 
@@ -470,20 +492,17 @@ cmd_unit_configure(struct command *c)
 		return command_refuse(c, -EINVAL, "bad-argument",
 		    json_pack("{s:s}", "argument", "resync_rate_kib_s"),
 		    "nothing to set: give 'resync_rate_kib_s' or 'verify_schedule'");
-	if (rate != NULL) {
+	if (rate != NULL)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE unit SET resync_rate_kib_s = ?", "i",
 		    (int64_t)json_integer_value(rate));
-		(void)snprintf(said, sizeof(said), "resync limit %"
-		    JSON_INTEGER_FORMAT " KiB/s; ", json_integer_value(rate));
-	}
 	if (rc == 0 && schedule != NULL)
 		rc = set_schedule(c, schedule);
 	if (rc == 0)
 		rc = command_result(c, "id", json_string(unit.id));
 	if (rc == 0)
-		command_detail(c, "%s%s%s", said, schedule != NULL ?
-		    "verify " : "", schedule != NULL ? json_string_value(
-		    json_object_get(schedule, "every")) : "");
+		rc = store_get_unit(c->st, &unit);
+	if (rc == 0)
+		settings_detail(c, &unit, rate != NULL, schedule != NULL);
 	return rc;
 }
