@@ -25,8 +25,9 @@ static bool
 bad_byte(const char *word, enum what what, off_t at, size_t n)
 {
 	static atomic_bool mended;
-	long long bad = strtoll(word, NULL, 10);
-	bool in = at <= bad && bad < at + (off_t)n;
+	char *end;
+	long long bad = strtoll(word, &end, 10);
+	bool in = *end == '\0' && at <= bad && bad < at + (off_t)n;
 
 	if (what == WRITE && in)
 		mended = true;
