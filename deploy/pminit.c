@@ -111,6 +111,22 @@ services_load(struct machine *m, const char *dir, struct av_err *err)
 	return 0;
 }
 
+/* A session of its own is a group of its own to the kernel's scheduler: niceness
+ * counts only within it, the group's counts against the others. */
+static void
+autogroup_nice(int nice)
+{
+	char text[16];
+	int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;		/* a kernel without */
+	(void)snprintf(text, sizeof(text), "%d", nice);
+	if (write(fd, text, strlen(text)) < 0)
+		(void)fprintf(stderr, "autogroup: %s\n", strerror(errno));
+	(void)close(fd);
+}
+
 static void
 service_exec(const struct service *s)
 {
@@ -129,6 +145,7 @@ service_exec(const struct service *s)
 	}
 	/* a machine that doesn't allow it runs all the same, less punctually */
 	(void)setpriority(PRIO_PROCESS, 0, s->nice);
+	autogroup_nice(s->nice);
 	(void)execv(s->argv[0], s->argv);
 	(void)fprintf(stderr, "%s: %s: %s\n", s->name, s->argv[0],
 	    strerror(errno));

@@ -279,10 +279,29 @@ number(const struct command *c, const char *key)
 	return (int64_t)json_integer_value(json_object_get(c->args, key));
 }
 
+/* There is nothing to compare any more. */
+static int
+verify_cut_off(struct command *c, int64_t id, const struct store_volume *vol,
+    int node)
+{
+	char why[64];
+
+	if (!vol->verify.active)
+		return 0;
+	(void)snprintf(why, sizeof(why), "the disk of its leg on node%d failed",
+	    node);
+	return sql_run(c->st, c->err, "UPDATE volume SET verify_active = 0,"
+	    " verify_result = 'failed', verify_ended_ms = ?, verify_found = 0,"
+	    " verify_repaired = 0, verify_text = ? WHERE id = ?", "isi",
+	    c->at_ms, why, id);
+}
+
 static int
 leg_failed(struct command *c, int64_t id, const struct store_volume *vol,
     int node)
 {
+	int rc;
+
 	/* the first one counts: the other leg is all that is left */
 	if (vol->failed_leg >= 0 && (vol->failed_leg != node ||
 	    vol->replace != STORE_REPLACE_MADE))
@@ -290,9 +309,10 @@ leg_failed(struct command *c, int64_t id, const struct store_volume *vol,
 	c->audit_result = "failed";
 	command_detail(c, "volume '%s': the disk of its leg on node%d failed (%s)",
 	    vol->name, node, command_arg_text(c, "reason"));
-	return sql_run(c->st, c->err, "UPDATE volume SET leg_failed = ?,"
-	    " leg_failed_ms = ?, leg_failed_text = ?, leg_replace = 0"
-	    " WHERE id = ?", "iisi", (int64_t)node, c->at_ms,
+	rc = verify_cut_off(c, id, vol, node);
+	return rc < 0 ? rc : sql_run(c->st, c->err, "UPDATE volume SET"
+	    " leg_failed = ?, leg_failed_ms = ?, leg_failed_text = ?,"
+	    " leg_replace = 0 WHERE id = ?", "iisi", (int64_t)node, c->at_ms,
 	    command_arg_text(c, "reason"), id);
 }
 
@@ -434,12 +454,34 @@ set_schedule(struct command *c, const json_t *schedule)
 	    3, (int64_t)json_is_true(json_object_get(schedule, "repair")));
 }
 
+static void
+settings_detail(struct command *c, const struct store_unit *unit, bool rate,
+    bool schedule)
+{
+	const struct store_schedule *when = &unit->verify;
+	char limit[64] = "", verify[64] = "";
+
+	if (rate && unit->resync_rate_kib_s == 0)
+		(void)snprintf(limit, sizeof(limit), "no resync limit");
+	else if (rate)
+		(void)snprintf(limit, sizeof(limit), "resync limit %" PRIu64
+		    " KiB/s", unit->resync_rate_kib_s);
+	if (schedule && when->every == STORE_EVERY_OFF)
+		(void)snprintf(verify, sizeof(verify), "no verify by itself");
+	else if (schedule)
+		(void)snprintf(verify, sizeof(verify), "verify %s, %s, %d:00%s",
+		    when->every == STORE_EVERY_WEEK ? "weekly" : "monthly",
+		    days[when->day], when->hour, when->repair ?
+		    ", with repair" : "");
+	command_detail(c, "%s%s%s", limit, rate && schedule ? "; " : "",
+	    verify);
+}
+
 int
 cmd_unit_configure(struct command *c)
 {
 	const json_t *rate = json_object_get(c->args, "resync_rate_kib_s");
 	const json_t *schedule = json_object_get(c->args, "verify_schedule");
-	char said[160] = "";
 	struct store_unit unit;
 	int rc = store_get_unit(c->st, &unit);
 
@@ -450,20 +492,17 @@ cmd_unit_configure(struct command *c)
 		return command_refuse(c, -EINVAL, "bad-argument",
 		    json_pack("{s:s}", "argument", "resync_rate_kib_s"),
 		    "nothing to set: give 'resync_rate_kib_s' or 'verify_schedule'");
-	if (rate != NULL) {
+	if (rate != NULL)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE unit SET resync_rate_kib_s = ?", "i",
 		    (int64_t)json_integer_value(rate));
-		(void)snprintf(said, sizeof(said), "resync limit %"
-		    JSON_INTEGER_FORMAT " KiB/s; ", json_integer_value(rate));
-	}
 	if (rc == 0 && schedule != NULL)
 		rc = set_schedule(c, schedule);
 	if (rc == 0)
 		rc = command_result(c, "id", json_string(unit.id));
 	if (rc == 0)
-		command_detail(c, "%s%s%s", said, schedule != NULL ?
-		    "verify " : "", schedule != NULL ? json_string_value(
-		    json_object_get(schedule, "every")) : "");
+		rc = store_get_unit(c->st, &unit);
+	if (rc == 0)
+		settings_detail(c, &unit, rate != NULL, schedule != NULL);
 	return rc;
 }

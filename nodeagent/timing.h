@@ -13,6 +13,10 @@
  *     '-- all gone = PEER LOST (LOST): freeze, claim
  *                      '-- PEER_DEAD --> peer's guests may be started here
  *
+ * In corosync.conf knet needs limits of its own for its pings (interval 200,
+ * timeout 1000): by default it takes half of TOKEN, and its clock ticks every 200
+ * ms, so it would take whole links for cut every few seconds.
+ *
  * Both PMs pause their guests when they lose the other.  A heartbeat counts
  * only while it proves, by this PM's own clock, that the peer heard this PM
  * less than LEASE ago; so the PM that can't be heard stops counting no later

@@ -64,6 +64,10 @@ secrets_make() {
 # link_mode active: every packet goes over both links.  With passive, knet needs
 # about 1.1 s to leave a cut link, longer than the token lives: the cut of one
 # cable broke the membership each time.
+#
+# knet looks at its links every 200 ms and no more often, but takes half the token
+# for its ping's time limit unless told otherwise: with a token of 300 ms whole links
+# were "down" for an instant every few seconds, and the membership with them.
 corosync_conf() {
 	local n
 	cat <<-END
@@ -78,6 +82,17 @@ corosync_conf() {
 	    token: $(scaled 300)
 	    consensus: $(scaled 360)
 	    join: $(scaled 50)
+	END
+	for n in 0 1; do
+		cat <<-END
+		    interface {
+		        linknumber: $n
+		        knet_ping_interval: $(scaled 200)
+		        knet_ping_timeout: $(scaled 1000)
+		    }
+		END
+	done
+	cat <<-END
 	}
 	nodelist {
 	END

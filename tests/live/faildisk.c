@@ -4,11 +4,13 @@
  * tests/live/faildisk.c - preloaded into a mirror server: its disk fails on demand
  *
  * While the file /var/lib/avpair/fail-disk is there, writes and flushes of files
- * in the storage folder fail with EIO; with 'read' in it, reads do.
+ * in the storage folder fail with EIO.  With 'read N' in it, reads of byte N do until
+ * it has been written, as a sector does that went bad.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,24 +19,41 @@
 
 #define FLAG	"/var/lib/avpair/fail-disk"
 
+enum what { READ, WRITE, FLUSH };
+
 static bool
-fails(int fd, bool reading)
+bad_byte(const char *word, enum what what, off_t at, size_t n)
 {
-	char link[64], path[512], word[8] = "";
-	ssize_t n;
-	const char *other = getenv("AVPAIR_FAIL_DISK");	/* instead of FLAG */
-	int flag = open(other != NULL ? other : FLAG, O_RDONLY | O_CLOEXEC);
+	static atomic_bool mended;
+	char *end;
+	long long bad = strtoll(word, &end, 10);
+	bool in = *end == '\0' && at <= bad && bad < at + (off_t)n;
+
+	if (what == WRITE && in)
+		mended = true;
+	return what == READ && in && !mended;
+}
+
+static bool
+fails(int fd, enum what what, off_t at, size_t n)
+{
+	char link[64], path[512], word[32] = "";
+	ssize_t got;
+	int flag = open(FLAG, O_RDONLY | O_CLOEXEC);
 
 	if (flag < 0)
 		return false;
-	n = read(flag, word, sizeof(word) - 1);
+	got = read(flag, word, sizeof(word) - 1);
 	(void)close(flag);
-	if ((n > 0 && strncmp(word, "read", 4) == 0) != reading)
-		return false;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
-	return strstr(path, "/storage/") != NULL;
+	got = readlink(link, path, sizeof(path) - 1);
+	path[got > 0 ? got : 0] = '\0';
+	if (strstr(path, "/storage/") == NULL)
+		return false;
+	if (strncmp(word, "read ", 5) != 0)
+		return what != READ;
+	return strstr(path, ".data") != NULL &&
+	    bad_byte(word + 5, what, at, n);
 }
 
 #define NEXT(type, name)	((type)dlsym(RTLD_NEXT, name))
@@ -54,7 +73,7 @@ int fallocate64(int fd, int mode, off_t at, off_t n);
 ssize_t
 pread64(int fd, void *buf, size_t n, off_t at)
 {
-	if (fails(fd, true)) {
+	if (fails(fd, READ, at, n)) {
 		errno = EIO;
 		return -1;
 	}
@@ -70,7 +89,7 @@ pread(int fd, void *buf, size_t n, off_t at)
 ssize_t
 pwrite64(int fd, const void *buf, size_t n, off_t at)
 {
-	if (fails(fd, false)) {
+	if (fails(fd, WRITE, at, n)) {
 		errno = EIO;
 		return -1;
 	}
@@ -86,7 +105,7 @@ pwrite(int fd, const void *buf, size_t n, off_t at)
 int
 fdatasync(int fd)
 {
-	if (fails(fd, false)) {
+	if (fails(fd, FLUSH, 0, 0)) {
 		errno = EIO;
 		return -1;
 	}
@@ -96,7 +115,7 @@ fdatasync(int fd)
 int
 fallocate64(int fd, int mode, off_t at, off_t n)
 {
-	if (fails(fd, false)) {
+	if (fails(fd, WRITE, at, (size_t)n)) {
 		errno = EIO;
 		return -1;
 	}

@@ -27,9 +27,11 @@ curl_real() { curl --unix-socket "$WORK/real.sock" "$@"; }
 curl_fake() { curl --unix-socket "$FAKE_DIR/console.sock" "$@"; }
 
 ask_all() {
-	local from=$1 path
+	local from=$1 path quorum
+	quorum=$("curl_$from" -s http://x/api/v1/quorum-servers | jq -r '.[0].id')
 	for path in /version /openapi.json /session /unit /nodes /nodes/node0 /nodes/node1 /vms "/vms/$VM_ID" /volumes \
-		"/volumes/$VOLUME_ID" /networks /storage-groups /images /alerts '/audit?limit=1000' /users; do
+		"/volumes/$VOLUME_ID" /networks /storage-groups /images /alerts '/audit?limit=1000' /users \
+		/split /quorum-servers "/quorum-servers/$quorum"; do
 		ask "$from" GET "$path"
 	done
 }

@@ -43,11 +43,11 @@ size_is() { [ "$(stat -c %s "$(leg_of "$1")")" = "$2" ]; }
 told_of_size() { grep -qa "new size: $1" "$TRY/$2"/log/vm-*/serial.log; }
 
 grows() {
-	local node pid size=$((768 * 1024 * 1024))
+	local node pid size=$((320 * 1024 * 1024))
 	node=$(vm_node)
 	pid=$(guest_pid "$node")
 	! avcli volume resize "$(volume_id)" 1M || fail "it became smaller"
-	avcli volume resize "$(volume_id)" 768M --wait
+	avcli volume resize "$(volume_id)" 320M --wait
 	size_is node0 $size || fail "node0's leg didn't grow"
 	size_is node1 $size || fail "node1's leg didn't grow"
 	wait_until 20 "the guest to be told" told_of_size $((size / 512)) "$node"
@@ -55,23 +55,28 @@ grows() {
 	untouched "$node" "$pid"
 }
 
+# A verify gives way to a guest that writes, and takes its time then.
 finds_and_repairs() {
 	local node second rc=0
 	node=$(vm_node)
 	second=$(other "$node")
-	avcli volume verify "$(volume_id)" --wait
+	story_stop_client
 	# where the guest never writes
-	dd if=/dev/urandom of="$(leg_of "$second")" bs=4096 seek=$((700 * 256)) \
+	dd if=/dev/urandom of="$(leg_of "$second")" bs=4096 seek=$((300 * 256)) \
 		count=4 conv=notrunc,fsync status=none
 	avcli volume verify "$(volume_id)" --wait || rc=$?
 	[ "$rc" = 1 ] || fail "verify of legs that differ exits with $rc"
 	[ "$(volume_get .verify.found)" = 1 ] || fail "it found $(volume_get .verify.found) blocks"
 	wait_until 20 "the alert" alert_open verify-differences
+	client_start
 	avcli volume verify "$(volume_id)" --repair --wait
 	[ "$(volume_get .verify.repaired)" = 1 ] || fail "it wasn't repaired"
+	more_records
+	story_stop_client
 	avcli volume verify "$(volume_id)" --wait
 	[ "$(volume_get .verify.found)" = 0 ] || fail "still not alike"
 	wait_until 20 "the alert to go" no_alert verify-differences
+	client_start
 	more_records
 }
 
@@ -105,10 +110,15 @@ reads_are_repaired() {
 	local node pid
 	node=$(vm_node)
 	pid=$(guest_pid "$node")
-	disk_fails "$node" read
-	# what the guest has in its memory isn't read: the verify's own reads fail
-	avcli volume verify "$(volume_id)" --wait || :
+	# where the guest never reads: the verify does
+	disk_fails "$node" "read $((300 * 1024 * 1024))"
+	story_stop_client
+	avcli volume verify "$(volume_id)" --wait
 	disk_mends "$node"
+	client_start
+	[ "$(volume_get ".legs[] | select(.node == \"$node\") | .repaired_bytes")" -ge 4096 ] ||
+		fail "nothing was written anew: $(volume_get .legs)"
+	[ "$(volume_get .failed_leg)" = null ] || fail "the leg was given up"
 	more_records
 	untouched "$node" "$pid"
 }
@@ -161,6 +171,7 @@ never_old_data() {
 	local node second
 	node=$(vm_node)
 	second=$(other "$node")
+	client_start
 	disk_fails "$second"
 	wait_until 30 "the leg to be marked" volume_is .failed_leg "$second"
 	more_records 50
@@ -175,16 +186,30 @@ never_old_data() {
 }
 waits_on() { [ "$(vm_node)" = "$1" ] && [[ "$(vm_get .reason.text)" = *failed* ]]; }
 
+# A cable that nobody touched is never down, however busy the PMs are.
+downs() {
+	in_machine node0 corosync-cmapctl -m stats | grep '^stats.knet.node2.*down_count'
+	in_machine node1 corosync-cmapctl -m stats | grep '^stats.knet.node1.*down_count'
+}
+no_link_was_down() { [ "$(downs)" = "$DOWNS" ] || fail "corosync took a cable for cut: $(downs); before: $DOWNS"; }
+
 live_unit
+# as small as its image: it's verified several times
+avcli vm create --name "$VM" --cpu 1 --memory 300M --volumes 256M \
+	--image small.img --interfaces net0 --wait
 story_vm
 client_start
 wait_until 60 "20 records" records_reach 20
+DOWNS=$(downs)
 case_run grows_under_a_writing_guest grows
 case_run verify_finds_and_repairs finds_and_repairs
+case_run no_link_was_down no_link_was_down
 case_run resync_pauses_and_resumes pauses_and_resumes
+case_run failed_reads_are_repaired reads_are_repaired
 case_run the_other_pms_disk_fails other_disk_fails
 case_run the_own_disk_fails own_disk_fails
 story_stop_client
 case_run no_record_lost story_check_records
 case_run legs_equal story_compare
+case_run never_old_data never_old_data
 live_end

@@ -311,7 +311,7 @@ node_view(const char *name, const char *id)
 		if (strcmp(str(vm, "node"), name) == 0)
 			(void)json_array_append(mine, json_object_get(vm,
 			    "id"));
-	n = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:{s:s,s:s},s:[s],"
+	n = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:{s:s,s:s,s:{}},s:[s],"
 	    "s:{s:i,s:i,s:i},s:I,s:I,s:s?,s:o}", "id", id, "name", name, "state",
 	    lost ? "critical" : alone ? "alert" : "good", "activity",
 	    lost ? "lost" : sync ? "syncing" : "running", "primary",
@@ -320,7 +320,7 @@ node_view(const char *name, const char *id)
 	    alone ? "alone" : "together", "text", lost ?
 	    "no sign of life since it was lost" : alone ?
 	    "runs alone: the other PM is lost" : "both PMs run together",
-	    "addresses", strcmp(name, "node0") == 0 ? "10.77.0.10" :
+	    "params", "addresses", strcmp(name, "node0") == 0 ? "10.77.0.10" :
 	    "10.77.0.11", "cpus", "threads", 4, "cores", 2, "sockets", 1,
 	    "memory_bytes", (json_int_t)(8192 * MIB), "storage_bytes",
 	    (json_int_t)(51200 * MIB), "acceleration", lost ? NULL : "tcg",
@@ -402,8 +402,8 @@ json_t *
 unit_view(void)
 {
 	bool alone = lost_node != NULL, sync = sync_until_ns != 0;
-	json_t *u = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s},s:i,"
-	    "s:s?,s:s,s:s,s:b}", "id", "unit:o1", "name", "unit", "uuid",
+	json_t *u = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,"
+	    "s:{s:s,s:s,s:{}},s:i,s:s?,s:s,s:s,s:b}", "id", "unit:o1", "name", "unit", "uuid",
 	    "0b9a8c55-5f0f-4c3b-8a69-0c63f6a2d001", "version", AV_VERSION,
 	    "address", "10.77.0.20", "state", alone ? "alert" : sync ?
 	    "busy" : "good", "activity", alone ? "alone" : sync ? "syncing" :
@@ -411,7 +411,7 @@ unit_view(void)
 	    "syncing" : "together", "text", alone ?
 	    "one PM is lost; the other one runs alone" : sync ?
 	    "a PM came back and is being brought in step" :
-	    "both PMs run and are in step", "generation", alone ? 6 : 5,
+	    "both PMs run and are in step", "params", "generation", alone ? 6 : 5,
 	    "owner", alone ? survivor() : NULL, "primary", survivor(),
 	    "node", node, "syncing", sync);
 

@@ -217,6 +217,22 @@ TEST(a_verify_from_order_to_result)
 	return 0;
 }
 
+TEST(a_failed_leg_ends_a_verify)
+{
+	struct store_volume v;
+	struct fx fx;
+
+	CHECK_EQ(open_with_vm(&fx), 0);
+	CHECK_STR(fx_code(&fx, "volume.verify", "{" VOL "}"), "");
+	CHECK_EQ(report(&fx, 1, "leg-failed", ",'reason':'EIO'"), 0);
+	v = vol(&fx);
+	CHECK(!v.verify.active);
+	CHECK_STR(v.verify.result, "failed");
+	CHECK_EQ(v.verify.ended_ms, fx.at_ms);
+	fx_close(&fx);
+	return 0;
+}
+
 TEST(a_failed_leg_is_marked_once_and_unmarked_in_step)
 {
 	struct fx fx;
@@ -425,6 +441,7 @@ TEST(each_volume_in_its_turn)
 TESTS_MAIN(T(bad_input), T(roles),
     T(only_a_volume_in_step_is_verified_or_grown),
     T(a_verify_from_order_to_result),
+    T(a_failed_leg_ends_a_verify),
     T(a_failed_leg_is_marked_once_and_unmarked_in_step),
     T(a_vm_starts_where_its_data_is),
     T(a_guest_whose_disk_is_lost_goes_to_the_other_pm),

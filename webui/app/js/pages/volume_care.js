@@ -80,10 +80,10 @@ export function VolumeTools({ volume: v }) {
 // A line about the verify, the pause, the growing, the failed copy.
 export function VolumeCare({ volume: v }) {
 	const y = v.verify || {};
-	return html`${v.failed_leg && html`<div class="small"><${State} kind="leg" state="critical"
+	return html`${v.failed_leg && html`<div class="small care"><${State} kind="leg" state="critical"
 			label=${t('volume.failed', { node: v.failed_leg })} /></div>`}
 		${v.growing && html`<div class="small dim">${t('volume.growing')}</div>`}
-		${v.resync_paused && html`<div class="small"><${State} kind="leg" state="alert" label=${t('volume.paused')} /></div>`}
+		${v.resync_paused && html`<div class="small care"><${State} kind="leg" state="alert" label=${t('volume.paused')} /></div>`}
 		${(y.state === 'running' || y.state === 'waiting') && html`<div class="small">${t('volume.verifying')}
 			<${Progress} percent=${y.percent} label=${t('volume.verifyOf', { name: v.name })} /></div>`}
 		${y.state === 'done' && html`<div class="small ${y.found ? '' : 'dim'}">${y.found
