@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,8 +188,17 @@ child_fail(int fd, const char *why)
 	_exit(126);
 }
 
+/* nbdkit asks for a SIGTERM at its parent's end (PR_SET_PDEATHSIG): the process
+ * between has to be gone, and the child another's, before that. */
 static void
-child_run(const struct child *k)
+wait_for_end_of(pid_t parent)
+{
+	while (getppid() == parent)
+		(void)poll(NULL, 0, 1);	/* it is about to end */
+}
+
+static void
+child_run(const struct child *k, pid_t between)
 {
 	int high[N_FDS], i;
 	sigset_t none;
@@ -197,8 +207,6 @@ child_run(const struct child *k)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	for (i = 1; i < 32; i++)
 		(void)signal(i, SIG_DFL);
-	/* Its own session: when the leader of one that it only belongs to ends,
-	 * it may be sent a SIGHUP. */
 	if (setsid() < 0)
 		child_fail(k->fds[2], "no session of its own\n");
 	if (chdir("/") < 0 || dup2(k->null_fd, 0) < 0 ||
@@ -214,6 +222,7 @@ child_run(const struct child *k)
 	if (close_range(FRONT_FD + 1, ~0u, 0) < 0)
 		child_fail(READY_FD, "descriptors can't be closed\n");
 	put_pid(k->pid_at, (unsigned)getpid());
+	wait_for_end_of(between);
 	(void)execve(k->argv[0], k->argv, k->envp);
 	child_fail(READY_FD, "nbdkit can't be run\n");
 }
@@ -222,15 +231,16 @@ child_run(const struct child *k)
 static int
 fork_twice(const struct child *k, struct av_err *err)
 {
-	pid_t pid = fork(), r;
+	pid_t pid = fork(), between, r;
 	int st;
 
 	if (pid < 0)
 		return av_err_set(err, -errno, "fork: %s", strerror(errno));
 	if (pid == 0) {
+		between = getpid();
 		pid = fork();
 		if (pid == 0)
-			child_run(k);
+			child_run(k, between);
 		_exit(pid < 0 ? 126 : 0);
 	}
 	do {
