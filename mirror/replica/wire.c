@@ -14,6 +14,7 @@
 #include "mirror/replica/tls.h"
 
 #define NAME_MAX_BYTES	64u
+#define ERRNO_MAX	4095u	/* as Linux has it */
 
 struct wire {
 	struct stream	*st;
@@ -157,6 +158,8 @@ wire_recv(struct wire *w, uint64_t *ret_cookie, uint32_t *ret_error)
 	if (nbd_get(b, 4) != NBD_REPLY_MAGIC)
 		return -EPROTO;
 	*ret_error = (uint32_t)nbd_get(b + 4, 4);
+	if (*ret_error > ERRNO_MAX)
+		*ret_error = EIO;	/* none that NBD has */
 	*ret_cookie = nbd_get(b + 8, 8);
 	return 0;
 }
