@@ -58,13 +58,23 @@ one_link_is_enough() {
 	for link in priv0 lan-node0; do
 		wait_until 20 "both links to be connected" links_connected
 		link_cut $link
-		for ((i = 0; i < 15; i++)); do
+		# until both have noticed: a link that is mended before that may yet
+		# be judged by its silence when the other one is cut
+		for ((i = 0; i < 100; i++)); do
 			corosync_formed || fail "the cut of $link broke the membership"
+			! one_link_down || [ "$i" -lt 15 ] || break
 			pause 0.1
 		done
+		one_link_down || fail "the cut of $link isn't seen"
 		link_mend $link
 	done
 	wait_until 20 "both links to be connected" links_connected
+}
+one_link_down() {
+	local n
+	for n in node0 node1; do
+		in_machine "$n" corosync-cfgtool -s | grep -q 'disconnected$' || return 1
+	done
 }
 links_connected() {
 	local n
