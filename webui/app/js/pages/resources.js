@@ -36,11 +36,11 @@ export function Volumes() {
 		return html`${head}<${Loading} error=${error} />`;
 	return html`${head}<div class="stack"><${Card} body=${false}><${Table} caption=${t('menu.volumes')} rows=${data}
 		empty=${html`<${Empty} icon="volume" text=${t('volume.none')} />`} columns=${[
-		{ key: 'name', title: t('field.name'), name: true, cell: (v) => html`${v.name} ${v.boot && html`<span class="tag">${t('volume.boot')}</span>`}` },
+		{ key: 'name', title: t('field.name'), name: true, cell: (v) => html`${v.name} ${v.boot && html`<span class="tag">${t('volume.boot')}</span>`}
+			<div class="small">${v.vm ? html`${t('vm.one')} <a href=${vmPath(v.vm.id)}>${v.vm.name}</a>` : html`<span class="dim">${t('volume.unused')}</span>`}</div>` },
 		{ key: 'state', title: t('field.state'), cell: (v) => html`<${State} kind="volume" state=${v.state} activity=${v.activity} />` },
 		{ key: 'legs', title: t('volume.legs'), cell: (v) => html`<${LegStates} volume=${v} /><${VolumeCare} volume=${v} /><${Resync} r=${v.last_resync} />` },
 		{ key: 'size', title: t('field.size'), right: true, cell: (v) => html`<span class="nowrap">${bytes(v.size_bytes)}</span>` },
-		{ key: 'vm', title: t('vm.one'), cell: (v) => (v.vm ? html`<a href=${vmPath(v.vm.id)}>${v.vm.name}</a>` : html`<span class="dim">${t('volume.unused')}</span>`) },
 		{ key: 'do', title: t('field.actions'), cell: (v) => html`<${VolumeTools} volume=${v} />` },
 	]} /><//>
 	<${CareSettings} />
