@@ -244,12 +244,6 @@ store_kind_noun(enum store_kind kind)
 	return kinds[kind].noun;
 }
 
-const char *
-store_kind_prefix(enum store_kind kind)
-{
-	return kinds[kind].prefix;
-}
-
 void
 store_id_format(enum store_kind kind, int64_t id, char *buf, size_t n)
 {

@@ -71,7 +71,6 @@ enum store_kind { KIND_UNIT, KIND_NODE, KIND_NETWORK, KIND_GROUP, KIND_VM,
 	KIND_VOLUME, KIND_QUORUM, KIND_N };
 
 const char *store_kind_noun(enum store_kind kind);	/* "VM", "volume" */
-const char *store_kind_prefix(enum store_kind kind);	/* "vm:o" */
 void store_id_format(enum store_kind kind, int64_t id, char *buf, size_t n);
 /* "vm:o12" -> 12; -EINVAL when it isn't one of that kind. */
 int store_id_parse(enum store_kind kind, const char *text, int64_t *ret);

@@ -23,7 +23,6 @@ struct sim_guest {
 	int			signal;
 	bool			alive;
 	uint64_t		disk_bytes[VMM_DISKS_MAX];	/* as told */
-	unsigned		n_resized;
 };
 
 struct sim {
@@ -190,8 +189,6 @@ sim_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
 	struct sim *s = dom->drv;
 
 	(void)err;
-	if (s->guest->disk_bytes[disk] != size_bytes)
-		s->guest->n_resized++;
 	s->guest->disk_bytes[disk] = size_bytes;
 	vmm_op_finish(dom, 0, NULL);
 	return 0;
@@ -211,13 +208,6 @@ sim_of(struct vmm_dom *dom)
 {
 	AV_ASSERT(dom->ops == &vmm_sim_ops);
 	return dom->drv;
-}
-
-void
-vmm_sim_guest_shutdown(struct vmm_dom *dom)
-{
-	if (sim_is_on(sim_of(dom)->guest))
-		sim_move(dom, VMM_EXITED, VMM_REASON_GUEST_SHUTDOWN);
 }
 
 void
@@ -272,12 +262,6 @@ uint64_t
 vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk)
 {
 	return sim_of(dom)->guest->disk_bytes[disk];
-}
-
-unsigned
-vmm_sim_n_resized(struct vmm_dom *dom)
-{
-	return sim_of(dom)->guest->n_resized;
 }
 
 void

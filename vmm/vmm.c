@@ -474,9 +474,3 @@ vmm_spec(const struct vmm_dom *dom)
 {
 	return &dom->spec;
 }
-
-void *
-vmm_ctx(const struct vmm_dom *dom)
-{
-	return dom->env.ctx;
-}

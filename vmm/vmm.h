@@ -207,7 +207,6 @@ void vmm_status(const struct vmm_dom *dom, struct vmm_status *ret);
  * or a frame came from it.  Stays true until the guest ends. */
 bool vmm_alive(const struct vmm_dom *dom);
 const struct vmm_spec *vmm_spec(const struct vmm_dom *dom);
-void *vmm_ctx(const struct vmm_dom *dom);		/* env->ctx */
 const char *vmm_state_name(enum vmm_state s);		/* "running" */
 const char *vmm_reason_name(enum vmm_reason r);		/* "guest-shutdown" */
 
@@ -220,7 +219,6 @@ enum vmm_accel vmm_probe_accel(const char *qemu_path, unsigned timeout_ms,
 const char *vmm_accel_name(enum vmm_accel a);		/* "kvm", "tcg" */
 
 /* --- the sim driver's strings to pull (driver "sim" only) --- */
-void vmm_sim_guest_shutdown(struct vmm_dom *dom);
 void vmm_sim_guest_panic(struct vmm_dom *dom);
 void vmm_sim_die(struct vmm_dom *dom, int signal);
 void vmm_sim_io_error(struct vmm_dom *dom);
@@ -229,9 +227,8 @@ void vmm_sim_show_life(struct vmm_dom *dom);
 void vmm_sim_deaf(struct vmm_dom *dom, bool deaf);
 /* The next start fails. */
 void vmm_sim_fail_start(struct vmm_dom *dom);
-/* Size of a disk as the guest was told; 0 = never.  How many times it was told. */
+/* Size of a disk as the guest was told; 0 = never. */
 uint64_t vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk);
-unsigned vmm_sim_n_resized(struct vmm_dom *dom);
 /* Forgets every simulated guest (end of a test). */
 void vmm_sim_reset(void);
 

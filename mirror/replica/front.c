@@ -155,9 +155,8 @@ write_once(struct srv *s, const struct link_job *what)
 	if (both ? (s->io_mode != IO_BOTH || s->link_count != count) :
 	    s->io_mode != IO_ALONE)
 		return EAGAIN;
-	if (both)
-		(void)link_submit(s, count, &j);
 	if (both) {
+		(void)link_submit(s, count, &j);
 		pthread_mutex_unlock(&s->mu);
 		link_push(s);
 		pthread_mutex_lock(&s->mu);

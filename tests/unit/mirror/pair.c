@@ -376,19 +376,10 @@ pair_wait_conn(struct pair *p, int node, enum mirror_conn conn)
 
 /* --- orders --- */
 
-struct order {
-	struct mirror_op op;
-	bool	over;
-	int	rc;
-	char	code[32];
-	uint32_t *digests;
-	size_t	n;
-};
-
-static void
-order_done(struct mirror_op *op, int rc, const struct av_err *err)
+void
+pair_order_done(struct mirror_op *op, int rc, const struct av_err *err)
 {
-	struct order *o = (struct order *)(void *)op;
+	struct pair_outcome *o = (struct pair_outcome *)(void *)op;
 
 	o->over = true;
 	o->rc = rc;
@@ -406,8 +397,9 @@ order_done(struct mirror_op *op, int rc, const struct av_err *err)
 	}
 }
 
-static int
-order_wait(struct pair *p, struct order *o, int rc, const struct av_err *err)
+int
+pair_order_wait(struct pair *p, struct pair_outcome *o, int rc,
+    const struct av_err *err)
 {
 	if (rc < 0) {
 		(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
@@ -422,12 +414,12 @@ order_wait(struct pair *p, struct order *o, int rc, const struct av_err *err)
 int
 pair_primary(struct pair *p, int node, bool alone, uint64_t gen, char *code)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct mirror_primary_req req = { .alone = alone, .gen = gen };
 	struct av_err err = { 0 };
 	int rc = mirror_primary(p->m[node], &o.op, &req, &err);
 
-	rc = order_wait(p, &o, rc, &err);
+	rc = pair_order_wait(p, &o, rc, &err);
 	if (code != NULL)
 		(void)snprintf(code, 32, "%s", o.code);
 	return rc;
@@ -436,21 +428,21 @@ pair_primary(struct pair *p, int node, bool alone, uint64_t gen, char *code)
 int
 pair_alone(struct pair *p, int node, uint64_t gen)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct av_err err = { 0 };
 	int rc = mirror_alone(p->m[node], &o.op, gen, &err);
 
-	return order_wait(p, &o, rc, &err);
+	return pair_order_wait(p, &o, rc, &err);
 }
 
 int
 pair_diskless(struct pair *p, int node, uint64_t gen, char *code)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct av_err err = { 0 };
 	int rc = mirror_diskless(p->m[node], &o.op, gen, &err);
 
-	rc = order_wait(p, &o, rc, &err);
+	rc = pair_order_wait(p, &o, rc, &err);
 	if (code != NULL)
 		(void)snprintf(code, 32, "%s", o.code);
 	return rc;
@@ -459,7 +451,7 @@ pair_diskless(struct pair *p, int node, uint64_t gen, char *code)
 int
 pair_order(struct pair *p, int node, enum mirror_verb verb)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct av_err err = { 0 };
 	struct mirror *m = p->m[node];
 	int rc;
@@ -492,17 +484,17 @@ pair_order(struct pair *p, int node, enum mirror_verb verb)
 	default:
 		return -EINVAL;
 	}
-	return order_wait(p, &o, rc, &err);
+	return pair_order_wait(p, &o, rc, &err);
 }
 
 int
 pair_discard(struct pair *p, int node, uint64_t winner_base)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct av_err err = { 0 };
 	int rc = mirror_discard(p->m[node], &o.op, winner_base, &err);
 
-	return order_wait(p, &o, rc, &err);
+	return pair_order_wait(p, &o, rc, &err);
 }
 
 struct pair *
@@ -569,11 +561,11 @@ pair_restart(struct pair *p, int node)
 uint32_t *
 pair_digests(struct pair *p, int node, size_t *ret_n)
 {
-	struct order o = { .op.done = order_done };
+	struct pair_outcome o = { .op.done = pair_order_done };
 	struct av_err err = { 0 };
 	int rc = mirror_digest(p->m[node], &o.op, 0, p->digest_bytes, &err);
 
-	if (order_wait(p, &o, rc, &err) < 0)
+	if (pair_order_wait(p, &o, rc, &err) < 0)
 		return NULL;
 	*ret_n = o.n;
 	return o.digests;

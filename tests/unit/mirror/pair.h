@@ -52,6 +52,20 @@ const struct mirror_status *pair_st(const struct pair *p, int node);
 typedef bool (*pair_cond)(struct pair *p);
 int  pair_wait(struct pair *p, pair_cond cond);
 int  pair_wait_conn(struct pair *p, int node, enum mirror_conn conn);
+
+/* An order that pair_*() below doesn't have: set .op.done = pair_order_done, give
+ * the order, pass its rc and err on; returns the outcome.  'digests' are yours. */
+struct pair_outcome {
+	struct mirror_op op;
+	bool	over;
+	int	rc;
+	char	code[32];
+	uint32_t *digests;
+	size_t	n;
+};
+void pair_order_done(struct mirror_op *op, int rc, const struct av_err *err);
+int  pair_order_wait(struct pair *p, struct pair_outcome *o, int rc,
+    const struct av_err *err);
 /* Orders, waited for; the result of 'done' (or of the call), code in 'code'. */
 int  pair_primary(struct pair *p, int node, bool alone, uint64_t gen,
     char *code);

@@ -23,46 +23,16 @@
 #define VOLUME	"0123456789abcdef0123456789abcdef"
 #define BIGGER	(PAIR_SIZE * 2 + 512)
 
-struct order {
-	struct mirror_op op;
-	bool	over;
-	int	rc;
-	char	code[32];
-};
-
-static struct order last;
-
-static void
-order_done(struct mirror_op *op, int rc, const struct av_err *err)
-{
-	struct order *o = (struct order *)(void *)op;
-
-	o->over = true;
-	o->rc = rc;
-	(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
-}
-
-static int
-order_wait(struct pair *p, int rc, const struct av_err *err)
-{
-	if (rc < 0) {
-		(void)snprintf(last.code, sizeof(last.code), "%s", err->code);
-		return rc;
-	}
-	while (!last.over)
-		if (sd_event_run(p->loop, 20000) < 0)
-			return -EIO;
-	return last.rc;
-}
+static struct pair_outcome last;
 
 static int
 grow(struct pair *p, int node, uint64_t to)
 {
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_grow(p->m[node], &last.op, to, &err),
-	    &err);
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_grow(p->m[node], &last.op, to,
+	    &err), &err);
 }
 
 static int
@@ -70,9 +40,9 @@ hold(struct pair *p, int node, uint32_t ms)
 {
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_hold_writes(p->m[node], &last.op, ms,
-	    &err), &err);
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_hold_writes(p->m[node],
+	    &last.op, ms, &err), &err);
 }
 
 static int
@@ -80,9 +50,9 @@ release_writes(struct pair *p, int node)
 {
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_release_writes(p->m[node], &last.op,
-	    &err), &err);
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_release_writes(p->m[node],
+	    &last.op, &err), &err);
 }
 
 static int
@@ -91,9 +61,9 @@ verify(struct pair *p)
 	struct mirror_verify_req req = { 0 };
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_verify(p->m[0], &last.op, &req, &err),
-	    &err);
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_verify(p->m[0], &last.op,
+	    &req, &err), &err);
 }
 
 static bool

@@ -15,35 +15,7 @@
 #define UNIT	"00112233445566778899aabbccddeeff"
 #define VOLUME	"0123456789abcdef0123456789abcdef"
 
-struct order {
-	struct mirror_op op;
-	bool	over;
-	int	rc;
-	char	code[32];
-};
-
-static struct order last;
-
-static void
-order_done(struct mirror_op *op, int rc, const struct av_err *err)
-{
-	struct order *o = (struct order *)(void *)op;
-
-	o->over = true;
-	o->rc = rc;
-	(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
-}
-
-static int
-order_wait(struct pair *p, int rc)
-{
-	if (rc < 0)
-		return rc;
-	while (!last.over)
-		if (sd_event_run(p->loop, 20000) < 0)
-			return -EIO;
-	return last.rc;
-}
+static struct pair_outcome last;
 
 static int
 verify(struct pair *p, int node, bool repair, uint64_t rate_kib_s)
@@ -52,8 +24,9 @@ verify(struct pair *p, int node, bool repair, uint64_t rate_kib_s)
 		.rate_kib_s = rate_kib_s };
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_verify(p->m[node], &last.op, &req, &err));
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_verify(p->m[node], &last.op,
+	    &req, &err), &err);
 }
 
 static int
@@ -61,8 +34,9 @@ cancel(struct pair *p, int node)
 {
 	struct av_err err = { 0 };
 
-	last = (struct order){ .op.done = order_done };
-	return order_wait(p, mirror_verify_cancel(p->m[node], &last.op, &err));
+	last = (struct pair_outcome){ .op.done = pair_order_done };
+	return pair_order_wait(p, &last, mirror_verify_cancel(p->m[node],
+	    &last.op, &err), &err);
 }
 
 static const struct mirror_verify *
