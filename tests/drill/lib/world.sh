@@ -54,6 +54,7 @@ world_up() {
 	LOG=$WORK/build.log
 	unit_create
 	clocks_install
+	faildisk_install
 	SIZE_MIB=64 guest_small
 	packages_forget
 	guest_install_images
