@@ -100,15 +100,33 @@ sign_facts(const struct order *o)
 	    json_boolean(now - o->mirror_seen_ns < o->timing.mirror_lost_ns));
 }
 
+uint64_t
+order_beats_ignored(const struct order *o)
+{
+	return heartbeat_ignored(o->hb);
+}
+
+/* What people are told of timing.h; both PMs' are alike, or they wouldn't meet. */
+static json_t *
+timing_facts(const struct timing *t)
+{
+	return json_pack("{s:I,s:I,s:I,s:I}", "heartbeat_ms",
+	    (json_int_t)(t->heartbeat_ns / AV_NS_PER_MS), "lost_ms",
+	    (json_int_t)(t->lost_ns / AV_NS_PER_MS), "dead_ms",
+	    (json_int_t)(t->peer_dead_ns / AV_NS_PER_MS), "frozen_ms",
+	    (json_int_t)(t->frozen_ns / AV_NS_PER_MS));
+}
+
 json_t *
 order_facts(const struct order *o)
 {
-	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
+	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s},s:o}",
 	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
 	    "kind", strcmp(o->arbiter_kind, "closed") == 0 ? "etcd" :
 	    o->arbiter_kind, "state",
 	    arbiter_state_name(o->last_answer.state), "address",
 	    o->arbiter_address, "text", o->last_answer.text,
 	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",
-	    o->corosync_up ? "up" : "down");
+	    o->corosync_up ? "up" : "down", "timings",
+	    timing_facts(&o->timing));
 }

@@ -27,6 +27,13 @@ both_are_taken_over() {
 }
 guest_there() { [ -n "$(guest_pid "$1")" ]; }
 
+legs_differ() { ! legs_equal && [ "$LEGS" = 0 ]; }
+# One volume, byte by byte: what is kept is on both PMs, and nothing else.
+resolved_legs() {
+	(story_compare)
+	[ "$LEGS_DIFFERED" = yes ] || fail "the legs were equal before the choice: nothing was tested"
+}
+
 split_is_seen() {
 	wait_until 60 "both PMs to be split" both_split
 	wait_until 30 "the volume to differ" differs

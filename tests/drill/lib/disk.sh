@@ -29,14 +29,20 @@ disk_care() {
 	while read -r volume node vm; do
 		! disk_is_failing "$node" && machine_on "$node" || continue
 		if [ "$vm" != - ]; then
-			say "  its leg on $node failed: $vm off and on"
-			person vm poweroff "$vm" --wait --timeout 20 && person vm poweron "$vm" || continue
+			person vm poweroff "$vm" --wait --timeout 20 || continue
+			say "  its leg on $node failed: $vm is switched off"
+			: >"$WORK/switched-off-$vm"
 		fi
-		! person volume replace-leg "$volume" || {
-			say "  the leg of $volume on $node is made anew"
-			: >"$WORK/leg-made"
-		}
+		person volume replace-leg "$volume" || continue
+		say "  the leg of $volume on $node is made anew"
+		: >"$WORK/leg-made"
 	done < <(disk_failed_legs)
+	for vm in "$WORK"/switched-off-*; do
+		! [ -e "$vm" ] || ! person vm poweron "${vm##*-off-}" || rm "$vm"
+	done
 }
 
-person() { (timeout 30 nsenter -t "$(machine_pid "$(primary)")" -m -u -i -n -p -- "$PROG/avcli" "$@") >/dev/null 2>&1 </dev/null; }
+person() {
+	(timeout 30 nsenter -t "$(machine_pid "$(primary)")" -m -u -i -n -p -- "$PROG/avcli" "$@") 2>&1 >/dev/null </dev/null | sed "s/^/  '$*': /" >&2
+	return "${PIPESTATUS[0]}"
+}

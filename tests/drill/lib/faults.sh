@@ -58,7 +58,9 @@ clock_set() { printf '%s\n' "$2" >"$TRY/$1/etc/avpair/drill-clock"; }
 # Such a drill is left out, and the report says so.  Sets IMPOSSIBLE to the reason.
 faults_possible() {	# FAULT [FAULT]
 	IMPOSSIBLE=
-	if [ -z "${DRILL_ANYWAY-}" ] && [ $# = 2 ] && plan_needs_watchdog "$1" "$2" && ! grep -q '^	watchdog = ' "$TREE/deploy/lib/config.sh"; then
+	if [ $# = 2 ] && plan_loses_good_copy "$1" "$2"; then
+		IMPOSSIBLE="the PM whose disk failed may be left with the only right to run"
+	elif [ -z "${DRILL_ANYWAY-}" ] && [ $# = 2 ] && plan_needs_watchdog "$1" "$2" && ! grep -q '^	watchdog = ' "$TREE/deploy/lib/config.sh"; then
 		IMPOSSIBLE="this unit has no watchdog yet"
 	fi
 	[ -z "$IMPOSSIBLE" ]
