@@ -47,13 +47,14 @@ role_facts(const struct order *o)
 {
 	const struct role *r = &o->role;
 	struct role_reason why = r->reason;
+	bool incompatible = o->peer_timings || o->peer_version;
 	int owner = -1;
 
 	if (r->state == ROLE_ALONE || r->state == ROLE_REJOINING)
 		owner = o->node;
 	else if (r->follow_gen != 0)
 		owner = 1 - o->node;
-	if (o->peer_incompatible && r->state != ROLE_TOGETHER &&
+	if (incompatible && r->state != ROLE_TOGETHER &&
 	    r->state != ROLE_ALONE) {
 		why.why = ROLE_WHY_PEER_INCOMPATIBLE;
 	} else if (r->state == ROLE_TOGETHER && o->sync != SYNC_DONE) {
@@ -63,7 +64,7 @@ role_facts(const struct order *o)
 	/* to people a PM that hands back to both still runs alone */
 	return json_pack("{s:s,s:o,s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", reason_facts(&why), "incompatible", o->peer_incompatible,
+	    "reason", reason_facts(&why), "incompatible", incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
