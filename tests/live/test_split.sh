@@ -27,16 +27,11 @@ both_are_taken_over() {
 }
 guest_there() { [ -n "$(guest_pid "$1")" ]; }
 
-legs_differ() { ! legs_equal && [ "$LEGS" = 0 ]; }
-# One volume, byte by byte: what is kept is on both PMs, and nothing else.
-resolved_legs() {
-	(story_compare)
-	[ "$LEGS_DIFFERED" = yes ] || fail "the legs were equal before the choice: nothing was tested"
-}
-
 split_is_seen() {
 	wait_until 60 "both PMs to be split" both_split
 	wait_until 30 "the volume to differ" differs
+	# else comparing them afterwards would show nothing
+	! legs_equal || fail "the legs are equal, byte by byte"
 	avcli_on node0 split info
 	[ "$(split_get node1 .stage)" = deciding ] || fail "stage is $(split_get node1 .stage)"
 	avcli_on node0 unit takeover --yes && fail "a takeover was let in while both are there"
@@ -66,6 +61,7 @@ case_run both_are_taken_over both_are_taken_over
 case_run split_is_seen split_is_seen
 case_run choice_on_one_pm_waits_for_the_rest choice_on_one_pm_waits_for_the_rest
 case_run resolved_volume_and_unit_of_node1 resolved node1
+case_run legs_equal_after_it story_compare
 case_run both_are_taken_over_again both_are_taken_over
 case_run split_is_seen_again split_is_seen
 # the volume of node1, the database of node0: copied from the one that follows
@@ -77,4 +73,5 @@ mixed() {
 	wait_until 120 "the guest's service" guest_answers
 }
 case_run resolved_volume_of_node1_unit_of_node0 mixed
+case_run legs_equal_after_that_too story_compare
 live_end
