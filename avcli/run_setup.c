@@ -112,7 +112,7 @@ run_unit_setup(struct cli *cli, struct cli_err *err)
 	(void)execv(path, (char *const *)(uintptr_t)argv);
 	rc = cli_fail(err, EXIT_FAILED, "no-program", tr("can't run '%s': %s"),
 	    path, strerror(errno));
-	cli_hint(err, tr("this machine isn't made to be a PM: install the package avpair-agent"));
+	cli_hint(err, tr("this machine isn't made to be a PM: install the package avpair-node"));
 	for (i = 0; i < cli->args->n_opts; i++)
 		free(texts[i]);
 	return rc;

@@ -199,8 +199,11 @@ tls_begin(struct av_tls_cred *c, int fd, int stop_fd, unsigned ms, unsigned side
 			break;
 		if (tls_again(r))
 			rc = tls_wait(s, fd, stop_fd, end_ns);
-		else if (gnutls_error_is_fatal(r))
+		else if (gnutls_error_is_fatal(r)) {
+			/* or the other end would see no more than our hang-up */
+			(void)gnutls_alert_send_appropriate(s, r);
 			rc = why_not(c, r, side);
+		}
 	}
 	if (rc < 0) {
 		gnutls_deinit(s);

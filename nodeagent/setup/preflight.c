@@ -4,6 +4,7 @@
  * nodeagent/setup/preflight.c - is this machine fit to become a PM?
  */
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "nodeagent/setup/preflight.h"
 #include "nodeagent/setup/services.h"
 #include "nodeagent/setup/text.h"
+
+#define PLUGIN	"nbdkit-avreplica-plugin.so"
 
 /* --- programs --- */
 
@@ -55,12 +58,27 @@ preflight_program(const char *name)
 	return NULL;
 }
 
+/* nbdkit's own folder, whose name has the machine's kind in it. */
+static bool
+plugin_exists(void)
+{
+	glob_t g;
+	bool there = preflight_program(PLUGIN) != NULL;
+
+	if (!there && glob("/usr/lib/*/nbdkit/plugins/" PLUGIN, 0, NULL,
+	    &g) == 0) {
+		there = g.gl_pathc > 0;
+		globfree(&g);
+	}
+	return there;
+}
+
 static void
-need_program(const char *name, const char *package, struct findings *fs)
+need(bool there, const char *name, const char *package, struct findings *fs)
 {
 	struct finding *f;
 
-	if (preflight_program(name) != NULL)
+	if (there)
 		return;
 	f = findings_add(fs, FINDING_BLOCK, "no-program",
 	    tr("the program '%s' isn't installed"), name);
@@ -68,18 +86,24 @@ need_program(const char *name, const char *package, struct findings *fs)
 }
 
 static void
+need_program(const char *name, const char *package, struct findings *fs)
+{
+	need(preflight_program(name) != NULL, name, package, fs);
+}
+
+static void
 programs(const struct setup_plan *p, struct findings *fs)
 {
 	need_program("corosync", "corosync", fs);
-	need_program("avnoded", "avpair-agent", fs);
-	need_program("av-watchdog", "avpair-agent", fs);
+	need_program("avnoded", "avpair-node", fs);
+	need_program("av-watchdog", "avpair-node", fs);
 	need_program("avconsoled", "avpair-console", fs);
 	if (strcmp(p->mirror, "drbd") == 0) {
 		need_program("drbdadm", "drbd-utils", fs);
 		need_program("lvs", "lvm2", fs);
 	} else {
 		need_program("nbdkit", "nbdkit", fs);
-		need_program("nbdkit-avreplica-plugin.so", "avpair-agent", fs);
+		need(plugin_exists(), PLUGIN, "nbdkit-plugin-avreplica", fs);
 	}
 	if (strcmp(p->hypervisor, "qemu") == 0)
 		need_program("qemu-system-x86_64", "qemu-system-x86", fs);

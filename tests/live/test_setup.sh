@@ -111,6 +111,15 @@ no_rest() {
 	done
 }
 
+# Whatever the case before has left.
+begin_anew() {
+	local n
+	for n in node0 node1; do
+		in_machine "$n" pkill -KILL -x av-setup || :
+		rm -rf "$TRY/$n/etc/avpair"/* "$TRY/$n/etc/corosync"/*
+	done
+}
+
 wrong_ones_are_refused() {
 	local good typo
 	setup node0 "${CREATE[@]}" --dry-run >/dev/null 2>"$WORK/err" || { cat "$WORK/err" >&2; fail "a dry run failed"; }
@@ -139,6 +148,7 @@ wrong_ones_are_refused() {
 }
 
 other_version_is_refused() {
+	begin_anew
 	create_begin
 	mkdir -p "$WORK/newer"
 	sed "s/$(printf %s "$(<"$TREE/VERSION")")/9.9.9/g" "$TRY/prog/av-setup" >"$WORK/newer/av-setup"
@@ -153,6 +163,7 @@ other_version_is_refused() {
 
 five_wrong_keys() {
 	local i
+	begin_anew
 	create_begin
 	for i in 1 2 3 4 5; do
 		refused 4 "refused the key" setup node1 unit join 10.78.0.1 "$("$B/tests/unit/setup/test_key" --make)"
@@ -165,6 +176,7 @@ five_wrong_keys() {
 
 expired_key() {
 	local old
+	begin_anew
 	create_begin
 	old=$(key)
 	create_kill
@@ -178,6 +190,7 @@ expired_key() {
 
 crashes_are_gone_on_from() {
 	local k
+	begin_anew
 	create_begin
 	create_kill			# while it waits
 	create_begin
