@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/setup/fit.h"
 #include "nodeagent/setup/render.h"
+#include "nodeagent/setup/secrets.h"
 #include "nodeagent/setup/text.h"
 #include "nodeagent/setup/wish.h"
 #include "tests/test.h"
@@ -300,6 +301,26 @@ TEST(each_pm_sees_the_other_one)
 	return 0;
 }
 
+TEST(the_authoritys_key_is_never_sent)
+{
+	struct setup_secrets s = { { NULL } };
+	AUTO_JSON json_t *sent = NULL;
+	AUTO_JSON json_t *kept = NULL;
+
+	two_that_fit();
+	CHECK(fit_complete(&p, &a, &b, &fs));
+	CHECK(secrets_make(&s, NULL) == 0 && secrets_certify(&s, &p, NULL) == 0);
+	kept = secrets_encode(&s, false);
+	sent = secrets_encode(&s, true);
+	CHECK(json_object_get(kept, "ca_key") != NULL);
+	CHECK(json_object_get(kept, "console_key0") != NULL);
+	CHECK(json_object_get(sent, "ca_key") == NULL);
+	CHECK(json_object_get(sent, "console_key0") == NULL);
+	CHECK(json_object_get(sent, "console_key1") != NULL);
+	secrets_free(&s);
+	return 0;
+}
+
 /* --- translations --- */
 
 static void
@@ -407,5 +428,5 @@ TESTS_MAIN(T(two_like_machines_fit), T(what_differs_is_refused),
     T(a_host_name_that_is_none_is_left_out), T(a_plan_comes_back_as_it_was),
     T(bad_plans_are_refused), T(wishes_become_a_plan), T(wishes_that_cant_be),
     T(corosync_waits_for_pings_longer_than_for_tokens),
-    T(each_pm_sees_the_other_one), T(all_is_said_in_japanese),
+    T(each_pm_sees_the_other_one), T(the_authoritys_key_is_never_sent), T(all_is_said_in_japanese),
     T(japanese_keeps_the_places))
