@@ -41,3 +41,5 @@ $(B)/av-watchdog: $(B)/nodeagent/guard_main.o $(NODEAGENT_LIBS)
 $(B)/av-watchdog: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/av-watchdog
 LIVE_SCRIPTS += tests/live/test_watchdog.sh tests/live/test_mtbf.sh
+
+include nodeagent/setup/setup.mk
