@@ -196,14 +196,17 @@ purge_keeps_the_guests_disks() {
 		! find "$root/etc/systemd" -name 'av[np-]*.service' ! -path '*.d/*' | grep .
 }
 
-make -s deb >"$work/deb.log" 2>&1
-rc=$?
-[ $rc = 0 ] || tail -n 20 "$work/deb.log" >&2
-said make_deb $rc
-[ $rc = 0 ] || exit 1
+# for who works on the rest of this test: the packages as they were built last
+if [ "${PACKAGES_BUILT-}" != 1 ]; then
+	make -s deb >"$work/deb.log" 2>&1
+	rc=$?
+	[ $rc = 0 ] || tail -n 20 "$work/deb.log" >&2
+	said make_deb $rc
+	[ $rc = 0 ] || exit 1
+	case_of lintian_is_quiet lintian_is_quiet
+fi
 case_of files_owners_and_modes_as_listed as_listed
 case_of the_pages_are_there pages_are_there
-case_of lintian_is_quiet lintian_is_quiet
 case_of a_machine machine_make
 case_of they_install machine_installs
 case_of programs_say_their_version programs_say_their_version
