@@ -14,9 +14,11 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "console/listen.h"
+#include "console/notify.h"
 #include "console/relay.h"
 #include "console/thread.h"
 
@@ -289,11 +291,20 @@ listen_run(struct listeners *l, int signal_fd)
 		{ .fd = l->relay, .events = POLLIN },
 	};
 
+	const int feed_ms = notify_watchdog_ms();
+	const unsigned long long feed_ns = feed_ms > 0 ?
+	    (unsigned long long)feed_ms * AV_NS_PER_MS : UINT64_MAX;
+	uint64_t fed_ns = av_clock_ns();
+
 	for (;;) {
-		if (poll(p, 4, -1) < 0) {
+		if (poll(p, 4, feed_ms) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
+		}
+		if (av_clock_ns() - fed_ns >= feed_ns) {
+			fed_ns = av_clock_ns();
+			notify_send("WATCHDOG=1");
 		}
 		if (p[0].revents != 0)
 			return 0;

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,7 +322,7 @@ set_defaults(struct agent_conf *c)
 	rc |= default_text(&c->watchdog, "auto");
 	rc |= default_text(&c->mirror_listen, "0.0.0.0");
 	rc |= default_text(&c->plugin,
-	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
+	    AV_PLUGIN_DIR "/nbdkit-avreplica-plugin.so");
 	rc |= default_text(&c->nbdkit, "/usr/bin/nbdkit");
 	rc |= default_text(&c->qemu, "/usr/bin/qemu-system-x86_64");
 	rc |= default_text(&c->driver_vmm, "qemu");
@@ -344,6 +345,19 @@ check_together(const struct agent_conf *c, const char *path, struct av_err *err)
 	return 0;
 }
 
+/* The console's group is the packages'; without it agent.sock is root's alone. */
+static int
+console_gid(void)
+{
+	char buf[1024];
+	struct group g, *found = NULL;
+
+	if (getgrnam_r("avpair-console", &g, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL || found->gr_gid > 0x7fffffff)
+		return -1;
+	return (int)found->gr_gid;
+}
+
 int
 conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 {
@@ -353,7 +367,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 	ret->watchdog_port = 7703;
 	ret->mirror_port_base = 7800;
 	ret->time_scale = 1;
-	ret->socket_gid = -1;
+	ret->socket_gid = console_gid();
 	rc = av_conf_load(path, conf_keys, ARRAY_SIZE(conf_keys), ret, err);
 	if (rc == 0 && set_defaults(ret) < 0)
 		rc = av_err_set(err, -ENOMEM, "%s: no memory", path);

@@ -62,7 +62,8 @@ struct agent_conf {
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
 	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */
-	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
+	int	 socket_gid;		/* group that may use agent.sock; -1 = root.
+				 * Default: avpair-console's, if any */
 };
 
 /* Zeroed struct in.  0, or -errno with a sentence naming file, line and key. */
