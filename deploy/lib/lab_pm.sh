@@ -3,7 +3,7 @@
 # deploy/lib/lab_pm.sh - a PM of the lab: one QEMU machine
 #
 # $TRY/node0/pm/: root.qcow2 (overlay of the image), data.qcow2 (for a volume group),
-# pid, monitor and console (Unix sockets), console.log, machine-id, plain (present: it
+# pid, monitor and console (Unix sockets), console.log, plain (present: it
 # boots Debian's kernel without Xen).
 #
 # What QEMU acknowledges as written survives a power-off here, flushed or not
@@ -15,6 +15,7 @@
 PM_MEMORY_MIB=${AVPAIR_LAB_MEMORY_MIB:-2048}
 PM_DOM0_MIB=${AVPAIR_LAB_DOM0_MIB:-1200}
 PM_CPUS=${AVPAIR_LAB_CPUS:-1}
+PM_NICE=${AVPAIR_LAB_NICE:-0}
 PM_DISK_GIB=${AVPAIR_LAB_DISK_GIB:-16}
 
 # Each flag taken away breaks something under TCG: SMAP, SMEP, PKU: a PV dom0 dies at
@@ -63,12 +64,11 @@ pm_disks_make() {
 	d=$(pm_dir "$1")
 	qemu-img create -q -f qcow2 -b "$IMAGE/root.img" -F raw "$d/root.qcow2"
 	qemu-img create -q -f qcow2 "$d/data.qcow2" "${PM_DISK_GIB}G"
-	tr -d - </proc/sys/kernel/random/uuid >"$d/machine-id"
 }
 
 pm_command_line() {
-	printf 'root=/dev/vda rw quiet net.ifnames=0 mitigations=off systemd.hostname=%s systemd.machine_id=%s %s' \
-		"$1" "$(cat "$(pm_dir "$1")/machine-id" 2>/dev/null)" "${AVPAIR_LAB_APPEND-}"
+	printf 'root=/dev/vda rw quiet net.ifnames=0 mitigations=off systemd.hostname=%s %s' \
+		"$1" "${AVPAIR_LAB_APPEND-}"
 }
 
 # pm_kernel NODE: QEMU's arguments for what is booted, one a line
@@ -121,9 +121,11 @@ pm_start() {
 	shift
 	lab_net_node "$n"
 	mapfile -t args < <(pm_arguments "$n")
-	in_net world nice -n "${AVPAIR_LAB_NICE:-12}" qemu-system-x86_64 "${args[@]}" "$@" \
+	in_net world nice -n "$PM_NICE" qemu-system-x86_64 "${args[@]}" "$@" \
 		</dev/null >>"$TRY/$n/log/qemu.log" 2>&1 9>&- ||
 		{ tail -n 3 "$TRY/$n/log/qemu.log" >&2; fail "QEMU doesn't start $n"; }
+	# a session's processes share one weight, whatever their own niceness
+	echo "$PM_NICE" 2>/dev/null >"/proc/$(pm_pid "$n")/autogroup" || :
 }
 
 # No process of it may say goodbye: QEMU is killed, as a plug is pulled.

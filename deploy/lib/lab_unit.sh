@@ -38,7 +38,7 @@ lab_world_start() {
 lab_pm_start() {
 	local d
 	d=$(pm_dir "$1")
-	rm -f "$d/warm" "$d/fresh"
+	rm -f "$d/warm"
 	if [ -e "$d/root.qcow2" ]; then
 		pm_start "$1"
 	elif warm_have "$1"; then
@@ -47,27 +47,20 @@ lab_pm_start() {
 		warm_start "$1"
 	else
 		pm_disks_make "$1"
-		: >"$d/fresh"
 		pm_start "$1"
 	fi
 }
 
 lab_pm_started() {
-	local d
-	d=$(pm_dir "$1")
-	if [ -e "$d/warm" ]; then
-		warm_clock "$1"
-	elif [ -e "$d/fresh" ] && [ "${AVPAIR_LAB_COLD-}" != 1 ]; then
-		wait_until 1800 "the end of the start of $1" pm_booted "$1"
-		warm_save "$1"
-	fi
-	rm -f "$d/warm" "$d/fresh"
+	[ ! -e "$(pm_dir "$1")/warm" ] || warm_identity "$1"
+	rm -f "$(pm_dir "$1")/warm"
+	wait_until 3600 "ssh of $1" pm_answers "$1"
 }
 
 lab_halt() {
 	local m
 	forward_stop
-	for m in node0 node1; do pm_kill "$m"; done
+	for m in node0 node1 node9; do pm_kill "$m"; done
 	for m in quorum world; do
 		[ ! -d "$TRY/$m" ] || machine_kill "$m"
 	done
