@@ -158,9 +158,9 @@ ask(sd_bus *bus, sd_bus_message *request, const struct scope *s,
 		rc = sd_bus_call(bus, request, s->limit_ms * 1000, &error,
 		    &reply);
 	if (rc < 0) {
-		bool refused = sd_bus_error_is_set(&error) &&
-		    !sd_bus_error_has_name(&error, SD_BUS_ERROR_NO_REPLY) &&
-		    !sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT);
+		/* only systemd's own word is certain */
+		bool refused = error.name != NULL &&
+		    strncmp(error.name, MANAGER ".", sizeof(MANAGER)) == 0;
 
 		(void)av_err_set(err, rc, "systemd: %s", error.message != NULL ?
 		    error.message : strerror(-rc));
