@@ -27,7 +27,7 @@
 
 struct listeners {
 	struct server	*srv;
-	struct tls_cred	*https_cred;
+	struct av_tls_cred	*https_cred;
 	int		 https, local, relay;
 	/* who is connected by HTTPS; guarded by 'lock' */
 	pthread_mutex_t	 lock;
@@ -90,7 +90,7 @@ unix_listen(const char *path, struct av_err *err)
 }
 
 int
-listen_open(struct server *srv, struct tls_cred *https,
+listen_open(struct server *srv, struct av_tls_cred *https,
     struct listeners **ret, struct av_err *err)
 {
 	const struct console_conf *c = srv->conf;
@@ -204,8 +204,8 @@ https_serve(void *arg)
 	int pair[2];
 
 	tcp_tune(c->fd);
-	if (tls_accept(c->l->https_cred, c->fd, srv->stop_fd,
-	    TLS_HANDSHAKE_MS, &s) == 0) {
+	if (av_tls_accept(c->l->https_cred, c->fd, srv->stop_fd,
+	    AV_TLS_HANDSHAKE_MS, &s) == 0) {
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
 		    SOCK_NONBLOCK, 0, pair) == 0) {
 			if (http_add(srv, false, pair[1],

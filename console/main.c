@@ -107,16 +107,16 @@ files_raise(void)
 }
 
 static int
-parts_open(struct server *srv, struct tls_cred **ret_https,
-    struct tls_cred **ret_psk, struct av_err *err)
+parts_open(struct server *srv, struct av_tls_cred **ret_https,
+    struct av_tls_cred **ret_psk, struct av_err *err)
 {
 	const struct console_conf *c = srv->conf;
 	int rc = text_open(err);
 
 	if (rc == 0 && c->listen.n > 0)
-		rc = tls_cred_cert(c->cert_file, c->key_file, ret_https, err);
+		rc = av_tls_cred_cert(c->cert_file, c->key_file, ret_https, err);
 	if (rc == 0 && c->n_psk > 0)
-		rc = tls_cred_psk(c->psk_user, c->psk, c->n_psk, ret_psk, err);
+		rc = av_tls_cred_psk(c->psk_user, c->psk, c->n_psk, ret_psk, err);
 	if (rc < 0)
 		return rc;
 	if (events_new(&srv->events) < 0 ||
@@ -175,7 +175,7 @@ serve(const struct console_conf *conf, struct av_err *err)
 {
 	/* static: a thread that hangs at the end may still look at it */
 	static struct server srv = { .web_fd = -1, .stop_fd = -1 };
-	struct tls_cred *https = NULL, *psk = NULL;
+	struct av_tls_cred *https = NULL, *psk = NULL;
 	struct listeners *l = NULL;
 	struct agent_ops ops = { on_event, on_linked, NULL };
 	int sig = signals_open(err), rc = sig;
@@ -204,8 +204,8 @@ serve(const struct console_conf *conf, struct av_err *err)
 	srv.agent = agent_close(srv.agent);
 	listen_close(l);
 	parts_close(&srv);
-	tls_cred_free(psk);
-	tls_cred_free(https);
+	av_tls_cred_free(psk);
+	av_tls_cred_free(https);
 	if (sig >= 0)
 		(void)close(sig);
 	return rc;

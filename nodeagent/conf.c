@@ -268,6 +268,14 @@ set_driver(char **dst, const char *value, const char *real, struct av_err *err)
 	return set_text(dst, value, err);
 }
 
+SETTER(storage_dir)
+{
+	if (*value != '/' || strlen(value) > CONF_STORAGE_MAX)
+		return av_err_set(err, -EINVAL, "'%s' isn't an absolute path "
+		    "of at most %d bytes", value, CONF_STORAGE_MAX);
+	return set_text(&CONF->storage_dir, value, err);
+}
+
 SETTER(driver_vmm) { return set_driver(&CONF->driver_vmm, value, "qemu", err); }
 SETTER(driver_mirror)
 {
@@ -285,7 +293,7 @@ SETTER(unit_interface)
 #define KEY(name, must)	{ #name, set_##name, must }
 static const struct av_conf_key conf_keys[] = {
 	KEY(node, true), KEY(unit_uuid, true), KEY(unit_name, true),
-	KEY(state_dir, false), KEY(run_dir, false), KEY(log_dir, false),
+	KEY(state_dir, false), KEY(storage_dir, false), KEY(run_dir, false), KEY(log_dir, false),
 	KEY(key_file, false), KEY(psk_file, false), KEY(heartbeat, true),
 	KEY(heartbeat_port, false), KEY(watchdog_port, false),
 	KEY(watchdog, false), KEY(mirror_listen, false),
@@ -379,7 +387,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 void
 conf_dispose(struct agent_conf *c)
 {
-	char **texts[] = { &c->state_dir, &c->run_dir, &c->log_dir,
+	char **texts[] = { &c->state_dir, &c->storage_dir, &c->run_dir, &c->log_dir,
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,

@@ -46,3 +46,4 @@ $(B)/av-scope: $(B)/nodeagent/scope_main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/av-scope: LDLIBS = -lsystemd $(BASE_LDLIBS)
 PROGRAMS += $(B)/av-scope
+include nodeagent/setup/setup.mk
