@@ -26,18 +26,30 @@ lab_debs() {
 	done
 }
 
-# lab_install NODE...
+lab_install_one() {
+	local n=$1
+	shift
+	pm "$n" 'rm -rf /root/deb && mkdir /root/deb' </dev/null &&
+		pm_copy "$n" "$@" /root/deb &&
+		pm "$n" 'dpkg --configure -a; DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+			--no-install-recommends install /root/deb/*.deb' </dev/null
+}
+
+# lab_install NODE...: on all at once
 lab_install() {
-	local n debs
+	local n i debs pids=()
 	mapfile -t debs < <(lab_debs)
 	[ "${#debs[@]}" -gt 0 ] || fail "no packages in '$B/deb'; 'make deb' builds them"
+	step "installing ${#debs[@]} packages on $*"
 	for n; do
-		step "installing ${#debs[@]} packages on $n"
-		pm "$n" 'rm -rf /root/deb && mkdir /root/deb' </dev/null
-		pm_copy "$n" "${debs[@]}" /root/deb
-		pm "$n" 'DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install /root/deb/*.deb' \
-			</dev/null >"$TRY/$n/log/install.log" 2>&1 ||
+		lab_install_one "$n" "${debs[@]}" >"$TRY/$n/log/install.log" 2>&1 &
+		pids+=($!)
+	done
+	i=0
+	for n; do
+		wait "${pids[i++]}" ||
 			{ tail -n 5 "$TRY/$n/log/install.log" >&2; fail "the packages can't be installed on $n"; }
+		ok "$n has them"
 	done
 }
 

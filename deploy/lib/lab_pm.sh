@@ -142,7 +142,7 @@ pm_kill() {
 pm_ssh_options() {
 	printf '%s\n' -i "$IMAGE/id" -o "UserKnownHostsFile=$IMAGE/known_hosts" \
 		-o HostKeyAlias=lab-pm -o IdentitiesOnly=yes -o LogLevel=ERROR \
-		-o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=8 \
+		-o ConnectTimeout=120 -o ServerAliveInterval=15 -o ServerAliveCountMax=40 \
 		-o BatchMode=yes -F none
 }
 
