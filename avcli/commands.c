@@ -70,7 +70,7 @@ static const struct opt_def delete_opts[] = {
 };
 static const struct opt_def unit_create_opts[] = {
 	{ "private", 0, OPT_ONE, "INTERFACE|ADDRESS[,...]",
-	    "what goes to the other PM alone", "interface" },
+	    "what goes to the other PM alone", NULL },
 	{ "business", 0, OPT_ONE, "BRIDGE[,...]", "the guests' networks",
 	    "network" },
 	{ "address", 0, OPT_ONE, "ADDRESS/PREFIX",
@@ -101,7 +101,7 @@ static const struct opt_def unit_create_opts[] = {
 };
 static const struct opt_def unit_join_opts[] = {
 	{ "private", 0, OPT_ONE, "INTERFACE|ADDRESS[,...]",
-	    "what goes to the other PM alone", "interface" },
+	    "what goes to the other PM alone", NULL },
 	{ "storage", 0, OPT_ONE, "FOLDER", "where volumes are files", "file" },
 	{ "volume-group", 0, OPT_ONE, "VG",
 	    "LVM volume group of the volumes (with the mirror drbd)", NULL },

@@ -239,7 +239,8 @@ run_wait_formed(struct run *r, struct av_err *err)
 		if (formed)
 			return rc;
 		if (rc == 0)
-			rc = run_pause(r, 500);
+			rc = run_pause(r, r->wish->tick_ms > 0 ?
+			    r->wish->tick_ms : 500);
 	}
 	if (rc < 0 && rc != -ECANCELED)
 		return rc;

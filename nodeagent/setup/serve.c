@@ -301,11 +301,13 @@ loop(struct serve *s, struct av_err *err)
 		{ .fd = s->listen_fd, .events = POLLIN },
 		{ .fd = s->r->stop_fd, .events = POLLIN },
 	};
+	unsigned ms = s->r->wish->tick_ms > 0 ? s->r->wish->tick_ms :
+	    SERVE_TICK_MS;
 	bool done = false;
 	int rc = 0;
 
 	while (rc == 0 && !done) {
-		int n = poll(p, 2, SERVE_TICK_MS);
+		int n = poll(p, 2, (int)ms);
 
 		if (n < 0 && errno != EINTR)
 			return av_err_set(err, -errno, "poll: %s",

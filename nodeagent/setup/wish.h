@@ -27,6 +27,7 @@ struct setup_wish {
 	const char	*root;			/* tests: a folder; "" */
 	const char	*formed_file;		/* tests: start nothing; the unit has
 						 * formed when this file is there */
+	unsigned	 tick_ms;		/* tests: 0 = as it is */
 };
 
 /* Cuts "a,b,c" into 'max' rows of 'size' bytes; *ret_n rows were filled.  -E2BIG,

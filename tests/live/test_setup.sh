@@ -227,7 +227,9 @@ plain() {
 
 vm_is_created() {
 	guest_install_images
-	story_vm
+	avcli vm create --name "$VM" --cpu 1 --memory 300M --volumes 512M \
+		--image small.img --interfaces net0 --wait
+	wait_until 120 "the volume's legs to be in step" in_step
 }
 
 # AVPAIR_CASES="a b": just these
