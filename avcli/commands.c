@@ -73,6 +73,11 @@ static const struct opt_def takeover_opts[] = {
 	    "I know that the other PM's newer data may be lost", NULL },
 	DRY_RUN, END,
 };
+static const struct opt_def workon_opts[] = {
+	{ "shutdown", 0, OPT_FLAG, NULL,
+	    "shut down VMs that can't be moved while they run", NULL },
+	DRY_RUN, WAIT, END,
+};
 static const struct opt_def verify_opts[] = {
 	{ "repair", 0, OPT_FLAG, NULL,
 	    "copy what differs from the PM that leads the volume", NULL },
@@ -158,6 +163,12 @@ const struct command commands[] = {
 	{ "node", "clear-mtbf", "pm-clear-mtbf", "NODE...",
 	    "clear the failure counters of PMs; they take part again",
 	    1, MANY, "node", dry_opts, run_mtbf, false },
+	{ "node", "workon", "node-workon", "NODE",
+	    "take a PM out for maintenance: its VMs move to the other one",
+	    1, 1, "node", workon_opts, run_node_maintenance, false },
+	{ "node", "workoff", "node-workoff", "NODE",
+	    "bring a PM back from maintenance",
+	    1, 1, "node", change_opts, run_node_maintenance, false },
 	{ "vm", "create", NULL, "--name NAME --memory SIZE [OPTION...]",
 	    "make a virtual machine",
 	    0, 0, NULL, create_opts, run_vm_create, false },

@@ -141,6 +141,13 @@ static const struct field watchdog_fields[] = {
 	FIELD("device", "device", F_TEXT),
 	END,
 };
+static const struct field maintenance_fields[] = {
+	FIELD("phase", "phase", F_TEXT),
+	FIELD("since_utc", "since", F_TEXT),
+	FIELD("by", "ordered-by", F_TEXT),
+	FIELD("waiting_for", "waiting-for", F_LIST),
+	END,
+};
 static const struct field node_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -161,6 +168,7 @@ static const struct field node_fields[] = {
 	GROUP("agent", "agent", agent_fields),
 	GROUP("watchdog", "watchdog", watchdog_fields),
 	GROUP("mtbf", "mtbf", mtbf_fields),
+	GROUP("maintenance", "maintenance", maintenance_fields),
 	END,
 };
 

@@ -46,6 +46,14 @@ goal_check(enum goal goal, const json_t *obj)
 	case GOAL_REPLACED:
 		return json_is_string(json_object_get(obj, "failed_leg")) ?
 		    GOAL_NOT_YET : GOAL_ARRIVED;
+	case GOAL_OUT:		/* somebody else may have called it off */
+		if (!json_is_object(json_object_get(obj, "maintenance")))
+			return GOAL_FAILED;
+		return is(json_object_get(obj, "maintenance"), "phase", "out") ?
+		    GOAL_ARRIVED : GOAL_NOT_YET;
+	case GOAL_BACK:
+		return is(obj, "role", "together") ? GOAL_ARRIVED :
+		    GOAL_NOT_YET;
 	case GOAL_READY:
 		return GOAL_ARRIVED;
 	case GOAL_STOPPED:

@@ -41,6 +41,10 @@ static const struct route table[] = {
 	{ "POST", "/nodes/{id}/clear-mtbf", OP, ROLE_PLATFORM,
 	  "node.clear-mtbf", "node", .body = BODY_OPTIONAL, CHANGE,
 	  .query = { DRY } },
+	{ "POST", "/nodes/{id}/workon", OP, ROLE_PLATFORM, "node.workon",
+	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
+	{ "POST", "/nodes/{id}/workoff", OP, ROLE_PLATFORM, "node.workoff",
+	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
 
 	{ "GET", "/vms", OP, ROLE_READ, "vm.list" },
 	{ "POST", "/vms", OP, ROLE_VM, "vm.create", .body = BODY_REQUIRED,

@@ -19,8 +19,8 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/maintenance.h"
 #include "nodeagent/record.h"
-#include "nodeagent/store_mtbf.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -183,6 +183,8 @@ on_resume_together(void *ctx, uint64_t gen)
 
 	a->stopping_guests = false;
 	a->take_due = false;
+	if (a->failover.claimed_ns == 0)	/* it came to nothing */
+		a->failover = (struct agent_failover){ 0 };
 	set_right(a, RIGHT_TOGETHER, gen);
 }
 
@@ -422,10 +424,9 @@ reconcile(struct agent *a)
 	uint64_t began_boot_ns = av_clock_boot_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
-	/* a PM that crashes too often gets data, but no right, until it is reset */
 	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
-	    !(a->right.kind == RIGHT_ALONE &&
-	    store_node_held(a->store, 1 - a->conf.node)),
+	    !(a->right.kind == RIGHT_ALONE && maintenance_keeps_out(a->store,
+	    1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);

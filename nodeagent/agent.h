@@ -71,6 +71,11 @@ struct agent {
 	bool		 address_failed;	/* and people were told */
 	json_t		*alerts_wanted;	/* "CODE OBJECT" -> since when, ns */
 	unsigned	 n_flying;	/* the duties' commands under way */
+	struct {			/* maintenance.c: the VM that moves last */
+		char	 vm[STORE_ID_MAX];
+		uint64_t retry_ns;	/* its move was refused: try then */
+		bool	 never;		/* and won't be possible */
+	} evacuation;
 	bool		 stopping_guests;	/* told to; tell when done */
 };
 

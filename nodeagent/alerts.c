@@ -11,6 +11,7 @@
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -38,6 +39,9 @@ static const struct alert_kind {
 	    "The PM was lost too often in a short time; its data is kept up to date, but no guest runs there.",
 	    { "Look for the reason: power, hardware, the links.",
 	      "Clear its counter ('avcli node clear-mtbf'): it then takes part again." } },
+	{ "node-maintenance", "info",
+	    "Somebody took the PM out for maintenance; until it is back the VMs run on the other one alone.",
+	    { "Do what is to be done, then order 'avcli node workoff' for it." } },
 	{ "watchdog-missing", "minor",
 	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
 	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
@@ -207,7 +211,11 @@ add_nodes(struct build *b)
 			add(b, "peer-incompatible", node.id,
 			    json_pack("{s:s}", "node", node.name), "%s has "
 			    "another version or other timings", node.name);
-		if (f == NULL)
+		if (store_node_leaving(b->st, i))
+			add(b, "node-maintenance", node.id,
+			    json_pack("{s:s}", "node", node.name),
+			    "%s is out for maintenance", node.name);
+		else if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "No sign of life from %s", node.name);

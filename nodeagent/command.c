@@ -82,6 +82,8 @@ static const struct arg_spec vm_report_args[] = {
 static const struct arg_spec vm_mtbf_args[] = { REF("vm"), MTBF_ARGS };
 static const struct arg_spec node_mtbf_args[] = {
 	NODE("node", ARG_NEEDED), MTBF_ARGS };
+static const struct arg_spec node_workon_args[] = {
+	NODE("node", ARG_NEEDED), BOOL("shutdown", 0), END };
 static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec volume_report_args[] = {
@@ -159,6 +161,10 @@ static const struct command_op ops[] = {
 		cmd_node_set_mtbf },
 	{ "node.clear-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
 		cmd_node_clear_mtbf },
+	{ "node.workon", ROLE_PLATFORM_MANAGER, PEOPLE, node_workon_args,
+		cmd_node_workon },
+	{ "node.workoff", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
+		cmd_node_workoff },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
 	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/view.h"
 
 #define HOLDERS_SHOWN	3
@@ -269,13 +270,20 @@ place_by_leg(struct command *c, const struct store_vm *vm, int *ret_node)
 	    vol.name, node_names[bad], node_names[1 - bad]);
 }
 
+/* It is there, and isn't being emptied for maintenance. */
+static bool
+may_have(const struct command *c, int node)
+{
+	return command_online(c, node) && !store_node_leaving(c->st, node);
+}
+
 int
 command_place_vm(struct command *c, const struct store_vm *vm, int *ret_node)
 {
 	struct store_volume failed;
 	const char *alone = json_string_value(
 	    json_object_get(c->context, "alone"));
-	bool on0 = command_online(c, 0), on1 = command_online(c, 1);
+	bool on0 = may_have(c, 0), on1 = may_have(c, 1);
 
 	if (failed_place(c, vm, &failed) >= 0)
 		return place_by_leg(c, vm, ret_node);
@@ -284,9 +292,9 @@ command_place_vm(struct command *c, const struct store_vm *vm, int *ret_node)
 	else if (!on0 && !on1)
 		return command_refuse(c, -EAGAIN, "unavailable", NULL,
 		    "no PM can run VMs now: see the unit's state for what is awaited");
-	else if (vm->preferred >= 0 && command_online(c, vm->preferred))
+	else if (vm->preferred >= 0 && may_have(c, vm->preferred))
 		*ret_node = vm->preferred;
-	else if (vm->node >= 0 && command_online(c, vm->node))
+	else if (vm->node >= 0 && may_have(c, vm->node))
 		*ret_node = vm->node;
 	else if (on0 && on1)
 		return least_loaded(c, ret_node);

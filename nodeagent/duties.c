@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/alerts.h"
+#include "nodeagent/maintenance.h"
 #include "nodeagent/schedule.h"
 #include "vif/vif.h"
 
@@ -288,6 +289,8 @@ duties_do(struct agent *a)
 		report_host(a);
 	if (a->n_flying == 0 && may && unit.primary == a->conf.node)
 		alerts_do(a);
+	if (a->n_flying == 0)
+		maintenance_do(a);
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);

@@ -123,11 +123,18 @@ static const char schema_v4[] =
 "ALTER TABLE volume ADD COLUMN verify_repaired INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE volume ADD COLUMN verify_text TEXT NOT NULL DEFAULT '';";
 
+/* A PM that is out for maintenance: store_maintenance.h. */
+static const char schema_maintenance[] =
+"CREATE TABLE maintenance (node INTEGER PRIMARY KEY,"
+" since_ms INTEGER NOT NULL, shutdown INTEGER NOT NULL, by TEXT NOT NULL)"
+" STRICT;";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
 	schema_v3,			/* 2 -> 3: quorum servers */
 	schema_v4,			/* 3 -> 4: care of volumes */
+	schema_maintenance,		/* 4 -> 5 */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -138,7 +145,7 @@ const struct store_table store_tables[] = {
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
 	{ "audit", "id" }, { "mtbf", "object" }, { "quorum_server", "id" },
-	{ "quorum", "one" }, { NULL, NULL },
+	{ "quorum", "one" }, { "maintenance", "node" }, { NULL, NULL },
 };
 
 static int

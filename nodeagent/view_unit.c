@@ -10,6 +10,8 @@
 
 #include "base/str.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/maintenance.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -345,12 +347,17 @@ static const struct { const char *role, *activity, *state; } node_rows[] = {
 };
 
 static void
-node_state(const json_t *const facts[2], int self, int node,
-    const char **ret_activity, const char **ret_state)
+node_state(const struct store *st, const json_t *const facts[2], int self,
+    int node, const char **ret_activity, const char **ret_state)
 {
 	const char *role = view_role(facts, self, node);
 	size_t i;
 
+	/* out for maintenance: meant to be away, or to come and go */
+	*ret_activity = "maintenance";
+	*ret_state = "-";
+	if (store_node_leaving(st, node) && strcmp(role, "together") != 0)
+		return;
 	*ret_activity = "lost";
 	*ret_state = "critical";
 	if (!view_node_online(facts, self, node))
@@ -437,9 +444,9 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 
 	if (store_get_unit(st, &unit) < 0 || store_get_node(st, index, &node) < 0)
 		return NULL;
-	node_state(facts, self, index, &activity, &state);
+	node_state(st, facts, self, index, &activity, &state);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:i, s:i,"
-	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "id", node.id, "name", node.name, "state", state, "activity",
 	    activity, "primary", unit.primary == index, "role",
 	    role[0] != '\0' ? role : "stopped", "reason", node_reason(f),
@@ -454,7 +461,8 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 	    node_signs(facts, self, index), "daemons", view_copy(f, "daemons"),
 	    "uptime_s", view_copy(f, "uptime_s"), "agent",
 	    view_copy(f, "agent"), "watchdog", view_copy(f, "watchdog"),
-	    "mtbf", store_mtbf_view(st, node.id));
+	    "mtbf", store_mtbf_view(st, node.id), "maintenance",
+	    maintenance_view(st, index, role));
 }
 
 json_t *

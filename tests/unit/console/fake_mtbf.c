@@ -10,6 +10,7 @@
 #include "tests/unit/console/fake_world.h"
 
 static json_t *nodes[2];
+static json_t *out[2];		/* maintenance; NULL = none */
 
 json_t *
 mtbf_new(void)
@@ -138,4 +139,52 @@ op_node_clear_mtbf(json_t *args, const json_t *actor)
 {
 	(void)actor;
 	return node_op(args, true);
+}
+
+json_t *
+maintenance_of_node(const char *name)
+{
+	json_t *m = out[strcmp(name, "node1") == 0];
+
+	return m != NULL ? json_incref(m) : json_null();
+}
+
+/* node.workon, node.workoff: the stand-in is out at once */
+static json_t *
+maintenance(json_t *args, bool on)
+{
+	const char *name = str(args, "node");
+	const char *id = strcmp(name, "node0") == 0 ? "host:o2" : "host:o3";
+	json_t **m = &out[strcmp(name, "node1") == 0];
+
+	if (slot(name) == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (on == (*m != NULL))
+		return refuse("already-so", on ? "it is in maintenance already"
+		    : "it isn't in maintenance", "node", name);
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		json_decref(*m);
+		*m = !on ? NULL : json_pack("{s:s, s:s, s:s, s:b, s:[]}",
+		    "phase", "out", "since_utc", "2026-01-02T03:04:05.000Z",
+		    "by", "admin", "shutdown",
+		    json_is_true(json_object_get(args, "shutdown")),
+		    "waiting_for");
+		changed(id);
+	}
+	return good(json_pack("{s:s}", "id", id));
+}
+
+json_t *
+op_node_workon(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return maintenance(args, true);
+}
+
+json_t *
+op_node_workoff(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return maintenance(args, false);
 }
