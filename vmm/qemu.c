@@ -860,6 +860,7 @@ qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 
 	switch (kind) {
 	case VMM_OP_START:
+	case VMM_OP_INCOMING:
 		q->timed_out = true;
 		if (q->pidfd < 0) {
 			/* the lock in the runtime folder guards the next try */
@@ -886,6 +887,8 @@ qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 	case VMM_OP_PAUSE:
 	case VMM_OP_RESUME:
 	case VMM_OP_RESIZE:
+	case VMM_OP_MIGRATE:
+	case VMM_OP_MIGRATE_CANCEL:
 		fail_op(q, -ETIMEDOUT, AV_MAYBE, "no answer in time");
 		break;
 	case VMM_OP_NONE:
