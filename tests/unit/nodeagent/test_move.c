@@ -283,8 +283,8 @@ act(struct state *s, int p, struct move_out out, const struct move_in *in,
 		m->stopped = 0;
 		break;
 	case MOVE_DO_PIN:
-		m->exec = 0;
-		m->stopped = 2;
+		m->proc = MOVE_P_PAUSED;	/* stream and all */
+		m->exec = m->stopped = 0;
 		break;
 	case MOVE_DO_KEEP:
 		m->mark = 0;
@@ -320,8 +320,8 @@ freeze(struct pm *m)
 		m->proc = MOVE_P_PAUSED;
 		m->exec = 0;
 	} else if (m->proc == MOVE_P_OUT) {
-		m->exec = 0;
-		m->stopped = 2;		/* pinned */
+		m->proc = MOVE_P_PAUSED;	/* pinned, stream and all */
+		m->exec = m->stopped = 0;
 	}
 }
 
@@ -350,7 +350,10 @@ step_process(const struct state *s, int p, visit_fn *visit)
 	const struct pm *me = &s->pm[p], *peer = &s->pm[1 - p];
 	bool stream = peer->proc == MOVE_P_IN || peer->proc == MOVE_P_IN_DONE;
 
-	if (me->proc != MOVE_P_OUT || me->stopped == 2)
+	if (me->proc == MOVE_P_IN && peer->proc != MOVE_P_OUT &&
+	    peer->proc_move)
+		TRY("in-fails", end_process(m););
+	if (me->proc != MOVE_P_OUT)
 		return;
 	if (stream && !s->cut && me->exec)
 		TRY("switch-over", m->exec = 0; m->stopped = 1; m->fresh = 1;);
@@ -358,7 +361,7 @@ step_process(const struct state *s, int p, visit_fn *visit)
 		TRY("received", o->proc = MOVE_P_IN_DONE; o->fresh = 1;);
 	if (me->stopped == 1 && peer->proc == MOVE_P_IN_DONE)
 		TRY("sent", m->proc = MOVE_P_OUT_DONE;);
-	/* the stream breaks: it runs on by itself */
+	/* the stream breaks: the source runs on by itself */
 	TRY("send-fails", m->proc = MOVE_P_RUNS; m->exec = 1; m->stopped = 0;
 	    if (o->proc == MOVE_P_IN) end_process(o););
 }
@@ -419,7 +422,7 @@ step_role(const struct state *s, int p, visit_fn *visit)
 		    m->right = MOVE_NO_RIGHT;);
 	/* the take-over: the other one executes nothing, and won't by itself */
 	if (me->right == MOVE_ALONE && !peer->exec &&
-	    !(peer->proc == MOVE_P_OUT && peer->stopped != 2) && peer->right != MOVE_TOGETHER && (me->row.node != p ||
+	    peer->proc != MOVE_P_OUT && peer->right != MOVE_TOGETHER && (me->row.node != p ||
 	    me->row.move) && me->row.run < RUNS_MAX)
 		TRY("take-over", m->row.seq++; m->row.move = 0;
 		    if (m->row.node != p) { m->row.node = (uint8_t)p;
@@ -585,7 +588,7 @@ static bool moved;
 static const char *const calm_steps[] = { "apply", "order", "apply-alone",
 	"facts", "secondary", "primary", "meet", "act", "freeze", "freeze-new",
 	"refused", "own-record", "granted", "take-over", "rejoin",
-	"switch-over", "received", "sent", NULL };
+	"switch-over", "received", "sent", "in-fails", NULL };
 static const char *wanted_step;
 
 static void
