@@ -67,6 +67,7 @@ struct agent {
 	bool		 take_due;	/* the peer's guests are to be taken */
 	bool		 create_due;	/* the unit is to be created */
 	bool		 host_reported;
+	uint64_t	 together_ns;	/* no earlier than that */
 	bool		 have_address;
 	bool		 address_failed;	/* and people were told */
 	json_t		*alerts_wanted;	/* "CODE OBJECT" -> since when, ns */

@@ -113,6 +113,12 @@ int command_get_node(struct command *c, int64_t *ret_id);
 int command_node_lost(struct command *c, int node);
 int command_node_back(struct command *c, int node);
 
+/* --- command_move.c --- */
+/* Moves whose VM got another run, or is to stop, are over: after every command. */
+int command_move_settle(struct command *c);
+/* All moves are over: the PMs lost each other. */
+int command_move_peer_lost(struct command *c);
+
 /* --- command_vm.c --- */
 int command_vm_abort_install(struct command *c, int64_t vm_id, const char *why);
 
@@ -122,6 +128,8 @@ command_fn cmd_vm_create;				/* _create.c */
 command_fn cmd_vm_rename, cmd_vm_start, cmd_vm_shutdown, cmd_vm_poweroff,
     cmd_vm_delete;					/* _vm.c */
 command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
+command_fn cmd_vm_migrate, cmd_vm_migrate_cancel, cmd_vm_prefer, cmd_vm_switch,
+    cmd_vm_move_ended;					/* _move.c */
 command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
     cmd_node_clear_mtbf;				/* _mtbf.c */
 command_fn cmd_node_workon, cmd_node_workoff;		/* _maintenance.c */

@@ -336,7 +336,7 @@ command_start_vm(struct command *c, int64_t id, const struct store_vm *vm)
 	if (rc == 0)
 		rc = sql_run(c->st, c->err, "UPDATE vm SET want = 1, node = ?,"
 		    " run_id = run_id + 1, stop_how = 0, moving = 0,"
-		    " start_after = 0, started_ms = NULL, reason_code = '',"
+		    " start_after = 0, started_ms = NULL, home = NULL, reason_code = '',"
 		    " reason_text = '' WHERE id = ?", "ii", (int64_t)node, id);
 	if (rc == 0 && vm->crash_held)
 		rc = command_vm_mtbf_clear(c, id);
@@ -355,6 +355,7 @@ command_start_vm(struct command *c, int64_t id, const struct store_vm *vm)
 static const struct { unsigned bit; const char *word; } words[] = {
 	{ VM_CMD_START, "start" }, { VM_CMD_SHUTDOWN, "shutdown" },
 	{ VM_CMD_POWEROFF, "poweroff" }, { VM_CMD_DELETE, "delete" },
+	{ VM_CMD_MIGRATE, "migrate" }, { VM_CMD_MIGRATE_CANCEL, "migrate-cancel" },
 };
 
 int
@@ -364,7 +365,7 @@ command_vm_state_ok(struct command *c, const struct store_vm *vm,
 	struct vm_state_in in = {
 		.phase = vm->phase, .want = vm->want, .node = vm->node,
 		.crash_held = vm->crash_held, .moving = vm->moving,
-		.node_heard = true, .redundant = true,
+		.migrating = vm->move.to >= 0, .node_heard = true, .redundant = true,
 	};
 	const char *seen = json_string_value(
 	    json_object_get(c->context, "activity"));
@@ -372,6 +373,13 @@ command_vm_state_ok(struct command *c, const struct store_vm *vm,
 	struct vm_state state;
 	size_t i, at = 0;
 
+	/* its image may be void: command_move_peer_lost() settles that */
+	if (vm->move.to >= 0 &&
+	    json_is_string(json_object_get(c->context, "alone")))
+		return command_refuse(c, -EBUSY, "busy", json_pack("{s:s}",
+		    "name", vm->name),
+		    "VM '%.120s' was moving when the PMs lost each other: try again in a moment",
+		    vm->name);
 	/* the submitter's look at the guest; the database goes first */
 	in.fact_known = seen != NULL &&
 	    view_vm_activity_parse(seen, &in.fact) == 0;

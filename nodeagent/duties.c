@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "nodeagent/agent.h"
+#include "nodeagent/home.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/maintenance.h"
 #include "nodeagent/schedule.h"
@@ -263,6 +264,25 @@ verify_do(struct agent *a)
 		    "repair", repair));
 }
 
+/* --- VMs that a failover took away --- */
+
+#define HOME_SETTLE_NS	(10 * AV_NS_PER_S)	/* together for so long */
+
+static void
+home_do(struct agent *a)
+{
+	const json_t *facts[2] = { a->facts[0], a->facts[1] };
+	char id[STORE_ID_MAX];
+
+	if (av_clock_ns() - a->together_ns < HOME_SETTLE_NS)
+		return;
+	if (home_next(a->store, facts, a->conf.node, av_clock_utc_ms(),
+	    id) == 0) {
+		log_notice(id, "it goes home");
+		fly(a, "vm.migrate", json_pack("{s:s}", "vm", id));
+	}
+}
+
 void
 duties_do(struct agent *a)
 {
@@ -294,4 +314,8 @@ duties_do(struct agent *a)
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);
+	if (a->right.kind != RIGHT_TOGETHER)
+		a->together_ns = av_clock_ns();
+	else if (a->n_flying == 0 && unit.primary == a->conf.node)
+		home_do(a);
 }

@@ -143,6 +143,10 @@ facts_make(struct agent *a)
 		return NULL;
 	(void)json_object_set(facts, "addresses",
 	    json_object_get(a->host, "addresses"));
+	/* only a guest on the real processors has found out what they can */
+	if (a->accel == VMM_ACCEL_KVM)
+		(void)json_object_set(facts, "cpu_flags",
+		    json_object_get(a->host, "cpu_flags"));
 	(void)json_object_set_new(facts, "watchdog",
 	    watchdog_line_facts(a->watchdog));
 	(void)json_object_set_new(facts, "quorum", quorum_facts(a->quorum));

@@ -34,6 +34,10 @@ const json_t *view_quorum_says(const json_t *const facts[2], int self, int node,
 const char *view_quorum_state(const json_t *const facts[2], int self,
     const char *id);
 
+/* view_move.c: members of the VM object; 'fact' is what its PM says of it. */
+json_t *view_migration(const json_t *fact, const struct store_vm *vm);
+json_t *view_last_migration(const struct store_vm *vm);
+
 /* --- volumes --- */
 
 enum volume_activity { VOLUME_IN_STEP, VOLUME_SYNCING, VOLUME_ONE_LEG,

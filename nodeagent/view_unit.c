@@ -321,8 +321,8 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 		return NULL;
 	unit.address[strcspn(unit.address, "/")] = '\0';	/* what people type */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o,"
-	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
-	    "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
+	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o,"
+	    " s:b}", "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
 	    AV_VERSION, "address", unit.address, "state", us.state, "activity",
 	    us.activity, "reason", us.reason, "generation",
 	    view_copy(role, "generation"), "owner", view_copy(role, "owner"),
@@ -333,7 +333,7 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 	    timings != NULL ? json_incref(timings) : json_object(),
 	    "last_failover", failover_json(facts, self), "resync_rate_kib_s",
 	    (json_int_t)unit.resync_rate_kib_s, "verify_schedule",
-	    view_schedule(&unit.verify));
+	    view_schedule(&unit.verify), "go_home", unit.go_home);
 }
 
 /* --- PMs --- */
