@@ -116,6 +116,7 @@ report_host(struct agent *a)
 
 	if (args == NULL)
 		return;
+	(void)json_object_del(args, "cpu_flags");	/* is for the facts */
 	(void)json_object_set_new(args, "node",
 	    json_string(node_name(a->conf.node)));
 	a->n_flying++;
@@ -291,6 +292,8 @@ duties_do(struct agent *a)
 	    a->right.kind == RIGHT_ALONE;
 	bool exists = store_get_unit(a->store, &unit) == 0 && unit.exists;
 
+	if (a->right.kind != RIGHT_TOGETHER)
+		a->together_ns = av_clock_ns();
 	address_hold(a, may && exists && unit.primary == a->conf.node);
 	if (a->n_flying > 0 || order_available(a->order, NULL) < 0)
 		return;
@@ -314,8 +317,6 @@ duties_do(struct agent *a)
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);
-	if (a->right.kind != RIGHT_TOGETHER)
-		a->together_ns = av_clock_ns();
-	else if (a->n_flying == 0 && unit.primary == a->conf.node)
+	if (a->right.kind == RIGHT_TOGETHER && a->n_flying == 0 && unit.primary == a->conf.node)
 		home_do(a);
 }

@@ -205,9 +205,10 @@ host_describe(const struct agent_conf *conf)
 	    storage_of_host(conf->state_dir);
 
 	return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o}", "cpu_flags",
-	    describe_flags(), "cpus", describe_cpus(conf), "memory_bytes", (json_int_t)memory, "storage_bytes",
-	    (json_int_t)storage, "addresses", describe_addresses(conf),
-	    "versions", describe_versions(conf));
+	    describe_flags(), "cpus", describe_cpus(conf), "memory_bytes",
+	    (json_int_t)memory, "storage_bytes", (json_int_t)storage,
+	    "addresses", describe_addresses(conf), "versions",
+	    describe_versions(conf));
 }
 
 /* Field 22 of /proc/PID/stat: start time in ticks since boot. */
