@@ -19,20 +19,17 @@
 #include "base/clock.h"
 #include "mirror/replica/server.h"
 
-/* A guest that waits for its live migration connects while this is secondary: the
- * connection is for the next time as primary, and only for that. */
 int
 front_open(struct srv *s, uint64_t *ret_role_count)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&s->mu);
-	if (s->stopping) {
+	if (s->role != MIRROR_PRIMARY || s->stopping) {
 		rc = ESHUTDOWN;
 	} else {
 		s->n_front++;
-		*ret_role_count = s->role_count +
-		    (s->role == MIRROR_PRIMARY ? 0 : 1);
+		*ret_role_count = s->role_count;
 		srv_changed(s);
 	}
 	pthread_mutex_unlock(&s->mu);
@@ -46,13 +43,6 @@ front_close(struct srv *s)
 	s->n_front--;
 	srv_changed(s);
 	pthread_mutex_unlock(&s->mu);
-}
-
-static bool
-is_early(const struct srv *s, uint64_t role_count)
-{
-	return s->role == MIRROR_SECONDARY &&
-	    role_count == s->role_count + 1 && !s->stopping;
 }
 
 /* A connection of an earlier time as primary never writes again. */
@@ -70,8 +60,6 @@ mode_now(struct srv *s, uint64_t role_count, bool read)
 	bool wait = read ? diskless_read_from(s) == READ_WAIT :
 	    s->io_mode == IO_HOLD || !lease_ok(s) || hold_waits(s);
 
-	if (is_early(s, role_count))
-		return EAGAIN;
 	return refused(s, role_count) ? ESHUTDOWN : wait ? EAGAIN : 0;
 }
 
