@@ -83,6 +83,7 @@ int run_split_info(struct cli *cli, struct cli_err *err);
 int run_split_resolve(struct cli *cli, struct cli_err *err);
 int run_quorum_add(struct cli *cli, struct cli_err *err);
 int run_delete(struct cli *cli, struct cli_err *err);
+int run_vm_move(struct cli *cli, struct cli_err *err);
 int run_volume_verb(struct cli *cli, struct cli_err *err);
 int run_volume_resize(struct cli *cli, struct cli_err *err);
 int run_unit_configure(struct cli *cli, struct cli_err *err);

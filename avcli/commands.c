@@ -90,9 +90,19 @@ static const struct opt_def configure_opts[] = {
 	    "when the volumes are verified: monthly,sun,3", NULL },
 	{ "verify-repair", 0, OPT_FLAG, NULL,
 	    "and what differs is repaired (with --verify)", NULL },
+	{ "go-home", 0, OPT_ONE, "yes|no",
+	    "VMs that a failover took away go back by themselves", NULL },
 	DRY_RUN, END,
 };
 static const struct opt_def dry_opts[] = { DRY_RUN, END };
+static const struct opt_def migrate_opts[] = {
+	{ "to", 0, OPT_ONE, "NODE", "where to; without it the other PM", "node" },
+	WAIT, DRY_RUN, END,
+};
+static const struct opt_def prefer_opts[] = {
+	{ "node", 0, OPT_ONE, "NODE|none", "the PM that it belongs on", "node" },
+	DRY_RUN, END,
+};
 static const struct opt_def mtbf_opts[] = {
 	{ "policy", 0, OPT_ONE, "threshold|always|never",
 	    "what a failure leads to", NULL },
@@ -181,6 +191,15 @@ const struct command commands[] = {
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
 	{ "vm", "poweroff", NULL, "VM...", "stop virtual machines at once",
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
+	{ "vm", "migrate", NULL, "VM...",
+	    "move running virtual machines to the other PM",
+	    1, MANY, "vm", migrate_opts, run_vm_move, false },
+	{ "vm", "migrate-cancel", NULL, "VM...",
+	    "cancel moves; the virtual machines stay where they are",
+	    1, MANY, "vm", dry_opts, run_vm_move, false },
+	{ "vm", "prefer", NULL, "VM... --node NODE|none",
+	    "say on which PM virtual machines belong",
+	    1, MANY, "vm", prefer_opts, run_vm_move, false },
 	{ "vm", "reset-device", "localvm-clear-mtbf", "VM...",
 	    "clear the crash counters; start VMs that were kept down",
 	    1, MANY, "vm", dry_opts, run_mtbf, false },

@@ -18,6 +18,8 @@ VMM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/vmm/test_*.c))
 $(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(VMM_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
+$(B)/tests/unit/vmm/test_migrate: $(B)/tests/unit/vmm/ends.o \
+    $(B)/tests/unit/vmm/tiny.o
 UNIT_TESTS += $(VMM_TESTS)
 
 # the guests of deploy/guest belong to who runs guests

@@ -280,7 +280,7 @@ steps_key(struct qemu *q, const char *endpoint, const char *user)
 		return;
 	qemu_path(q, "tls", dir);
 	step_add(q, "object-del", json_pack("{s:s}", "id", CREDS), true);
-	step_add(q, "object-add", json_pack("{s:s, s:s, s:s, s:s, s:s}",
+	step_add(q, "object-add", json_pack("{s:s, s:s, s:s, s:s, s:s*}",
 	    "qom-type", "tls-creds-psk", "id", CREDS, "dir", dir, "endpoint",
 	    endpoint, "username", user), false);
 }
@@ -353,7 +353,7 @@ qemu_incoming_listen(struct qemu *q)
 		listens_now(q);
 		return;
 	}
-	steps_key(q, "server", "");
+	steps_key(q, "server", NULL);
 	step_add(q, "migrate-set-capabilities", json_pack("{s:[o,o]}",
 	    "capabilities", cap("late-block-activate", true),
 	    cap("events", true)), false);

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,24 +20,77 @@
 #include "base/clock.h"
 #include "mirror/replica/server.h"
 
-/* A guest that waits for its live migration connects while this is secondary: the
- * connection is for the next time as primary, and only for that. */
 int
-front_open(struct srv *s, uint64_t *ret_role_count)
+front_open(struct srv *s, struct front_client *fc)
 {
 	int rc = 0;
 
+	memset(fc, 0, sizeof(*fc));
 	pthread_mutex_lock(&s->mu);
 	if (s->stopping) {
 		rc = ESHUTDOWN;
 	} else {
 		s->n_front++;
-		*ret_role_count = s->role_count +
-		    (s->role == MIRROR_PRIMARY ? 0 : 1);
+		if (s->role == MIRROR_PRIMARY)
+			fc->role_count = s->role_count;
+		else
+			fc->time = s->primary_times + 1;
 		srv_changed(s);
 	}
 	pthread_mutex_unlock(&s->mu);
 	return rc;
+}
+
+/* mu held.  As front_time(). */
+static int
+time_now(struct srv *s, struct front_client *fc)
+{
+	if (fc->role_count != 0)
+		return 0;	/* whether it is over is said by refused() */
+	if (fc->gone)
+		return ECONNABORTED;
+	if (s->stopping || s->primary_times > fc->time)
+		return ESHUTDOWN;
+	if (s->primary_times < fc->time)
+		return EAGAIN;
+	if (s->role != MIRROR_PRIMARY)
+		return ESHUTDOWN;
+	fc->role_count = s->role_count;
+	return 0;
+}
+
+int
+front_time(struct srv *s, struct front_client *fc, bool wait,
+    uint64_t *ret_role_count)
+{
+	bool held = false;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	while ((rc = time_now(s, fc)) == EAGAIN && wait) {
+		if (!held) {
+			held = true;
+			s->n_held++;
+			srv_changed(s);
+		}
+		pthread_cond_wait(&s->cv, &s->mu);
+	}
+	if (held) {
+		s->n_held--;
+		srv_changed(s);
+	}
+	*ret_role_count = fc->role_count;
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
+void
+front_gone(struct srv *s, struct front_client *fc)
+{
+	pthread_mutex_lock(&s->mu);
+	fc->gone = true;
+	pthread_cond_broadcast(&s->cv);
+	pthread_mutex_unlock(&s->mu);
 }
 
 void
@@ -46,13 +100,6 @@ front_close(struct srv *s)
 	s->n_front--;
 	srv_changed(s);
 	pthread_mutex_unlock(&s->mu);
-}
-
-static bool
-is_early(const struct srv *s, uint64_t role_count)
-{
-	return s->role == MIRROR_SECONDARY &&
-	    role_count == s->role_count + 1 && !s->stopping;
 }
 
 /* A connection of an earlier time as primary never writes again. */
@@ -70,8 +117,6 @@ mode_now(struct srv *s, uint64_t role_count, bool read)
 	bool wait = read ? diskless_read_from(s) == READ_WAIT :
 	    s->io_mode == IO_HOLD || !lease_ok(s) || hold_waits(s);
 
-	if (is_early(s, role_count))
-		return EAGAIN;
 	return refused(s, role_count) ? ESHUTDOWN : wait ? EAGAIN : 0;
 }
 

@@ -448,49 +448,6 @@ TEST(strangers_are_refused)
 	return 0;
 }
 
-static bool
-node1_holds_one(struct pair *p)
-{
-	return pair_st(p, 1)->held_requests == 1;
-}
-
-/* A guest that waits for its live migration: its connection is for the server's next
- * time as primary, and for no other. */
-TEST(a_secondarys_guest_waits_for_its_time)
-{
-	struct pair *p = pair_new_connected();
-	struct nbd_handle *early, *stale;
-	char buf[4096], back[4096];
-	int64_t cookie;
-
-	CHECK(p != NULL);
-	memset(buf, 0x5a, sizeof(buf));
-	early = pair_front(p, 1);
-	stale = pair_front(p, 1);
-	CHECK(early != NULL && stale != NULL);
-	CHECK_EQ(nbd_get_size(early), PAIR_SIZE);
-	cookie = nbd_aio_pwrite(early, buf, sizeof(buf), 8192,
-	    NBD_NULL_COMPLETION, 0);
-	CHECK(cookie > 0);
-	CHECK(pair_wait(p, node1_holds_one) == 0);
-	CHECK_EQ(nbd_aio_command_completed(early, (uint64_t)cookie), 0);
-	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
-	CHECK_EQ(pair_primary(p, 1, false, 1, NULL), 0);
-	while (nbd_aio_command_completed(early, (uint64_t)cookie) == 0)
-		CHECK(nbd_poll(early, 10000) == 1);
-	CHECK_EQ(nbd_pread(early, back, sizeof(back), 8192, 0), 0);
-	CHECK(memcmp(buf, back, sizeof(buf)) == 0);
-	/* over: never again */
-	CHECK_EQ(pair_order(p, 1, MIRROR_V_SECONDARY), 0);
-	CHECK_EQ(pair_primary(p, 1, false, 1, NULL), 0);
-	CHECK(nbd_pwrite(stale, buf, sizeof(buf), 0, 0) < 0);
-	CHECK(nbd_pwrite(early, buf, sizeof(buf), 0, 0) < 0);
-	nbd_close(early);
-	nbd_close(stale);
-	pair_free(p);
-	return 0;
-}
-
 TEST(second_server_is_refused)
 {
 	struct pair *p = pair_new_connected();
@@ -792,7 +749,6 @@ TESTS_MAIN(
 	T(split_overwrites_nothing),
 	T(stale_primary_is_shut_out),
 	T(strangers_are_refused),
-	T(a_secondarys_guest_waits_for_its_time),
 	T(second_server_is_refused),
 	T(killed_client_leaves_the_server_alone),
 	T(server_outlives_its_owner),

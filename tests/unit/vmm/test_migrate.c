@@ -1,0 +1,574 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Live migration: one suite, every driver.  With qemu: real processes under TCG with
+ * the tiny guest, without root.  What a phase needs to be met is made slow: 'hold' in
+ * the sim, a limit on the stream with qemu.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "tests/test.h"
+#include "tests/unit/vmm/ends.h"
+
+/* pages that aren't zero, so that a slow stream is slow */
+static const struct tiny_conf conf = { .pages_a_tick = 4,
+	.from_bytes = 8u << 20, .to_bytes = 12u << 20, .disk_ticks = 5 };
+static const struct vmm_migrate_limits slow = { .bandwidth_bytes_s = 200000 };
+
+static bool
+is_sim(const struct ends *e)
+{
+	return strcmp(e->driver, "sim") == 0;
+}
+
+/* The guest runs there, truly. */
+static bool
+gets_on(struct end *n)
+{
+	if (end_status(n).state != VMM_RUNNING)
+		return false;
+	return is_sim(n->ends) || end_hear(n, 10000, 50) >= 50;
+}
+
+/* A runs, long enough to have memory to send; B listens. */
+static int
+both_ready(struct ends *e, struct vmm_link *l)
+{
+	CHECK_EQ(end_start(&e->end[0]), 0);
+	if (!is_sim(e))
+		CHECK(end_hear(&e->end[0], 30000, 300) >= 300);
+	CHECK_EQ(end_listen(&e->end[1], l), 0);
+	CHECK_EQ(end_status(&e->end[1]).state, VMM_INCOMING);
+	CHECK_EQ(end_status(&e->end[1]).migration.phase, VMM_PHASE_WAITING);
+	CHECK(l->port != 0);
+	return 0;
+}
+
+static int
+go(struct end *n, const struct vmm_link *l,
+    const struct vmm_migrate_limits *limits)
+{
+	struct av_err err = {0};
+	int rc = vmm_migrate_out(n->dom, l, limits, end_op(n), &err);
+
+	if (rc < 0)
+		fprintf(stderr, "%s\n", err.text);
+	return rc < 0 ? rc : end_wait(n);
+}
+
+/* Under way, and it stays so. */
+static int
+under_way(struct ends *e)
+{
+	struct vmm_link l;
+
+	CHECK_EQ(both_ready(e, &l), 0);
+	vmm_sim_migration_hold(VMM_PHASE_ACTIVE);
+	CHECK_EQ(go(&e->end[0], &l, &slow), 0);
+	CHECK_EQ(end_wait_phase(&e->end[0], VMM_PHASE_ACTIVE), 0);
+	CHECK_EQ(end_wait_phase(&e->end[1], VMM_PHASE_ACTIVE), 0);
+	CHECK_EQ(end_status(&e->end[0]).state, VMM_RUNNING);
+	CHECK_EQ(end_status(&e->end[1]).state, VMM_INCOMING);
+	return 0;
+}
+
+static int
+move(struct end *from, struct end *to)
+{
+	struct vmm_status st;
+	struct vmm_link l;
+
+	CHECK_EQ(end_listen(to, &l), 0);
+	CHECK_EQ(vmm_resume(to->dom, end_op(to), NULL), -EAGAIN);
+	CHECK_EQ(vmm_pause(to->dom, end_op(to), NULL), -EALREADY);
+	CHECK_EQ(vmm_shutdown(to->dom, end_op(to), NULL), -ESRCH);
+	CHECK_EQ(go(from, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(from, VMM_PHASE_COMPLETE), 0);
+	CHECK_EQ(end_wait_phase(to, VMM_PHASE_COMPLETE), 0);
+	st = end_status(from);
+	CHECK_EQ(st.state, VMM_PAUSED);
+	CHECK_EQ(st.reason, VMM_REASON_MIGRATION);
+	CHECK(!st.migration.incoming);
+	CHECK_STR(st.migration.tag, "m1");
+	CHECK(st.migration.total_bytes > 0);
+	st = end_status(to);
+	CHECK_EQ(st.state, VMM_INCOMING);
+	CHECK(st.migration.incoming);
+	CHECK_EQ(vmm_pause(from->dom, end_op(from), NULL), -EALREADY);
+	CHECK_EQ(vmm_migrate_cancel(from->dom, end_op(from), NULL), -ESRCH);
+	return 0;
+}
+
+/* --------------------------------- the cases ------------------------------ */
+
+static int
+there_and_back(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1], *t;
+	int i;
+
+	CHECK_EQ(end_start(a), 0);
+	if (!is_sim(e))
+		CHECK(end_hear(a, 30000, 300) >= 300);
+	for (i = 0; i < 3; i++, t = a, a = b, b = t) {
+		CHECK_EQ(move(a, b), 0);
+		if (!is_sim(e)) {
+			(void)end_hear(a, 20, 1000);	/* its last words */
+			CHECK_EQ(end_hear(a, 100, 1), 0);
+			CHECK_EQ(end_hear(b, 100, 1), 0); /* nobody runs */
+		}
+		CHECK_EQ(end_kill(a), 0);
+		CHECK_EQ(end_status(b).state, VMM_INCOMING);
+		CHECK_EQ(vmm_resume(b->dom, end_op(b), NULL), 0);
+		CHECK_EQ(end_wait(b), 0);
+		CHECK_EQ(end_status(b).state, VMM_RUNNING);
+		CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_NONE);
+		CHECK(gets_on(b));
+	}
+	/* the same guest all the time: its count and its disk never went back */
+	CHECK_EQ(e->ear.n_lost, 0);
+	CHECK(!e->ear.broken);
+	CHECK(is_sim(e) || e->ear.acked > 0);
+	return 0;
+}
+
+static int
+cancelled(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct vmm_link l;
+
+	CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(a), NULL), -ESRCH);
+	CHECK_EQ(under_way(e), 0);
+	CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_status(a).migration.phase, VMM_PHASE_CANCELLED);
+	CHECK(gets_on(a));
+	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
+	CHECK_EQ(end_status(b).reason, VMM_REASON_INCOMING_FAILED);
+
+	/* and it can be done again, and completes */
+	vmm_sim_migration_hold(VMM_PHASE_NONE);
+	CHECK_EQ(end_listen(b, &l), 0);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
+	return 0;
+}
+
+static int
+target_killed(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+
+	CHECK_EQ(under_way(e), 0);
+	CHECK_EQ(end_kill(b), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+	CHECK(end_status(a).migration.why[0] != '\0');
+	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
+	CHECK(gets_on(a));
+	return 0;
+}
+
+static int
+source_killed(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+
+	CHECK_EQ(under_way(e), 0);
+	CHECK_EQ(end_kill(a), 0);
+	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
+	CHECK_EQ(end_status(b).reason, VMM_REASON_INCOMING_FAILED);
+	CHECK_EQ(end_reopen(b), -ENOENT);
+	CHECK_EQ(end_status(b).state, VMM_EXITED);
+	return 0;
+}
+
+/* Both have it all, and it isn't moved. */
+static int
+uncommitted(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct vmm_link l;
+
+	CHECK_EQ(end_start(a), 0);
+	if (!is_sim(e))
+		CHECK(end_hear(a, 30000, 100) >= 100);
+	CHECK_EQ(move(a, b), 0);
+	CHECK_EQ(end_kill(b), 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK(gets_on(a));
+	CHECK_EQ(end_status(a).migration.phase, VMM_PHASE_NONE);
+	CHECK_EQ(e->ear.n_lost, 0);
+	CHECK_EQ(end_listen(b, &l), 0);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
+	return 0;
+}
+
+static int
+never_a_stream(struct ends *e)
+{
+	struct end *b = &e->end[1];
+	struct vmm_link l;
+	struct vmm_status st;
+
+	CHECK_EQ(end_listen(b, &l), 0);
+	CHECK_EQ(end_reopen(b), 0);
+	st = end_status(b);
+	CHECK_EQ(st.state, VMM_INCOMING);
+	CHECK_EQ(st.migration.phase, VMM_PHASE_WAITING);
+	CHECK_EQ(st.migration.port, l.port);
+	CHECK_STR(st.migration.tag, "m1");
+	CHECK_STR(st.migration.address, "127.0.0.1");
+	CHECK_EQ(vmm_resume(b->dom, end_op(b), NULL), -EAGAIN);
+	CHECK_EQ(vmm_start(b->dom, 0, end_op(b), NULL), -EEXIST);
+	CHECK_EQ(vmm_start_incoming(b->dom, &l, end_op(b), NULL), -EEXIST);
+	CHECK_EQ(end_kill(b), 0);
+	CHECK_EQ(end_status(b).state, VMM_EXITED);
+	CHECK_EQ(end_start(b), 0);	/* the folder is clean for another one */
+	CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_NONE);
+	CHECK_EQ(end_reopen(b), 0);
+	CHECK_EQ(end_status(b).state, VMM_RUNNING);
+	return 0;
+}
+
+static int
+wrong_key(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct vmm_link l, wrong;
+
+	CHECK_EQ(both_ready(e, &l), 0);
+	wrong = l;
+	wrong.psk_file = e->wrong_key;
+	CHECK_EQ(go(a, &wrong, NULL), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+	CHECK(strstr(end_status(a).migration.why, "key") != NULL);
+	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
+	if (!is_sim(e)) {	/* nor without one */
+		wrong.psk_file = NULL;
+		CHECK_EQ(go(a, &wrong, NULL), 0);
+		CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+		wrong.psk_file = "/nonexistent";
+		CHECK(vmm_migrate_out(a->dom, &wrong, NULL, end_op(a),
+		    NULL) < 0);
+	}
+	/* it waits on for who has the key */
+	CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_WAITING);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
+	return 0;
+}
+
+static int
+other_machine(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct vmm_spec other = b->spec;
+	struct vmm_link l;
+
+	other.memory_bytes = 32u << 20;
+	CHECK_EQ(vmm_set_spec(b->dom, &other, NULL), 0);
+	CHECK_EQ(both_ready(e, &l), 0);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
+	CHECK_EQ(end_status(b).reason, VMM_REASON_INCOMING_FAILED);
+	CHECK(end_status(b).detail[0] != '\0');
+	CHECK(strstr(end_status(b).detail, "load of migration") == NULL);
+	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
+	CHECK(gets_on(a));
+	return 0;
+}
+
+static int
+nobody_listens(struct ends *e)
+{
+	struct end *a = &e->end[0];
+	struct vmm_link l = { .address = "127.0.0.1", .port = 1 };
+
+	CHECK_EQ(vmm_migrate_out(a->dom, &l, NULL, end_op(a), NULL), -EINVAL);
+	CHECK_EQ(end_start(a), 0);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
+	(void)snprintf(l.address, sizeof(l.address), "localhost");
+	CHECK_EQ(vmm_migrate_out(a->dom, &l, NULL, end_op(a), NULL), -EINVAL);
+	(void)snprintf(l.address, sizeof(l.address), "127.0.0.1");
+	(void)snprintf(l.tag, sizeof(l.tag), "a\"b");
+	CHECK_EQ(vmm_migrate_out(a->dom, &l, NULL, end_op(a), NULL), -EINVAL);
+	l.tag[0] = '\0';
+	l.port = 0;
+	CHECK_EQ(vmm_migrate_out(a->dom, &l, NULL, end_op(a), NULL), -EINVAL);
+	return 0;
+}
+
+/* Agents start again while it is under way, and when all is there. */
+static int
+new_agents(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct vmm_status st;
+	struct vmm_link l;
+
+	CHECK_EQ(under_way(e), 0);
+	CHECK_EQ(end_reopen(a), 0);
+	CHECK_EQ(end_reopen(b), 0);
+	st = end_status(a);
+	CHECK_EQ(st.state, VMM_RUNNING);
+	CHECK_EQ(st.migration.phase, VMM_PHASE_ACTIVE);
+	CHECK_STR(st.migration.tag, "m1");
+	st = end_status(b);
+	CHECK_EQ(st.state, VMM_INCOMING);
+	CHECK_EQ(st.migration.phase, VMM_PHASE_ACTIVE);
+	CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
+
+	vmm_sim_migration_hold(VMM_PHASE_NONE);
+	CHECK_EQ(end_listen(b, &l), 0);
+	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_COMPLETE), 0);
+	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
+	CHECK_EQ(end_reopen(a), 0);
+	CHECK_EQ(end_reopen(b), 0);
+	st = end_status(a);
+	CHECK_EQ(st.state, VMM_PAUSED);
+	CHECK_EQ(st.reason, VMM_REASON_MIGRATION);
+	CHECK_EQ(st.migration.phase, VMM_PHASE_COMPLETE);
+	st = end_status(b);
+	CHECK_EQ(st.state, VMM_INCOMING);
+	CHECK_EQ(st.migration.phase, VMM_PHASE_COMPLETE);
+	CHECK_STR(st.migration.tag, "m1");
+	CHECK_EQ(end_kill(a), 0);
+	CHECK_EQ(vmm_resume(b->dom, end_op(b), NULL), 0);
+	CHECK_EQ(end_wait(b), 0);
+	/* one that ran here is no arrival any more, paused or not */
+	CHECK_EQ(vmm_pause(b->dom, end_op(b), NULL), 0);
+	CHECK_EQ(end_wait(b), 0);
+	CHECK_EQ(end_reopen(b), 0);
+	CHECK_EQ(end_status(b).state, VMM_PAUSED);
+	CHECK_EQ(end_status(b).reason, VMM_REASON_ASKED);
+	CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_NONE);
+	return 0;
+}
+
+/* A pause ends all that could let the guest run by itself, for any agent. */
+static int
+pinned(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+
+	CHECK_EQ(under_way(e), 0);
+	CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	CHECK_EQ(end_status(a).reason, VMM_REASON_ASKED);
+	CHECK_EQ(end_kill(b), 0);	/* QEMU would run on now */
+	if (!is_sim(e)) {
+		(void)end_hear(a, 50, 1000);
+		CHECK_EQ(end_hear(a, 300, 1), 0);
+	}
+	CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);	/* again */
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_reopen(a), 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_status(a).state, VMM_RUNNING);
+	CHECK(!vmm_is_migrating_out(&(struct vmm_status){ .migration =
+	    end_status(a).migration }));
+	CHECK(gets_on(a));
+	CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK_EQ(end_reopen(a), 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	return 0;
+}
+
+#define BOTH(name) \
+	TEST(sim_##name) { struct ends e; int rc; \
+		CHECK_EQ(ends_init(&e, "sim", &conf), 0); \
+		rc = name(&e); ends_dispose(&e); return rc; } \
+	TEST(qemu_##name) { struct ends e; int rc; \
+		CHECK_EQ(ends_init(&e, "qemu", &conf), 0); \
+		rc = name(&e); ends_dispose(&e); return rc; }
+
+BOTH(there_and_back)
+BOTH(cancelled)
+BOTH(target_killed)
+BOTH(source_killed)
+BOTH(uncommitted)
+BOTH(never_a_stream)
+BOTH(wrong_key)
+BOTH(other_machine)
+BOTH(nobody_listens)
+BOTH(new_agents)
+BOTH(pinned)
+
+/* --- what only one driver can show --- */
+
+TEST(sim_breaks_at_any_phase)
+{
+	static const enum vmm_phase at[] = { VMM_PHASE_SETUP, VMM_PHASE_ACTIVE,
+		VMM_PHASE_SWITCHING };
+	size_t i, side;
+
+	for (i = 0; i < 6; i++) {
+		struct vmm_link l;
+		struct ends e;
+		struct end *a = &e.end[0], *b = &e.end[1];
+
+		side = i / 3;
+		CHECK_EQ(ends_init(&e, "sim", &conf), 0);
+		CHECK_EQ(both_ready(&e, &l), 0);
+		vmm_sim_migration_hold(at[i % 3]);
+		CHECK_EQ(go(a, &l, NULL), 0);
+		CHECK_EQ(end_wait_phase(a, at[i % 3]), 0);
+		if (side == 0)
+			vmm_sim_migration_break(a->dom);
+		else
+			vmm_sim_die(b->dom, SIGKILL);
+		vmm_sim_migration_hold(VMM_PHASE_NONE);
+		CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
+		CHECK_EQ(end_status(a).state, VMM_RUNNING);
+		if (side == 1 || i % 3 > 0)
+			CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
+		ends_dispose(&e);
+	}
+	return 0;
+}
+
+TEST(sim_other_version)
+{
+	struct vmm_link l;
+	struct ends e;
+
+	CHECK_EQ(ends_init(&e, "sim", &conf), 0);
+	CHECK_EQ(both_ready(&e, &l), 0);
+	vmm_sim_version(e.end[1].dom, "8.0");
+	CHECK_EQ(go(&e.end[0], &l, NULL), 0);
+	CHECK_EQ(end_wait_phase(&e.end[0], VMM_PHASE_FAILED), 0);
+	CHECK_EQ(end_status(&e.end[1]).reason, VMM_REASON_INCOMING_FAILED);
+	ends_dispose(&e);
+	return 0;
+}
+
+/* A guest that writes faster than the link takes: said in words, in time. */
+TEST(qemu_never_done)
+{
+	const struct vmm_migrate_limits l = { .bandwidth_bytes_s = 200000,
+		.total_ms = 1500 };
+	struct vmm_link link;
+	struct ends e;
+
+	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
+	CHECK_EQ(both_ready(&e, &link), 0);
+	CHECK_EQ(go(&e.end[0], &link, &l), 0);
+	CHECK_EQ(end_wait_phase(&e.end[0], VMM_PHASE_FAILED), 0);
+	CHECK(strstr(end_status(&e.end[0]).migration.why, "the link takes") !=
+	    NULL);
+	CHECK(gets_on(&e.end[0]));
+	CHECK_EQ(e.ear.n_lost, 0);
+	ends_dispose(&e);
+	return 0;
+}
+
+/* Somebody who takes the connection and then no more bytes. */
+static int
+deaf_listener(struct vmm_link *l)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small)) < 0 || bind(fd, (struct sockaddr *)&sa, n) < 0 ||
+	    listen(fd, 1) < 0 || getsockname(fd, (struct sockaddr *)&sa,
+	    &n) < 0)
+		return -errno;
+	memset(l, 0, sizeof(*l));
+	(void)snprintf(l->address, sizeof(l->address), "127.0.0.1");
+	l->port = ntohs(sa.sin_port);
+	return fd;
+}
+
+/*
+ * The link hangs in the switch-over: the guest is stopped, QEMU holds its big lock and
+ * answers nothing.  With so large a downtime it begins at once.
+ */
+static int
+hung_switch(struct ends *e, bool pin)
+{
+	const struct vmm_migrate_limits all = { .downtime_ms = 60000 };
+	struct end *a = &e->end[0];
+	struct vmm_link l;
+	int fd;
+
+	CHECK_EQ(end_start(a), 0);
+	CHECK(end_hear(a, 30000, 1200) >= 1200);
+	fd = deaf_listener(&l);
+	CHECK(fd >= 0);
+	CHECK_EQ(go(a, &l, &all), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_SWITCHING), 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	CHECK_EQ(end_status(a).reason, VMM_REASON_MIGRATION);
+	if (pin) {
+		CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
+		CHECK_EQ(end_wait(a), 0);
+		close(fd);
+		fd = -1;
+		(void)end_hear(a, 20, 1000);
+		CHECK_EQ(end_hear(a, 300, 1), 0);
+		CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
+	} else {
+		CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(a), NULL), 0);
+	}
+	CHECK_EQ(end_wait(a), 0);
+	CHECK(!vmm_is_migrating_out(&(struct vmm_status){ .migration =
+	    end_status(a).migration }));
+	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
+	CHECK(gets_on(a));
+	CHECK_EQ(e->ear.n_lost, 0);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+TEST(qemu_hung_switch)
+{
+	struct ends e;
+	int rc;
+
+	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
+	rc = hung_switch(&e, false);
+	ends_dispose(&e);
+	return rc;
+}
+
+TEST(qemu_hung_switch_pinned)
+{
+	struct ends e;
+	int rc;
+
+	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
+	rc = hung_switch(&e, true);
+	ends_dispose(&e);
+	return rc;
+}
+
+#define TWO(name) T(sim_##name), T(qemu_##name)
+TESTS_MAIN(TWO(there_and_back), TWO(cancelled), TWO(target_killed),
+    TWO(source_killed), TWO(uncommitted), TWO(never_a_stream), TWO(wrong_key),
+    TWO(other_machine), TWO(nobody_listens), TWO(new_agents), TWO(pinned),
+    T(sim_breaks_at_any_phase), T(sim_other_version), T(qemu_never_done),
+    T(qemu_hung_switch), T(qemu_hung_switch_pinned))
