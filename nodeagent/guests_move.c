@@ -253,6 +253,8 @@ ended_done(void *arg, int rc, bool maybe)
 	g->move.ordering = false;
 	if (rc < 0)
 		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
+	else
+		guest_say_why(g, "");	/* last_migration has it */
 }
 
 static void
@@ -587,7 +589,8 @@ guest_move_fact(const struct guest *g, const struct vmm_status *st)
 		return json_null();
 	return json_pack("{s:I,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:i}", "id",
 	    (json_int_t)g->move.id, "side", in ? "in" : "out", "phase",
-	    vmm_phase_name(m->phase), "address", m->address, "port",
+	    vmm_phase_name(m->phase), "address", in ?
+	    own_address(g->gs->conf) : m->address, "port",
 	    (int)m->port, "total_bytes", (json_int_t)m->total_bytes,
 	    "copied_bytes", (json_int_t)m->copied_bytes, "remaining_bytes",
 	    (json_int_t)m->remaining_bytes, "dirty_bytes_s",
