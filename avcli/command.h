@@ -78,6 +78,7 @@ int run_audit_info(struct cli *cli, struct cli_err *err);
 int run_vm_create(struct cli *cli, struct cli_err *err);
 int run_mtbf(struct cli *cli, struct cli_err *err);
 int run_node_maintenance(struct cli *cli, struct cli_err *err);
+int run_node_fault(struct cli *cli, struct cli_err *err);
 int run_vm_verb(struct cli *cli, struct cli_err *err);
 int run_vm_rename(struct cli *cli, struct cli_err *err);
 int run_split_info(struct cli *cli, struct cli_err *err);

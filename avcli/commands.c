@@ -126,6 +126,16 @@ static const struct opt_def workon_opts[] = {
 	    "shut down VMs that can't be moved while they run", NULL },
 	DRY_RUN, WAIT, END,
 };
+static const struct opt_def report_fault_opts[] = {
+	{ "part", 0, OPT_ONE, "PART", "what fails, such as 'disk sda'", NULL },
+	{ "text", 0, OPT_ONE, "TEXT", "what was seen", NULL },
+	DRY_RUN, END,
+};
+static const struct opt_def clear_fault_opts[] = {
+	{ "part", 0, OPT_ONE, "PART", "what is well again (default: all)",
+	    NULL },
+	DRY_RUN, END,
+};
 static const struct opt_def verify_opts[] = {
 	{ "repair", 0, OPT_FLAG, NULL,
 	    "copy what differs from the PM that leads the volume", NULL },
@@ -236,6 +246,12 @@ const struct command commands[] = {
 	{ "node", "workoff", "node-workoff", "NODE",
 	    "bring a PM back from maintenance",
 	    1, 1, "node", change_opts, run_node_maintenance, false },
+	{ "node", "report-fault", NULL, "NODE --part PART [--text TEXT]",
+	    "say that a part of a PM is about to fail: its VMs move away",
+	    1, 1, "node", report_fault_opts, run_node_fault, false },
+	{ "node", "clear-fault", NULL, "NODE [--part PART]",
+	    "say that a part of a PM is well again",
+	    1, 1, "node", clear_fault_opts, run_node_fault, false },
 	{ "vm", "create", NULL, "--name NAME --memory SIZE [OPTION...]",
 	    "make a virtual machine",
 	    0, 0, NULL, create_opts, run_vm_create, false },

@@ -158,6 +158,12 @@ static const struct field maintenance_fields[] = {
 	FIELD("waiting_for", "waiting-for", F_LIST),
 	END,
 };
+static const struct field fault_fields[] = {
+	FIELD("part", "part", F_TEXT),
+	FIELD("text", "report", F_TEXT),
+	FIELD("since_utc", "since", F_TEXT),
+	END,
+};
 static const struct field node_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -179,6 +185,7 @@ static const struct field node_fields[] = {
 	GROUP("watchdog", "watchdog", watchdog_fields),
 	GROUP("mtbf", "mtbf", mtbf_fields),
 	GROUP("maintenance", "maintenance", maintenance_fields),
+	GROUP("faults", "predicted-failures", fault_fields),
 	END,
 };
 

@@ -45,6 +45,12 @@ static const struct route table[] = {
 	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
 	{ "POST", "/nodes/{id}/workoff", OP, ROLE_PLATFORM, "node.workoff",
 	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
+	{ "POST", "/nodes/{id}/report-fault", OP, ROLE_PLATFORM,
+	  "node.report-fault", "node", .body = BODY_REQUIRED, CHANGE,
+	  .query = { DRY } },
+	{ "POST", "/nodes/{id}/clear-fault", OP, ROLE_PLATFORM,
+	  "node.clear-fault", "node", .body = BODY_OPTIONAL, CHANGE,
+	  .query = { DRY } },
 
 	{ "GET", "/vms", OP, ROLE_READ, "vm.list" },
 	{ "POST", "/vms", OP, ROLE_VM, "vm.create", .body = BODY_REQUIRED,

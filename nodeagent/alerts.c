@@ -11,6 +11,7 @@
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_fault.h"
 #include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
@@ -75,6 +76,10 @@ static const struct alert_kind {
 	{ "link-down", "serious",
 	    "No heartbeat comes through this link; the unit goes on over the others.",
 	    { "Check the cable and both ports of the link." } },
+	{ "node-fault", "serious",
+	    "Something that watches this PM's hardware says that a part is about to fail; its VMs move to the other PM.",
+	    { "Replace the part: 'avcli node workon' takes the PM out for it.",
+	      "Then say that it is well: 'avcli node clear-fault'." } },
 	{ "network-link-down", "minor",
 	    "The PM's port of this network has no link; guests there aren't reached through it.",
 	    { "Check the cable and the switch's port." } },
@@ -190,6 +195,31 @@ add_watchdog(struct build *b, const struct store_node *node,
 	    state);
 }
 
+struct faults { char text[160]; int n; };
+
+static int
+see_fault(void *arg, const struct store_fault *f)
+{
+	struct faults *all = arg;
+
+	if (all->n++ == 0)
+		(void)snprintf(all->text, sizeof(all->text), "%s%s%.100s",
+		    f->part, f->text[0] != '\0' ? ": " : "", f->text);
+	return 0;
+}
+
+static void
+add_faults(struct build *b, const struct store_node *node, int index)
+{
+	struct faults all = { .n = 0 };
+
+	if (store_each_fault(b->st, index, see_fault, &all) < 0 || all.n == 0)
+		return;
+	add(b, "node-fault", node->id, json_pack("{s:s, s:s, s:i}", "node",
+	    node->name, "fault", all.text, "count", all.n),
+	    "%s is about to fail (%s)", node->name, all.text);
+}
+
 static void
 add_nodes(struct build *b)
 {
@@ -223,6 +253,7 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		add_faults(b, &node, i);
 		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}
 }

@@ -12,6 +12,7 @@
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_fault.h"
 
 #define DESCRIPTION_MAX_BYTES	4000u
 #define TEXT_MAX_BYTES		1000u
@@ -84,6 +85,13 @@ static const struct arg_spec node_mtbf_args[] = {
 	NODE("node", ARG_NEEDED), MTBF_ARGS };
 static const struct arg_spec node_workon_args[] = {
 	NODE("node", ARG_NEEDED), BOOL("shutdown", 0), END };
+static const struct arg_spec report_fault_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("part", ARG_NEEDED,
+	STORE_FAULT_PART_MAX - 1), TEXT("text", 0, STORE_FAULT_TEXT_MAX - 1),
+	END };
+static const struct arg_spec clear_fault_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("part", 0, STORE_FAULT_PART_MAX - 1),
+	END };
 static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
 static const struct arg_spec vm_migrate_args[] = {
@@ -182,6 +190,10 @@ static const struct command_op ops[] = {
 		cmd_node_workon },
 	{ "node.workoff", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
 		cmd_node_workoff },
+	{ "node.report-fault", ROLE_PLATFORM_MANAGER, PEOPLE, report_fault_args,
+		cmd_node_report_fault },
+	{ "node.clear-fault", ROLE_PLATFORM_MANAGER, PEOPLE, clear_fault_args,
+		cmd_node_clear_fault },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
 	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,

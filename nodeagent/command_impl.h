@@ -133,6 +133,7 @@ command_fn cmd_vm_migrate, cmd_vm_migrate_cancel, cmd_vm_prefer, cmd_vm_switch,
 command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
     cmd_node_clear_mtbf;				/* _mtbf.c */
 command_fn cmd_node_workon, cmd_node_workoff;		/* _maintenance.c */
+command_fn cmd_node_report_fault, cmd_node_clear_fault;	/* _fault.c */
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,
     cmd_volume_resync_pause, cmd_volume_resync_resume, cmd_volume_replace_leg,

@@ -20,7 +20,7 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/home.h"
 #include "nodeagent/alerts.h"
-#include "nodeagent/maintenance.h"
+#include "nodeagent/evacuate.h"
 #include "nodeagent/schedule.h"
 #include "vif/vif.h"
 
@@ -273,12 +273,14 @@ static void
 home_do(struct agent *a)
 {
 	const json_t *facts[2] = { a->facts[0], a->facts[1] };
+	const struct evacuate_look l = { .st = a->store, .facts = facts,
+		.self = a->conf.node, .time_scale = a->conf.time_scale,
+		.now_utc_ms = av_clock_utc_ms() };
 	char id[STORE_ID_MAX];
 
 	if (av_clock_ns() - a->together_ns < HOME_SETTLE_NS)
 		return;
-	if (home_next(a->store, facts, a->conf.node, av_clock_utc_ms(),
-	    id) == 0) {
+	if (home_next(&l, id) == 0) {
 		log_notice(id, "it goes home");
 		fly(a, "vm.migrate", json_pack("{s:s}", "vm", id));
 	}
@@ -313,7 +315,7 @@ duties_do(struct agent *a)
 	if (a->n_flying == 0 && may && unit.primary == a->conf.node)
 		alerts_do(a);
 	if (a->n_flying == 0)
-		maintenance_do(a);
+		evacuate_do(a);
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);

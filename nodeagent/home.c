@@ -12,10 +12,7 @@
 #include "nodeagent/view.h"
 
 struct search {
-	const struct store *st;
-	const json_t *const *facts;
-	int		 self;
-	int64_t		 now_ms;
+	const struct evacuate_look *l;
 	bool		 busy;
 	char		*found;
 };
@@ -29,28 +26,27 @@ see_vm(void *arg, const struct store_vm *vm)
 	s->busy |= vm->move.to >= 0;
 	if (s->found[0] != '\0' || vm->home < 0 || vm->home == vm->node ||
 	    vm->node < 0 || vm->want != STORE_WANT_RUNNING ||
-	    vm->phase != STORE_READY || store_node_leaving(s->st, vm->home))
+	    vm->phase != STORE_READY || store_node_leaving(s->l->st, vm->home) ||
+	    !evacuate_well(s->l, vm->home, vm))
 		return 0;
 	if (strcmp(vm->move.result, "done") != 0 && vm->move.ended_ms > 0 &&
-	    s->now_ms - vm->move.ended_ms < HOME_AGAIN_MS)
+	    s->l->now_utc_ms - vm->move.ended_ms < HOME_AGAIN_MS)
 		return 0;
-	view_vm_state(s->st, s->facts, s->self, vm, &state);
+	view_vm_state(s->l->st, s->l->facts, s->l->self, vm, &state);
 	if (state.activity == VM_RUNNING && strcmp(state.state, "good") == 0)
 		(void)snprintf(s->found, STORE_ID_MAX, "%s", vm->id);
 	return 0;
 }
 
 int
-home_next(const struct store *st, const json_t *const facts[2], int self,
-    int64_t now_utc_ms, char ret_id[STORE_ID_MAX])
+home_next(const struct evacuate_look *l, char ret_id[STORE_ID_MAX])
 {
-	struct search s = { .st = st, .facts = facts, .self = self,
-	    .now_ms = now_utc_ms, .found = ret_id };
+	struct search s = { .l = l, .found = ret_id };
 	struct store_unit unit;
 
 	ret_id[0] = '\0';
-	if (store_get_unit(st, &unit) < 0 || !unit.go_home ||
-	    store_each_vm(st, see_vm, &s) < 0 || s.busy || ret_id[0] == '\0')
+	if (store_get_unit(l->st, &unit) < 0 || !unit.go_home ||
+	    store_each_vm(l->st, see_vm, &s) < 0 || s.busy || ret_id[0] == '\0')
 		return -ENOENT;
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "nodeagent/store.h"
+#include "nodeagent/evacuate.h"
 
 #define HOME_AGAIN_MS	(5 * 60 * 1000)	/* after a move that failed */
 
@@ -20,7 +20,6 @@
  * The VM whose turn it is: away from home, running, redundant; the lowest id first,
  * one at a time.  0 = found; -ENOENT = none.
  */
-int home_next(const struct store *st, const json_t *const facts[2], int self,
-    int64_t now_utc_ms, char ret_id[STORE_ID_MAX]);
+int home_next(const struct evacuate_look *l, char ret_id[STORE_ID_MAX]);
 
 #endif

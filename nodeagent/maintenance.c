@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "nodeagent/agent.h"
 #include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
@@ -125,58 +123,4 @@ maintenance_view(const struct store *st, int node, const char *role)
 	return json_pack("{s:s, s:o, s:s, s:b, s:o}", "phase",
 	    phase_names[phase], "since_utc", view_time(m.since_ms), "by", m.by,
 	    "shutdown", m.shutdown, "waiting_for", names.list);
-}
-
-/* --- the duty --- */
-
-static void
-ordered(void *arg, int rc)
-{
-	struct agent *a = arg;
-
-	a->n_flying--;
-	if (rc == 0) {
-		a->evacuation.vm[0] = '\0';
-		agent_kick(a);
-		return;
-	}
-	a->evacuation.retry_ns = av_clock_ns() +
-	    MAINTENANCE_RETRY_MS * AV_NS_PER_MS;
-	/* else: this moment isn't right */
-	a->evacuation.never = rc != -EAGAIN && rc != -EBUSY &&
-	    rc != -ETIMEDOUT;
-}
-
-static void
-order_next(struct agent *a, const struct maintenance_next *next)
-{
-	(void)snprintf(a->evacuation.vm, sizeof(a->evacuation.vm), "%s",
-	    next->vm);
-	a->evacuation.retry_ns = 0;
-	a->n_flying++;
-	agent_order(a, next->shutdown ? "vm.shutdown" : "vm.migrate",
-	    json_pack("{s:s}", "vm", next->vm), ordered, a);
-}
-
-void
-maintenance_do(struct agent *a)
-{
-	struct maintenance_next next;
-	bool refused = a->evacuation.vm[0] != '\0' &&
-	    av_clock_ns() < a->evacuation.retry_ns;
-	int node;
-
-	if (a->right.kind != RIGHT_TOGETHER)
-		return;
-	for (node = 0; node < STORE_NODES; node++) {
-		if (maintenance_next(a->store, node, av_clock_utc_ms(),
-		    refused ? a->evacuation.vm : NULL, a->evacuation.never,
-		    &next) < 0)
-			return;
-		if (next.vm[0] != '\0' && duties_lead(a))
-			order_next(a, &next);
-		else if (next.phase == MAINTENANCE_LEAVING &&
-		    node != a->conf.node && volumes_in_step(a->volumes))
-			order_stay(a->order);
-	}
 }

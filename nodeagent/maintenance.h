@@ -12,8 +12,8 @@
  *             step, and it may be powered off, upgraded or replaced
  *
  * node.workoff ends it from anywhere: the right goes back to both once all is in
- * step.  Compared and repeated like all duties; nothing is remembered but when a
- * refused move is tried again.
+ * step.  evacuate.c does what is next, again and again like all
+ * duties; nothing is remembered but when a refused move is tried again.
  */
 #ifndef AV_NODEAGENT_MAINTENANCE_H
 #define AV_NODEAGENT_MAINTENANCE_H
@@ -52,9 +52,5 @@ bool maintenance_keeps_out(const struct store *st, int node);
 /* null | {phase, since_utc, by, shutdown, waiting_for:[VM names]}; 'role': what that
  * PM says of itself, "" = not heard.  Yours; NULL = no memory. */
 json_t *maintenance_view(const struct store *st, int node, const char *role);
-
-struct agent;
-/* A pass; called with the duties while commands can be ordered. */
-void maintenance_do(struct agent *a);
 
 #endif

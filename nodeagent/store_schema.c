@@ -147,6 +147,12 @@ static const char schema_v6[] =
 " since_ms INTEGER NOT NULL, shutdown INTEGER NOT NULL, by TEXT NOT NULL)"
 " STRICT;";
 
+/* Parts of PMs that are about to fail: store_fault.h. */
+static const char schema_v7[] =
+"CREATE TABLE fault (node INTEGER NOT NULL, part TEXT NOT NULL,"
+" text TEXT NOT NULL, since_ms INTEGER NOT NULL,"
+" PRIMARY KEY (node, part)) STRICT, WITHOUT ROWID;";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
@@ -154,6 +160,7 @@ static const char *const migrations[] = {
 	schema_v4,			/* 3 -> 4: care of volumes */
 	schema_v5,			/* 4 -> 5: live migration */
 	schema_v6,			/* 5 -> 6: maintenance */
+	schema_v7,			/* 6 -> 7: faults */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -164,7 +171,8 @@ const struct store_table store_tables[] = {
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
 	{ "audit", "id" }, { "mtbf", "object" }, { "quorum_server", "id" },
-	{ "quorum", "one" }, { "maintenance", "node" }, { NULL, NULL },
+	{ "quorum", "one" }, { "maintenance", "node" },
+	{ "fault", "node, part" }, { NULL, NULL },
 };
 
 static int

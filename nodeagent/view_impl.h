@@ -21,6 +21,9 @@ const json_t *view_heard(const json_t *const facts[2], int self, int node);
 const char *view_text(const json_t *obj, const char *a, const char *b);
 /* A new reference to obj[key], or null. */
 json_t *view_copy(const json_t *obj, const char *key);
+/* facts.ports' entry of a network (by its bridge's name, too); NULL = none. */
+const json_t *view_port(const json_t *ports, const char *network,
+    const char *bridge);
 json_t *view_reason(const char *code, const char *text);
 /* role.state of a PM that is heard, else "" */
 const char *view_role(const json_t *const facts[2], int self, int node);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/maintenance.h"
+#include "nodeagent/store_fault.h"
 #include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
@@ -433,6 +434,25 @@ node_stored(const struct store *st, int node, const json_t *facts,
 	return value != NULL ? value : json_null();
 }
 
+static int
+add_fault(void *arg, const struct store_fault *f)
+{
+	return json_array_append_new(arg, json_pack("{s:s, s:s, s:o}", "part",
+	    f->part, "text", f->text, "since_utc", view_time(f->since_ms))) < 0 ?
+	    -ENOMEM : 0;
+}
+
+static json_t *
+node_faults(const struct store *st, int index)
+{
+	json_t *list = json_array();
+
+	if (store_each_fault(st, index, add_fault, list) == 0)
+		return list;
+	json_decref(list);
+	return json_null();
+}
+
 static json_t *
 node_object(const struct store *st, const json_t *const facts[2], int self,
     int index)
@@ -446,7 +466,7 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 		return NULL;
 	node_state(st, facts, self, index, &activity, &state);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:i, s:i,"
-	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "id", node.id, "name", node.name, "state", state, "activity",
 	    activity, "primary", unit.primary == index, "role",
 	    role[0] != '\0' ? role : "stopped", "reason", node_reason(f),
@@ -462,7 +482,8 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 	    "uptime_s", view_copy(f, "uptime_s"), "agent",
 	    view_copy(f, "agent"), "watchdog", view_copy(f, "watchdog"),
 	    "mtbf", store_mtbf_view(st, node.id), "maintenance",
-	    maintenance_view(st, index, role));
+	    maintenance_view(st, index, role), "faults",
+	    node_faults(st, index));
 }
 
 json_t *

@@ -19,6 +19,10 @@ json_t *op_vm_reset(json_t *args, const json_t *actor);
 json_t *op_vm_set_mtbf(json_t *args, const json_t *actor);
 json_t *op_node_set_mtbf(json_t *args, const json_t *actor);
 json_t *op_node_clear_mtbf(json_t *args, const json_t *actor);
+/* Its faults: a new reference. */
+json_t *faults_of_node(const char *name);
+json_t *op_node_report_fault(json_t *args, const json_t *actor);
+json_t *op_node_clear_fault(json_t *args, const json_t *actor);
 json_t *op_node_workon(json_t *args, const json_t *actor);
 json_t *op_node_workoff(json_t *args, const json_t *actor);
 

@@ -345,6 +345,7 @@ node_view(const char *name, const char *id)
 	    "up"));
 	set(n, "mtbf", mtbf_of_node(name));
 	set(n, "maintenance", maintenance_of_node(name));
+	set(n, "faults", faults_of_node(name));
 	set(n, "watchdog", lost ? json_null() : json_pack(
 	    "{s:s,s:s,s:i,s:s}", "state", "ok", "device", "stand-in",
 	    "timeout_ms", 1400, "hold", "together"));

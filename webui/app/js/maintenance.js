@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A PM out for maintenance: where it stands, taking it out, bringing it back.
+// A PM out for maintenance: where it stands, taking it out, bringing it back; and its
+// parts that are about to fail.
 import { html, useState } from './lib.js';
 import { post, part, may } from './api.js';
 import { t } from './i18n.js';
@@ -51,4 +52,12 @@ export function MaintenanceButton({ node, vms }) {
 		return html`<${Button} small why=${why()} onClick=${() => workOff(node)}>${t('do.workoff')}<//>`;
 	return html`<${Button} small why=${why()}
 		onClick=${() => openDialog((close) => html`<${WorkOn} node=${node} vms=${vms} close=${close} />`)}>${t('do.workon')}<//>`;
+}
+
+// Parts that something reported as failing; a person says when they are well again.
+export function Faults({ node }) {
+	const clear = (part) => order(node, 'clear-fault', { part });
+	return html`<ul class="plain">${node.faults.map((f) => html`<li key=${f.part}>
+		<strong>${f.part}</strong>${f.text && html` <span>${f.text}</span>`}
+		<${Button} small why=${why()} onClick=${() => clear(f.part)}>${t('fault.clear')}<//></li>`)}</ul>`;
 }

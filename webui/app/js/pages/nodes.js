@@ -9,7 +9,7 @@ import { Card, commas, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { reasonText } from '../said.js';
 import { nodeFailures } from '../mtbf.js';
-import { MaintenanceButton, MaintenanceNotice } from '../maintenance.js';
+import { Faults, MaintenanceButton, MaintenanceNotice } from '../maintenance.js';
 import { State, look } from '../ui/state.js';
 
 const yesNo = (ok, word_) => html`<${State} kind="link" state=${ok ? 'up' : 'down'} label=${word_} />`;
@@ -46,6 +46,7 @@ function Node({ node, vms }) {
 			[t('node.uptime'), node.uptime_s === null || node.uptime_s === undefined ? '–' : duration(node.uptime_s)],
 			[t('node.watchdog'), node.watchdog ? word('watchdog', node.watchdog.state) : '–'],
 			[t('node.failures'), nodeFailures(node)],
+			(node.faults || []).length > 0 && [t('node.faults'), html`<${Faults} node=${node} />`],
 			[t('node.maintenance'), html`<${MaintenanceButton} node=${node} vms=${here} />`],
 			[t('node.signs'), html`<${Signs} signs=${node.signs} />`],
 			node.agent && node.agent.beats_ignored > 0 && [t('node.beatsIgnored'), number(node.agent.beats_ignored)],
