@@ -210,8 +210,8 @@ cmd_vm_migrate(struct command *c)
 	if (rc == 0 && !own)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE vm SET home = NULL WHERE id = ?", "i", id);
-	/* where maintenance takes it from, it belongs */
-	if (rc == 0 && own && store_node_leaving(c->st, vm.node))
+	/* where maintenance or a fault drives it from, it belongs */
+	if (rc == 0 && own && vm.home != to)
 		rc = sql_run(c->st, c->err, "UPDATE vm SET home ="
 		    " nullif(coalesce(preferred, home, node), ?1)"
 		    " WHERE id = ?2", "ii", (int64_t)to, id);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # tests/live/test_maintenance.sh - E6: a PM is taken out under a running guest, which
-# moves and is never started anew; the PM is powered off and comes back; the same the other way
+# moves and is never started anew; the PM is powered off and comes back; the same the other way.
+# E2, E3: a PM that is about to fail, or has lost its network's link, is emptied by itself.
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -61,6 +62,38 @@ quorum_server_away() {
 	same_run || fail "the guest was started anew"
 }
 
+vm_is_on() { [ "$(vm_node)" = "$1" ] && [ -n "$(guest_pid "$1")" ] && unit_is running; }
+alert_is_open() { avcli --json alert info --open 2>/dev/null | jq -e --arg c "$1" 'any(.[]; .code == $c)' >/dev/null; }
+
+# Whatever watches the hardware says so; the VM goes home when the part is well.
+a_fault_empties_the_pm() {
+	local from to
+	from=$(vm_node)
+	to=$(other_of "$from")
+	avcli node report-fault "$from" --part "disk sda" --text "SMART: 12 reallocated sectors" >/dev/null
+	wait_until 30 "the VM on $to" vm_is_on "$to"
+	wait_until 10 "an alert" alert_is_open node-fault
+	same_run || fail "the guest was started anew"
+	avcli node clear-fault "$from" --part "disk sda" >/dev/null
+	wait_until 60 "the VM to go home" vm_is_on "$from"
+	same_run || fail "the guest was started anew"
+	! alert_is_open node-fault || fail "the alert stays"
+}
+
+# The client loses no connection: it is on the network that the other PM still has.
+a_lost_link_moves_the_vm() {
+	local from to
+	from=$(vm_node)
+	to=$(other_of "$from")
+	link_cut "lan-$from"
+	wait_until 45 "the VM on $to" vm_is_on_though "$to"
+	wait_until 10 "the client to go on" records_reach $(($(records_acked) + 20))
+	link_mend "lan-$from"
+	wait_until 90 "the VM to go home" vm_is_on "$from"
+	wait_until 10 "the client to go on" records_reach $(($(records_acked) + 20))
+}
+vm_is_on_though() { [ "$(guest_pid "$1")" ] && [ "$(vm_node)" = "$1" ]; }
+
 live_unit
 story_vm
 client_start
@@ -68,6 +101,8 @@ wait_until 60 "50 records" records_reach 50
 case_run leave_and_return leave_and_return
 case_run and_the_other_one leave_and_return
 case_run quorum_server_away quorum_server_away
+case_run a_fault_empties_the_pm a_fault_empties_the_pm
+case_run a_lost_link_moves_the_vm a_lost_link_moves_the_vm
 story_stop_client
 case_run nothing_is_lost story_check_records
 live_end

@@ -8,7 +8,7 @@
 #define AV_TEST_OLD_SCHEMA_H
 
 #define OLD_SCHEMA_4 \
-	"DROP TABLE fault;" \
+	"DROP TABLE fault; DROP TABLE maintenance;" \
 	"ALTER TABLE unit DROP COLUMN go_home;" \
 	"ALTER TABLE vm DROP COLUMN home;" \
 	"ALTER TABLE vm DROP COLUMN moving_to;" \
