@@ -53,22 +53,45 @@ lab_install() {
 	done
 }
 
+# What guests run on and what mirrors their disks: the two drivers of a unit.
+lab_stack() {
+	LAB_STACK=${AVPAIR_LAB_STACK:-qemu-replica}
+	LAB_VMM=${LAB_STACK%-*}
+	LAB_MIRROR=${LAB_STACK#*-}
+	case $LAB_VMM-$LAB_MIRROR in
+	qemu-replica | qemu-drbd | xen-replica | xen-drbd) ;;
+	*) fail "AVPAIR_LAB_STACK is '$LAB_STACK'; stacks are (qemu|xen)-(replica|drbd)" ;;
+	esac
+}
+
+# What the administrator of a PM has made before: with DRBD, a volume group.
+lab_group() {
+	[ "$LAB_MIRROR" = drbd ] || return 0
+	pm "$1" "vgs $LAB_GROUP >/dev/null 2>&1 || vgcreate -q $LAB_GROUP /dev/vdb" </dev/null ||
+		fail "no volume group on $1"
+}
+LAB_GROUP=guests
+
 # lab_unit_create ARGUMENT...: more ones of 'unit create'
 lab_unit_create() {
-	local s=$TRY/secrets answer address key
-	step "node0: avcli unit create"
+	local s=$TRY/secrets answer address key n disks=()
+	lab_stack
+	[ "$LAB_MIRROR" != drbd ] || disks=(--volume-group "$LAB_GROUP")
+	for n in node0 node1; do lab_group $n; done
+	step "node0: avcli unit create ($LAB_STACK)"
 	pm node0 'mkdir -p -m 700 /root/quorum' </dev/null
 	pm_copy node0 "$s/ca.crt" "$s/client.crt" "$s/client.key" "$s/admin.password" /root/quorum
 	answer=$(pm node0 avcli unit create lab --private priv0 --business net0 \
 		--address "$UNIT_ADDRESS/24" --quorum "https://$QUORUM_ADDRESS:2379" \
 		--quorum-ca /root/quorum/ca.crt --quorum-cert /root/quorum/client.crt \
 		--quorum-key /root/quorum/client.key --password-file /root/quorum/admin.password \
+		--hypervisor "$LAB_VMM" --mirror "$LAB_MIRROR" "${disks[@]}" \
 		--time-scale "$(lab_time_scale)" --no-wait --yes --json "$@" </dev/null) ||
 		fail "the unit isn't created: $answer"
 	address=$(jq -r .address <<<"$answer")
 	key=$(jq -r .key <<<"$answer")
 	step "node1: avcli unit join $address"
-	pm node1 avcli unit join "$address" "$key" --private priv0 --business net0 --yes \
+	pm node1 avcli unit join "$address" "$key" --private priv0 "${disks[@]}" --yes \
 		</dev/null >"$TRY/node1/log/join.log" 2>&1 ||
 		{ tail -n 20 "$TRY/node1/log/join.log" >&2; fail "node1 doesn't join"; }
 	ok "the unit has formed"

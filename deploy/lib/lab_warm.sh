@@ -52,14 +52,15 @@ warm_tell() {
 	} | socat -u - "UNIX-CONNECT:$(pm_dir "$1")/console"
 }
 
-# Who it is, and what time it is: its clock stood still.
+# Who it is, and what time it is: its clock stood still.  The journal is named by the
+# machine id, which journald has read at its start.
 warm_identity() {
 	local n
 	for n in {1..60}; do
 		warm_tell "$1" || :
 		! pm_answers "$1" || break
 	done
-	pm "$1" "date -u -s @${EPOCHREALTIME/,/.}" </dev/null >/dev/null
+	pm "$1" "date -u -s @${EPOCHREALTIME/,/.}; systemctl --no-block restart systemd-journald" </dev/null >/dev/null
 }
 
 warm_answers_within() {

@@ -242,7 +242,7 @@ int
 run_create(struct run *r, struct av_err *err)
 {
 	AUTO_FD int lock = -1;
-	int rc = state_lock(r->wish->root, &lock, err);
+	int rc = run_lock(r, &lock, err);
 
 	if (rc == 0)
 		rc = state_load(r->wish->root, &r->st, err);
@@ -321,7 +321,7 @@ int
 run_leave(struct run *r, struct av_err *err)
 {
 	AUTO_FD int lock = -1;
-	int rc = state_lock(r->wish->root, &lock, err);
+	int rc = run_lock(r, &lock, err);
 
 	if (rc == 0)
 		rc = state_load(r->wish->root, &r->st, err);

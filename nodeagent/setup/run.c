@@ -37,6 +37,27 @@ run_say(const struct run *r, const char *fmt, ...)
 }
 
 int
+run_lock(struct run *r, int *ret_fd, struct av_err *err)
+{
+	struct av_err first = { 0 };
+	int rc = state_lock(r->wish->root, ret_fd, &first);
+
+	/* who has the lock may be the service, which waits for nothing but us */
+	if (rc == -EBUSY && !r->wish->dry_run &&
+	    r->wish->formed_file == NULL && services_possible() &&
+	    services_stop_setup(NULL) == 0)
+		rc = state_lock(r->wish->root, ret_fd, &first);
+	if (rc == 0)
+		return 0;
+	if (rc == -EBUSY)
+		(void)snprintf(r->hint, sizeof(r->hint), "%s",
+		    tr("wait for its end, or break it off (Ctrl-C) where it was started: the same command goes on"));
+	if (err != NULL)
+		*err = first;
+	return rc;
+}
+
+int
 run_pause(const struct run *r, unsigned ms)
 {
 	struct pollfd p = { .fd = r->stop_fd, .events = POLLIN };

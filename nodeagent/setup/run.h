@@ -36,6 +36,9 @@ int run_serve(struct run *r, struct av_err *err);
 
 /* --- shared --- */
 
+/* One av-setup at a time.  The service that waits for the other PM gives way, but not
+ * to a dry run.  -EBUSY: another one is at work. */
+int run_lock(struct run *r, int *ret_fd, struct av_err *err);
 /* This machine's facts with the wishes and, of 'st', its storage. */
 int run_facts(struct run *r, struct setup_facts *ret, struct av_err *err);
 /* Progress, for people: one line on stderr, none with --json. */

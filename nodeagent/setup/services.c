@@ -167,15 +167,26 @@ services_stop(struct av_err *err)
 	    call(stop, err);
 }
 
+static int
+setup_call(const char *verb, struct av_err *err)
+{
+	const char *starter = getenv("AVPAIR_SERVICES");
+	const char *argv[] = { starter != NULL ? starter : "systemctl", verb,
+	    "avpair-setup", NULL };
+
+	return call(argv, err);
+}
+
 int
 services_start_setup(struct av_err *err)
 {
-	const char *starter[] = { getenv("AVPAIR_SERVICES"), "start",
-	    "avpair-setup", NULL };
-	static const char *const unit[] = { "systemctl", "start",
-	    "avpair-setup", NULL };
+	return setup_call("start", err);
+}
 
-	return call(starter[0] != NULL ? starter : unit, err);
+int
+services_stop_setup(struct av_err *err)
+{
+	return setup_call("stop", err);
 }
 
 /* --- sockets --- */

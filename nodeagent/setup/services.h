@@ -21,8 +21,10 @@ bool services_possible(void);
 /* Enables and (re)starts what a PM runs; all of them are idempotent. */
 int services_start(struct av_err *err);
 int services_stop(struct av_err *err);
-/* The service that serves an unfinished create when nobody waits for it. */
+/* The service that serves an unfinished create when nobody waits for it; stopping one
+ * that doesn't run is no error. */
 int services_start_setup(struct av_err *err);
+int services_stop_setup(struct av_err *err);
 
 /* Runs a program by PATH's fixed folders, without a shell.  Its exit status, or
  * -errno (-ETIMEDOUT: it was killed).  Output: stdout's first n-1 bytes, or NULL. */

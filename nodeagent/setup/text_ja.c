@@ -278,6 +278,8 @@ const struct text_pair text_ja[] = {
 	  "'%s %s' が失敗しました (%d): 理由はジャーナルにあります" },
 	{ "another av-setup is at work on this machine",
 	  "このマシンで別の av-setup が動いています" },
+	{ "wait for its end, or break it off (Ctrl-C) where it was started: the same command goes on",
+	  "終わるのを待つか、開始した場所で中断 (Ctrl-C) してください: 同じコマンドで続きができます" },
 	{ "the other PM said something that isn't understood (%s)",
 	  "もう一方の PM の言うことが理解できません (%s)" },
 	{ "the other PM's av-setup speaks another protocol: install the same packages on both",

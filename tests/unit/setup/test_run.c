@@ -353,6 +353,102 @@ TEST(avnoded_conf_is_the_last_file)
 	return 0;
 }
 
+/* --- the service that waits --- */
+
+/* What AVPAIR_SERVICES names: 'stop' ends that process and waits until its lock is
+ * free; 0 = it ends nobody. */
+static int
+starter_make(const char *path, pid_t pid)
+{
+	char text[300] = "#!/bin/sh\n";
+
+	if (pid != 0)
+		(void)snprintf(text, sizeof(text), "#!/bin/sh\n"
+		    "[ \"$1 $2\" != 'stop avpair-setup' ] || {\n"
+		    "kill -KILL %d && flock %s%s true; }\n", (int)pid, root[0],
+		    STATE_LOCK);
+
+	return av_file_write(path, text, strlen(text), 0700, NULL) < 0 ? -1 :
+	    setenv("AVPAIR_SERVICES", path, 1);
+}
+
+/* A process with the lock, as the service's; returns when it has it. */
+static pid_t
+locked(void)
+{
+	int pipes[2], fd;
+	char c;
+	pid_t pid;
+
+	if (pipe(pipes) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		(void)alarm(100);
+		if (state_lock(root[0], &fd, NULL) < 0 ||
+		    write(pipes[1], "x", 1) != 1)
+			_exit(1);
+		(void)pause();
+		_exit(0);
+	}
+	(void)close(pipes[1]);
+	if (read(pipes[0], &c, 1) != 1)
+		pid = -1;
+	(void)close(pipes[0]);
+	return pid;
+}
+
+static int
+verb(int (*run)(struct run *, struct av_err *), bool dry, struct av_err *err)
+{
+	struct setup_facts facts;
+	struct setup_wish w = { .name = "try", .root = root[0], .no_wait = true,
+		.yes = true, .dry_run = dry, .password_file = password,
+		.private_list = "priv0", .business_list = "net0" };
+	struct run r = { .wish = &w, .facts = &facts, .stop_fd = -1 };
+	int rc;
+
+	*err = (struct av_err){ .rc = 0 };
+	world_facts(&facts, 0, net);
+	rc = run(&r, err);
+	state_free(&r.st);
+	return rc;
+}
+
+TEST(the_waiting_service_gives_way)
+{
+	char starter[96];
+	struct av_err err;
+	pid_t pid;
+
+	CHECK(world_begin() == 0);
+	(void)snprintf(starter, sizeof(starter), "%s/pm0/starter", base);
+	CHECK(starter_make(starter, 0) == 0);
+	CHECK_EQ(verb(run_create, false, &err), 0);
+
+	/* another person's av-setup doesn't end by it */
+	pid = locked();
+	CHECK(pid > 0);
+	CHECK_EQ(verb(run_create, false, &err), -EBUSY);
+	CHECK_STR(err.code, "busy");
+	CHECK_EQ(verb(run_leave, false, &err), -EBUSY);
+	CHECK(exists(0, STATE_FILE));
+
+	CHECK(starter_make(starter, pid) == 0);
+	CHECK_EQ(verb(run_create, true, &err), -EBUSY);	/* looks only */
+	CHECK_EQ(verb(run_create, false, &err), 0);
+	(void)waitpid(pid, NULL, 0);
+
+	pid = locked();
+	CHECK(pid > 0);
+	CHECK(starter_make(starter, pid) == 0);
+	CHECK_EQ(verb(run_leave, false, &err), 0);
+	(void)waitpid(pid, NULL, 0);
+	CHECK(!exists(0, STATE_FILE));
+	CHECK(unsetenv("AVPAIR_SERVICES") == 0);
+	return 0;
+}
+
 TESTS_MAIN(T(two_machines_become_a_unit), T(create_goes_on_after_every_crash),
     T(join_goes_on_after_every_crash), T(a_lone_create_writes_nothing_else),
-    T(avnoded_conf_is_the_last_file))
+    T(avnoded_conf_is_the_last_file), T(the_waiting_service_gives_way))
