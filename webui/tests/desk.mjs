@@ -430,6 +430,36 @@ test('language-of-the-browser', async () => {
 	await page.context().close();
 });
 
+test('maintenance', async ({ page }) => {
+	const card = page.locator('section', { hasText: 'node1' }).filter({ hasText: 'Processors' });
+	await admin(page);
+	await visit(page, '/nodes');
+	await card.getByRole('button', { name: 'Take out for maintenance' }).click();
+	await seen(page, 'Its VMs move to the other PM while they run');
+	await page.getByLabel("Shut down VMs that can't be moved").check();
+	await page.locator('dialog[open] .btn.primary').click();
+	try {
+		await seen(page, 'node1 is out for maintenance');
+		same((await agent('node.list', {})).find((n) => n.name === 'node1').maintenance.shutdown, true, 'the agent knows');
+	} finally {
+		await card.getByRole('button', { name: 'Bring back' }).click();
+		await page.locator('dialog[open] .btn.primary').click();
+	}
+	await card.getByRole('button', { name: 'Take out for maintenance' }).waitFor();
+});
+
+test('predicted-failure', async ({ page }) => {
+	await agent('node.report-fault', { node: 'node0', part: 'disk sda', text: 'SMART: 12 sectors' });
+	await admin(page);
+	await visit(page, '/nodes');
+	await seen(page, 'SMART: 12 sectors');
+	if (process.env.SHOTS)
+		await page.screenshot({ path: path.join(process.env.SHOTS, 'predicted-failure.png'), fullPage: true });
+	await button(page, 'Is well again').click();
+	await page.waitForFunction(() => !document.body.textContent.includes('SMART: 12 sectors'));
+	same((await agent('node.list', {}))[0].faults.length, 0, 'the agent knows');
+});
+
 test('quorum-servers', async ({ page }) => {
 	await admin(page);
 	await visit(page, '/quorum-servers');
