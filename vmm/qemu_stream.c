@@ -185,6 +185,7 @@ switching(struct qemu *q)
 bool
 qemu_stream_apply(struct qemu *q, const char *w)
 {
+	bool post = strcmp(w, "postmigrate") == 0;
 	struct vmm_dom *dom = q->dom;
 
 	if (q->mig.marker || strcmp(w, "inmigrate") == 0) {
@@ -192,16 +193,14 @@ qemu_stream_apply(struct qemu *q, const char *w)
 		return true;
 	}
 	dom->st.migration.incoming = false;
-	if (strcmp(w, "finish-migrate") == 0) {
+	/* The two answers are of two moments, and the last step has no event. */
+	if (strcmp(w, "finish-migrate") == 0 || (post && !is_final(q))) {
 		switching(q);
-		/* It has ended but for a last step that no event tells. */
-		if (is_final(q))
+		if (post || is_final(q))
 			qemu_status_ask(q);
 		return true;
 	}
 	if (is_final(q)) {
-		bool post = strcmp(w, "postmigrate") == 0;
-
 		apply_final(q, post);
 		if (!post || !is(q, "completed"))
 			return false;
