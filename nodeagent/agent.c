@@ -348,6 +348,26 @@ on_peer_vm(void *ctx, const char *vm_id)
 	    "vms"), vm_id);
 }
 
+static bool
+on_link_up(void *ctx, const char *local)
+{
+	struct agent *a = ctx;
+	json_t *beats = json_object_get(json_object_get(a->facts[a->conf.node],
+	    "signs"), "heartbeats"), *beat;
+	size_t i;
+
+	json_array_foreach(beats, i, beat) {
+		const char *at = json_string_value(json_object_get(beat,
+		    "local"));
+		const char *state = json_string_value(json_object_get(beat,
+		    "state"));
+
+		if (at != NULL && strcmp(at, local) == 0)
+			return state != NULL && strcmp(state, "up") == 0;
+	}
+	return false;
+}
+
 static int
 on_kept(void *ctx, const char *volume_id)
 {
@@ -359,7 +379,8 @@ static const struct volumes_ops volumes_callbacks = {
 	.in_use = on_in_use, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
 	.changed = on_object_changed, .report = on_report,
-	.order = on_guest_order, .peer_vm = on_peer_vm };
+	.order = on_guest_order, .peer_vm = on_peer_vm,
+	.link_up = on_link_up };
 
 static json_t *
 ctl_facts(void *ctx, int node)

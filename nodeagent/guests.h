@@ -38,6 +38,8 @@ struct guests_ops {
 	/* What the peer says of the VM (its guests_facts()); NULL = it isn't heard.
 	 * Borrowed.  May be NULL. */
 	const json_t *(*peer_vm)(void *ctx, const char *vm_id);
+	/* Is the peer heard on the link of this own address?  May be NULL. */
+	bool	(*link_up)(void *ctx, const char *local);
 };
 
 int guests_open(sd_event *event, const struct agent_conf *conf,

@@ -311,17 +311,28 @@ keep_detail(struct guest *g, const char *text)
 	av_utf8_trim(g->move.detail);
 }
 
-/* The unit's private address of this PM: where the mirror's peer is reached from. */
+/* Where this PM is reached: as the mirror, in its order, by the first link that is
+ * up. */
 static const char *
-own_address(const struct agent_conf *c)
+own_address(const struct guests *gs)
 {
+	const struct agent_conf *c = gs->conf;
+	const char *any = NULL;
 	size_t i, j;
 
 	for (i = 0; i < c->n_mirror_peers; i++)
-		for (j = 0; j < c->n_links; j++)
-			if (strcmp(c->links[j].peer, c->mirror_peers[i]) == 0)
-				return c->links[j].local;
-	return c->n_links > 0 ? c->links[0].local : "127.0.0.1";
+		for (j = 0; j < c->n_links; j++) {
+			const char *local = c->links[j].local;
+
+			if (strcmp(c->links[j].peer, c->mirror_peers[i]) != 0)
+				continue;
+			if (gs->ops->link_up == NULL ||
+			    gs->ops->link_up(gs->ctx, local))
+				return local;
+			any = any != NULL ? any : local;
+		}
+	return any != NULL ? any : c->n_links > 0 ? c->links[0].local :
+	    "127.0.0.1";
 }
 
 static void
@@ -357,7 +368,7 @@ receive(struct guest *g)
 		if (!volumes_answers(g->gs->volumes,
 		    g->row.disks[i].volume_id))
 			return;		/* its server is starting */
-	link_fill(g, &link, own_address(g->gs->conf), 0);
+	link_fill(g, &link, own_address(g->gs), 0);
 	/* one process a move, whatever becomes of it */
 	if (move_write(g, g->row.move.id, MOVE_MARK_NONE) < 0)
 		return;
@@ -589,8 +600,7 @@ guest_move_fact(const struct guest *g, const struct vmm_status *st)
 		return json_null();
 	return json_pack("{s:I,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:i}", "id",
 	    (json_int_t)g->move.id, "side", in ? "in" : "out", "phase",
-	    vmm_phase_name(m->phase), "address", in ?
-	    own_address(g->gs->conf) : m->address, "port",
+	    vmm_phase_name(m->phase), "address", m->address, "port",
 	    (int)m->port, "total_bytes", (json_int_t)m->total_bytes,
 	    "copied_bytes", (json_int_t)m->copied_bytes, "remaining_bytes",
 	    (json_int_t)m->remaining_bytes, "dirty_bytes_s",

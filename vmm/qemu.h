@@ -44,6 +44,7 @@ struct qemu_migration {
 	char		gave_up[160];	/* why we end it: FAILED, not CANCELLED */
 	struct vmm_migrate_limits limits;
 	uint64_t	began_ns, switch_ns, cancel_ns, look_ns;
+	uint64_t	moved_bytes, moved_ns;	/* when more had got through */
 	struct qemu_step steps[QEMU_STEPS_MAX];
 	unsigned	n_steps, at;
 };

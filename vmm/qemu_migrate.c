@@ -404,7 +404,7 @@ qemu_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
 	q->mig.limits = *limits;
 	q->mig.cancelling = q->mig.yanked = false;
 	q->mig.gave_up[0] = '\0';
-	q->mig.switch_ns = q->mig.cancel_ns = 0;
+	q->mig.switch_ns = q->mig.cancel_ns = q->mig.moved_ns = 0;
 	steps_key(q, "client", user);
 	step_add(q, "migrate-set-capabilities", json_pack("{s:[o,o]}",
 	    "capabilities", cap("auto-converge", true), cap("events", true)),

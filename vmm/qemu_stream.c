@@ -17,6 +17,7 @@
 
 #define SETUP_MS	10000u	/* connection and key */
 #define SWITCH_MS	10000u	/* the guest is stopped meanwhile */
+#define STALL_MS	8000u	/* nothing gets through */
 #define YANK_MS		300u	/* a cancel that isn't heard */
 #define LOOK_MS		200u
 
@@ -185,6 +186,7 @@ switching(struct qemu *q)
 bool
 qemu_stream_apply(struct qemu *q, const char *w)
 {
+	bool post = strcmp(w, "postmigrate") == 0;
 	struct vmm_dom *dom = q->dom;
 
 	if (q->mig.marker || strcmp(w, "inmigrate") == 0) {
@@ -192,16 +194,14 @@ qemu_stream_apply(struct qemu *q, const char *w)
 		return true;
 	}
 	dom->st.migration.incoming = false;
-	if (strcmp(w, "finish-migrate") == 0) {
+	/* The two answers are of two moments, and the last step has no event. */
+	if (strcmp(w, "finish-migrate") == 0 || (post && !is_final(q))) {
 		switching(q);
-		/* It has ended but for a last step that no event tells. */
-		if (is_final(q))
+		if (post || is_final(q))
 			qemu_status_ask(q);
 		return true;
 	}
 	if (is_final(q)) {
-		bool post = strcmp(w, "postmigrate") == 0;
-
 		apply_final(q, post);
 		if (!post || !is(q, "completed"))
 			return false;
@@ -255,6 +255,19 @@ passed(uint64_t now, uint64_t since, uint64_t ms)
 	return since != 0 && ms != 0 && now - since > ms * AV_NS_PER_MS;
 }
 
+/* A link that is cut shows itself to a socket only after minutes. */
+static bool
+is_stalled(struct qemu *q, uint64_t now)
+{
+	uint64_t copied = q->dom->st.migration.copied_bytes;
+
+	if (q->mig.moved_ns == 0 || copied != q->mig.moved_bytes) {
+		q->mig.moved_bytes = copied;
+		q->mig.moved_ns = now;
+	}
+	return passed(now, q->mig.moved_ns, STALL_MS);
+}
+
 static void
 limits(struct qemu *q, uint64_t now)
 {
@@ -265,6 +278,8 @@ limits(struct qemu *q, uint64_t now)
 	else if (p == VMM_PHASE_SWITCHING &&
 	    passed(now, q->mig.switch_ns, SWITCH_MS))
 		give_up(q, "the last part didn't get through");
+	else if (p == VMM_PHASE_ACTIVE && is_stalled(q, now))
+		give_up(q, "nothing gets through to the other PM any more");
 	else if (p == VMM_PHASE_ACTIVE &&
 	    passed(now, q->mig.began_ns, q->mig.limits.total_ms))
 		too_long(q);

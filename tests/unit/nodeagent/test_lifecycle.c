@@ -69,7 +69,12 @@ apply(struct world *w, int self, const char *op, json_t *args,
 	if (w->pm[1].volumes != NULL)
 		(void)json_object_set_new(f1, "volumes",
 		    volumes_facts(w->pm[1].volumes));
-
+	if (w->pm[0].guests != NULL)
+		(void)json_object_set_new(f0, "vms",
+		    guests_facts(w->pm[0].guests));
+	if (w->pm[1].guests != NULL)
+		(void)json_object_set_new(f1, "vms",
+		    guests_facts(w->pm[1].guests));
 	if (user_role != NULL)
 		(void)json_object_set_new(json_object_get(cmd, "actor"), "role",
 		    json_string(user_role));
