@@ -29,13 +29,6 @@
 static uint8_t request[HEAD + N];
 
 static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
-static bool
 nobody_there(struct pair *p)
 {
 	return pair_st(p, 0)->front_connections == 0;
@@ -153,7 +146,7 @@ at_each_point(struct pair *p)
 	 * waits until that one's request is over */
 	for (i = 0; i < 5; i++)
 		CHECK_EQ(overwrite(p, (uint64_t)i << 19), 0);
-	CHECK(in_step(p));
+	CHECK(pair_in_step(p));
 	CHECK_EQ(p->pid[0], pid);
 	CHECK_EQ(pair_equal(p), 1);
 	return 0;
