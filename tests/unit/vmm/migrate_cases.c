@@ -125,8 +125,9 @@ case_there_and_back(struct ends *e)
 		CHECK_EQ(move(a, b), 0);
 		if (!is_sim(e)) {
 			(void)end_hear(a, 20, 1000);	/* its last words */
-			CHECK_EQ(end_hear(a, 100, 1), 0);
-			CHECK_EQ(end_hear(b, 100, 1), 0); /* nobody runs */
+			/* what a full line held comes late; nobody runs */
+			CHECK(end_hear(a, 100, 10) <= TINY_LOST_A_MOVE);
+			CHECK_EQ(end_hear(b, 100, 1), 0);
 		}
 		CHECK_EQ(end_kill(a), 0);
 		CHECK_EQ(end_status(b).state, VMM_INCOMING);

@@ -27,6 +27,7 @@ struct tiny_conf {
 
 void tiny_sector(const struct tiny_conf *c, uint8_t ret[512]);
 
+/* Bytes that a serial port holds while its line takes none. */
 #define TINY_LOST_A_MOVE 2u
 
 /* One listener for a guest, wherever it is: what it hears must go on. */
