@@ -61,6 +61,9 @@ secrets_make() {
 	)
 }
 
+# Milliseconds times AVPAIR_TIME_SCALE, the one knob for slow machines.
+scaled() { awk -v v="$1" -v s="$TIME_SCALE" 'BEGIN { printf "%d", v * s }'; }
+
 # Each PM claims half of the machine, within reason.
 pm_memory() {
 	awk '$1 == "MemTotal:" { m = int($2 / 2048); m = (m < 2048) ? 2048 : (m > 8192) ? 8192 : m
