@@ -136,7 +136,8 @@ apply_incoming(struct qemu *q, const char *w)
 	bool inmigrate = strcmp(w, "inmigrate") == 0;
 
 	dom->st.migration.incoming = true;
-	if (vmm_op_kind(dom) == VMM_OP_INCOMING && !q->mig.listens)
+	if (vmm_op_kind(dom) == VMM_OP_INCOMING && (!q->mig.listens ||
+	    q->mig.n_steps > 0))
 		return;			/* STARTING until that is done */
 	if (vmm_op_kind(dom) == VMM_OP_ATTACH && inmigrate &&
 	    !q->mig.listens) {
