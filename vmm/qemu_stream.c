@@ -84,8 +84,10 @@ listening(struct qemu *q, const json_t *ret)
 
 	if (port == NULL || sscanf(port, "%5u", &n) != 1 || n > UINT16_MAX)
 		return;
+	/* it is seen as soon as it listens, its op's end may come later */
 	q->mig.listens = true;
-	q->dom->st.migration.port = (uint16_t)n;
+	q->link.port = (uint16_t)n;
+	qemu_link_show(q);
 }
 
 void
@@ -136,8 +138,7 @@ apply_incoming(struct qemu *q, const char *w)
 	bool inmigrate = strcmp(w, "inmigrate") == 0;
 
 	dom->st.migration.incoming = true;
-	if (vmm_op_kind(dom) == VMM_OP_INCOMING && (!q->mig.listens ||
-	    q->mig.n_steps > 0))
+	if (vmm_op_kind(dom) == VMM_OP_INCOMING && !q->mig.listens)
 		return;			/* STARTING until that is done */
 	if (vmm_op_kind(dom) == VMM_OP_ATTACH && inmigrate &&
 	    !q->mig.listens) {
