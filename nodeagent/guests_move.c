@@ -405,7 +405,7 @@ send(struct guest *g)
 	struct av_err err = { 0 };
 	int rc;
 
-	if (address == NULL || port <= 0 || port > UINT16_MAX)
+	if (address == NULL || *address == '\0' || port <= 0 || port > UINT16_MAX)
 		return;
 	link_fill(g, &link, address, (uint16_t)port);
 	if (move_write(g, g->row.move.id, MOVE_MARK_NONE) < 0)

@@ -128,6 +128,8 @@ void qemu_incoming_listen(struct qemu *q);
 int  qemu_migrate_pause(struct qemu *q, struct av_err *err);
 int  qemu_migrate_resume(struct qemu *q, struct av_err *err);
 void qemu_migrate_announce(struct qemu *q);
+/* Tag, address and port into the status. */
+void qemu_link_show(struct qemu *q);
 /* The runtime folder's notes are those of a new process from here on. */
 int  qemu_migrate_prepare(struct qemu *q, bool incoming, struct av_err *err);
 void qemu_migrate_attach(struct qemu *q);	/* reads them */

@@ -60,8 +60,8 @@ note_write(const struct qemu *q, const char *file, struct av_err *err)
 	return av_file_write(path, text, strlen(text), 0600, err);
 }
 
-static void
-link_show(struct qemu *q)
+void
+qemu_link_show(struct qemu *q)
 {
 	struct vmm_migration *m = &q->dom->st.migration;
 
@@ -94,7 +94,7 @@ note_read(struct qemu *q, const char *file)
 		    address);
 		q->link.port = (uint16_t)port;
 	}
-	link_show(q);
+	qemu_link_show(q);
 	return true;
 }
 
@@ -223,7 +223,7 @@ steps_over(struct qemu *q)
 	qemu_steps_drop(q);
 	if (vmm_op_kind(q->dom) == VMM_OP_MIGRATE) {
 		q->dom->st.migration.incoming = false;
-		link_show(q);
+		qemu_link_show(q);
 		q->mig.began_ns = av_clock_ns();
 		(void)snprintf(q->mig.status, sizeof(q->mig.status), "setup");
 		vmm_dom_phase(q->dom, VMM_PHASE_SETUP, NULL);
@@ -356,7 +356,7 @@ listens_now(struct qemu *q)
 		steps_failed(q, -EIO, &err);
 		return;
 	}
-	link_show(q);
+	qemu_link_show(q);
 	vmm_op_finish(q->dom, 0, NULL);
 	qemu_status_ask(q);
 }

@@ -84,8 +84,10 @@ listening(struct qemu *q, const json_t *ret)
 
 	if (port == NULL || sscanf(port, "%5u", &n) != 1 || n > UINT16_MAX)
 		return;
+	/* it is seen as soon as it listens, its op's end may come later */
 	q->mig.listens = true;
-	q->dom->st.migration.port = (uint16_t)n;
+	q->link.port = (uint16_t)n;
+	qemu_link_show(q);
 }
 
 void

@@ -650,6 +650,7 @@ static const struct op {
 	{ "split.info", op_split_info, 1, false, { NULL } },
 	{ "split.resolve", op_split_resolve, 4, true, { "object:s", "keep:s",
 	  "dry_run:b?" } },
+	{ "test.move", op_test_move, 0, false, { "hold:b" } },
 	{ "test.split", op_test_split, 0, false, { "split:b" } },
 	{ "quorum.list", op_quorum_list, 1, false, { NULL } },
 	{ "quorum.add", op_quorum_add, 3, true, { "kind:s?", "address:s",

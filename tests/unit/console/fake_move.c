@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "tests/unit/console/fake_world.h"
 
+static bool held;	/* moves stand at 40 % */
+
 static bool
 dry(const json_t *args)
 {
@@ -55,6 +57,8 @@ move_goes_on(json_t *vm)
 		return;
 	percent = (json_int_t)((av_clock_ns() - (uint64_t)json_integer_value(
 	    json_object_get(vm, "@move"))) * 25 / (step_ns + 1));
+	if (held)
+		percent = 40;
 	if (percent >= 100) {
 		ended(vm, "done");
 		return;
@@ -96,6 +100,14 @@ op_vm_migrate(json_t *args, const json_t *actor)
 		set(vm, "@move", json_integer((json_int_t)av_clock_ns()));
 	}
 	return done(vm, args);
+}
+
+json_t *
+op_test_move(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	held = json_is_true(json_object_get(args, "hold"));
+	return good(json_object());
 }
 
 json_t *
