@@ -13,8 +13,6 @@
 
 #define DO(w, y)	((struct move_out){ MOVE_DO_##w, MOVE_WHY_##y })
 
-typedef struct move_out rule(const struct move_in *in);
-
 /* The process was made, or sent, for the move that the row is about. */
 static bool
 is_of_move(const struct move_in *in)
@@ -248,7 +246,8 @@ source_alone(const struct move_in *in)
 	return home_alone(in);
 }
 
-static rule *const rules[MOVE_N_PLACES][MOVE_N_RIGHTS] = {
+static struct move_out (*const rules[MOVE_N_PLACES][MOVE_N_RIGHTS])
+    (const struct move_in *in) = {
 	[MOVE_AWAY] = {
 		[MOVE_UNKNOWN] = unknown, [MOVE_TOGETHER] = away,
 		[MOVE_FROZEN] = away, [MOVE_ALONE] = away,
