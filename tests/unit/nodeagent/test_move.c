@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "nodeagent/core/move.h"
 #include "tests/test.h"
 
@@ -688,8 +689,9 @@ static unsigned
 faults_wanted(void)
 {
 	const char *s = getenv("MOVE_FAULTS");
+	uint64_t n;
 
-	return s != NULL ? (unsigned)strtoul(s, NULL, 10) : 2;
+	return s != NULL && av_parse_u64(s, &n) == 0 ? (unsigned)n : 2;
 }
 
 TEST(never_twice_and_never_an_old_image)
