@@ -49,7 +49,9 @@ int error_add(struct doc *parent, const struct cli_err *err);
 /* --- waiting --- */
 
 enum goal { GOAL_READY, GOAL_RUNNING, GOAL_STOPPED, GOAL_GONE,
-	/* of a volume */ GOAL_VERIFIED, GOAL_RESIZED, GOAL_REPLACED };
+	/* of a volume */ GOAL_VERIFIED, GOAL_RESIZED, GOAL_REPLACED,
+	/* of a PM: out for maintenance, takes part again */ GOAL_OUT, GOAL_BACK,
+	/* of a VM's live migration */ GOAL_MOVED };
 
 /* Where an object stands towards its goal; pure.  'obj' NULL = it is gone. */
 enum goal_state { GOAL_NOT_YET, GOAL_ARRIVED, GOAL_FAILED };

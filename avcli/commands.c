@@ -121,6 +121,21 @@ static const struct opt_def takeover_opts[] = {
 	    "I know that the other PM's newer data may be lost", NULL },
 	DRY_RUN, END,
 };
+static const struct opt_def workon_opts[] = {
+	{ "shutdown", 0, OPT_FLAG, NULL,
+	    "shut down VMs that can't be moved while they run", NULL },
+	DRY_RUN, WAIT, END,
+};
+static const struct opt_def report_fault_opts[] = {
+	{ "part", 0, OPT_ONE, "PART", "what fails, such as 'disk sda'", NULL },
+	{ "text", 0, OPT_ONE, "TEXT", "what was seen", NULL },
+	DRY_RUN, END,
+};
+static const struct opt_def clear_fault_opts[] = {
+	{ "part", 0, OPT_ONE, "PART", "what is well again (default: all)",
+	    NULL },
+	DRY_RUN, END,
+};
 static const struct opt_def verify_opts[] = {
 	{ "repair", 0, OPT_FLAG, NULL,
 	    "copy what differs from the PM that leads the volume", NULL },
@@ -133,9 +148,19 @@ static const struct opt_def configure_opts[] = {
 	    "when the volumes are verified: monthly,sun,3", NULL },
 	{ "verify-repair", 0, OPT_FLAG, NULL,
 	    "and what differs is repaired (with --verify)", NULL },
+	{ "go-home", 0, OPT_ONE, "yes|no",
+	    "VMs that a failover took away go back by themselves", NULL },
 	DRY_RUN, END,
 };
 static const struct opt_def dry_opts[] = { DRY_RUN, END };
+static const struct opt_def migrate_opts[] = {
+	{ "to", 0, OPT_ONE, "NODE", "where to; without it the other PM", "node" },
+	WAIT, DRY_RUN, END,
+};
+static const struct opt_def prefer_opts[] = {
+	{ "node", 0, OPT_ONE, "NODE|none", "the PM that it belongs on", "node" },
+	DRY_RUN, END,
+};
 static const struct opt_def mtbf_opts[] = {
 	{ "policy", 0, OPT_ONE, "threshold|always|never",
 	    "what a failure leads to", NULL },
@@ -215,6 +240,18 @@ const struct command commands[] = {
 	{ "node", "clear-mtbf", "pm-clear-mtbf", "NODE...",
 	    "clear the failure counters of PMs; they take part again",
 	    1, MANY, "node", dry_opts, run_mtbf, false },
+	{ "node", "workon", "node-workon", "NODE",
+	    "take a PM out for maintenance: its VMs move to the other one",
+	    1, 1, "node", workon_opts, run_node_maintenance, false },
+	{ "node", "workoff", "node-workoff", "NODE",
+	    "bring a PM back from maintenance",
+	    1, 1, "node", change_opts, run_node_maintenance, false },
+	{ "node", "report-fault", NULL, "NODE --part PART [--text TEXT]",
+	    "say that a part of a PM is about to fail: its VMs move away",
+	    1, 1, "node", report_fault_opts, run_node_fault, false },
+	{ "node", "clear-fault", NULL, "NODE [--part PART]",
+	    "say that a part of a PM is well again",
+	    1, 1, "node", clear_fault_opts, run_node_fault, false },
 	{ "vm", "create", NULL, "--name NAME --memory SIZE [OPTION...]",
 	    "make a virtual machine",
 	    0, 0, NULL, create_opts, run_vm_create, false },
@@ -227,6 +264,15 @@ const struct command commands[] = {
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
 	{ "vm", "poweroff", NULL, "VM...", "stop virtual machines at once",
 	    1, MANY, "vm", change_opts, run_vm_verb, false },
+	{ "vm", "migrate", NULL, "VM...",
+	    "move running virtual machines to the other PM",
+	    1, MANY, "vm", migrate_opts, run_vm_move, false },
+	{ "vm", "migrate-cancel", NULL, "VM...",
+	    "cancel moves; the virtual machines stay where they are",
+	    1, MANY, "vm", dry_opts, run_vm_move, false },
+	{ "vm", "prefer", NULL, "VM... --node NODE|none",
+	    "say on which PM virtual machines belong",
+	    1, MANY, "vm", prefer_opts, run_vm_move, false },
 	{ "vm", "reset-device", "localvm-clear-mtbf", "VM...",
 	    "clear the crash counters; start VMs that were kept down",
 	    1, MANY, "vm", dry_opts, run_mtbf, false },

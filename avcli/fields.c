@@ -98,6 +98,7 @@ static const struct field unit_fields[] = {
 	GROUP("last_failover", "last-failover", failover_fields),
 	FIELD("resync_rate_kib_s", "resync-limit-kib-s", F_TEXT),
 	GROUP("verify_schedule", "verify-schedule", schedule_fields),
+	FIELD("go_home", "vms-go-home", F_BOOL),
 	END,
 };
 
@@ -150,6 +151,19 @@ static const struct field watchdog_fields[] = {
 	FIELD("device", "device", F_TEXT),
 	END,
 };
+static const struct field maintenance_fields[] = {
+	FIELD("phase", "phase", F_TEXT),
+	FIELD("since_utc", "since", F_TEXT),
+	FIELD("by", "ordered-by", F_TEXT),
+	FIELD("waiting_for", "waiting-for", F_LIST),
+	END,
+};
+static const struct field fault_fields[] = {
+	FIELD("part", "part", F_TEXT),
+	FIELD("text", "report", F_TEXT),
+	FIELD("since_utc", "since", F_TEXT),
+	END,
+};
 static const struct field node_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -170,6 +184,8 @@ static const struct field node_fields[] = {
 	GROUP("agent", "agent", agent_fields),
 	GROUP("watchdog", "watchdog", watchdog_fields),
 	GROUP("mtbf", "mtbf", mtbf_fields),
+	GROUP("maintenance", "maintenance", maintenance_fields),
+	GROUP("faults", "predicted-failures", fault_fields),
 	END,
 };
 
@@ -191,6 +207,29 @@ static const struct field vm_network_fields[] = {
 	MAYBE("tap", "tap", F_TEXT),
 	END,
 };
+static const struct field migration_fields[] = {
+	FIELD("from", "from", F_TEXT),
+	FIELD("to", "to", F_TEXT),
+	FIELD("phase", "phase", F_TEXT),
+	FIELD("percent", "progress", F_PERCENT),
+	FIELD("bytes", "copied", F_SIZE),
+	FIELD("remaining_bytes", "remaining", F_SIZE),
+	MAYBE("downtime_ms", "expected-downtime-ms", F_TEXT),
+	MAYBE("seconds_left", "time-left", F_SECONDS),
+	FIELD("started_utc", "started", F_TEXT),
+	FIELD("by", "by", F_TEXT),
+	END,
+};
+static const struct field last_migration_fields[] = {
+	FIELD("from", "from", F_TEXT),
+	FIELD("to", "to", F_TEXT),
+	FIELD("result", "result", F_TEXT),
+	MAYBE("reason", "reason", F_REASON),
+	FIELD("started_utc", "started", F_TEXT),
+	FIELD("ended_utc", "ended", F_TEXT),
+	FIELD("by", "by", F_TEXT),
+	END,
+};
 static const struct field vm_fields[] = {
 	FIELD("name", "name", F_TEXT),
 	FIELD("id", "id", F_TEXT),
@@ -203,6 +242,9 @@ static const struct field vm_fields[] = {
 	FIELD("want", "wanted-state", F_TEXT),
 	FIELD("node", "node", F_TEXT),
 	FIELD("preferred", "preferred-node", F_TEXT),
+	MAYBE("home", "goes-home-to", F_TEXT),
+	GROUP("migration", "migration", migration_fields),
+	GROUP("last_migration", "last-migration", last_migration_fields),
 	FIELD("vcpus", "cpus", F_TEXT),
 	FIELD("memory_bytes", "memory", F_SIZE),
 	FIELD("os", "type", F_TEXT),

@@ -180,6 +180,22 @@ verify_verdict(struct target *t)
 	return 0;
 }
 
+/* It has ended: where is it? */
+static int
+move_verdict(struct target *t)
+{
+	const json_t *m = json_object_get(t->object, "last_migration");
+	const char *result = json_string_value(json_object_get(m, "result"));
+	const char *why = json_string_value(json_object_get(
+	    json_object_get(m, "reason"), "text"));
+
+	if (result != NULL && strcmp(result, "done") == 0)
+		return 0;
+	return cli_fail(&t->err, EXIT_FAILED, "move-failed",
+	    tr("the virtual machine has not moved: %s"), why != NULL ? why :
+	    result != NULL ? result : "-");
+}
+
 static int
 target_wait(struct cli *cli, const struct change *ch, struct target *t)
 {
@@ -194,6 +210,8 @@ target_wait(struct cli *cli, const struct change *ch, struct target *t)
 		t->object = after;
 		if (rc == 0 && ch->goal == GOAL_VERIFIED)
 			rc = verify_verdict(t);
+		else if (rc == 0 && ch->goal == GOAL_MOVED)
+			rc = move_verdict(t);
 	} else if (rc == 0) {
 		/* gone: what was known of it is not its state any more */
 		if (json_object_del(t->object, "activity") < 0)

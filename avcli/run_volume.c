@@ -84,13 +84,22 @@ configure_body(const struct cli *cli, json_t *body, struct cli_err *err)
 {
 	const char *limit = args_value(cli->args, "resync-limit");
 	const char *verify = args_value(cli->args, "verify");
+	const char *home = args_value(cli->args, "go-home");
 	bool repair = args_flag(cli->args, "verify-repair");
 	uint64_t bytes = 0;
 	json_t *schedule;
 
-	if ((limit == NULL && verify == NULL) || (repair && verify == NULL))
+	if ((limit == NULL && verify == NULL && home == NULL) ||
+	    (repair && verify == NULL))
 		return cli_fail(err, EXIT_USAGE, "bad-argument",
-		    tr("say what to set: --resync-limit or --verify"));
+		    tr("say what to set: --resync-limit, --verify or --go-home"));
+	if (home != NULL && strcmp(home, "yes") != 0 &&
+	    strcmp(home, "no") != 0)
+		return cli_fail(err, EXIT_USAGE, "bad-argument",
+		    tr("--go-home: say yes or no, not '%.100s'"), home);
+	if (home != NULL && json_object_set_new(body, "go_home",
+	    json_boolean(home[0] == 'y')) < 0)
+		return no_memory(err);
 	if (limit != NULL && strcmp(limit, "none") != 0 &&
 	    (av_parse_size(limit, &bytes) < 0 || bytes < 1024 ||
 	    bytes > INT64_MAX))

@@ -36,6 +36,9 @@ goal_check(enum goal goal, const json_t *obj)
 	if (is(obj, "activity", "installing"))
 		return GOAL_NOT_YET;
 	switch (goal) {
+	case GOAL_MOVED:
+		return json_is_object(json_object_get(obj, "migration")) ?
+		    GOAL_NOT_YET : GOAL_ARRIVED;
 	case GOAL_VERIFIED:
 		obj = json_object_get(obj, "verify");
 		return is(obj, "state", "running") ||
@@ -46,6 +49,14 @@ goal_check(enum goal goal, const json_t *obj)
 	case GOAL_REPLACED:
 		return json_is_string(json_object_get(obj, "failed_leg")) ?
 		    GOAL_NOT_YET : GOAL_ARRIVED;
+	case GOAL_OUT:		/* somebody else may have called it off */
+		if (!json_is_object(json_object_get(obj, "maintenance")))
+			return GOAL_FAILED;
+		return is(json_object_get(obj, "maintenance"), "phase", "out") ?
+		    GOAL_ARRIVED : GOAL_NOT_YET;
+	case GOAL_BACK:
+		return is(obj, "role", "together") ? GOAL_ARRIVED :
+		    GOAL_NOT_YET;
 	case GOAL_READY:
 		return GOAL_ARRIVED;
 	case GOAL_STOPPED:
@@ -70,10 +81,15 @@ progress(const struct cli *cli, const char *id, const json_t *obj,
 	const char *activity = json_string_value(json_object_get(obj,
 	    "activity"));
 	const json_t *percent = json_object_get(obj, "progress_percent");
+	const json_t *move = json_object_get(obj, "migration");
 	char done[24] = "";
 
 	if (!cli->tty_err || cli->quiet)
 		return;
+	if (json_is_object(move)) {
+		activity = json_string_value(json_object_get(move, "phase"));
+		percent = json_object_get(move, "percent");
+	}
 	if (json_is_number(percent))
 		(void)snprintf(done, sizeof(done), " %.0f %%",
 		    json_number_value(percent));

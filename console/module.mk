@@ -31,6 +31,7 @@ $(B)/tests/console-tool: LDLIBS = -lgnutls $(BASE_LDLIBS)
 $(B)/tests/fake-agent: $(B)/tests/unit/console/fake_agent.o \
     $(B)/tests/unit/console/fake_world.o \
     $(B)/tests/unit/console/fake_mtbf.o \
+    $(B)/tests/unit/console/fake_move.o \
     $(B)/tests/unit/console/fake_quorum.o \
     $(B)/tests/unit/console/fake_volumes.o $(BASE_LIBS)
 	@mkdir -p $(@D)

@@ -60,16 +60,18 @@ text_status(const char *code)
 		{ 409, " ambiguous-name name-exists wrong-state volume-in-use "
 		       "busy not-here volume-wrong-state already-so "
 		       "verify-running verify-not-running leg-not-failed "
-		       "leg-in-use leg-failed " },
+		       "leg-in-use leg-failed already-moving already-there "
+		       "not-moving not-in-step move-leg-failed " },
 		{ 413, " too-large " },
 		{ 415, " bad-content-type " },
 		{ 422, " vcpus-out-of-range memory-too-small no-memory "
 		       "no-space too-many-volumes size-invalid "
 		       "image-not-found image-too-big size-not-larger "
-		       "quorum-unusable quorum-full " },
+		       "quorum-unusable quorum-full move-no-memory "
+		       "pms-differ " },
 		{ 429, " too-many-tries " },
 		{ 503, " unavailable not-primary frozen waiting-for-peer "
-		       "no-arbiter split too-many " },
+		       "no-arbiter split too-many not-together " },
 		{ 504, " timed-out " },
 	};
 	char word[sizeof(((struct av_err *)0)->code) + 2];

@@ -27,7 +27,8 @@ install:
 	  $(call put,755,$$f,/usr/lib/avpair/$${f##*/}) || exit 1; done
 	$(Q)for f in $(filter %.so,$(INSTALL_LIB)); do \
 	  $(call put,644,$$f,/usr/lib/avpair/$${f##*/}) || exit 1; done
-	$(Q)$(call put,755,deploy/systemd/pm-shutdown,/usr/lib/avpair/pm-shutdown)
+	$(Q)for f in pm-shutdown smartd-report; do \
+	  $(call put,755,deploy/systemd/$$f,/usr/lib/avpair/$$f) || exit 1; done
 	$(Q)$(call put,644,$(INSTALL_PLUGIN),$(PLUGIN_DIR)/$(notdir $(INSTALL_PLUGIN)))
 	$(Q)$(call put,755,$(B)/avcli,/usr/bin/avcli)
 	$(Q)$(call put,644,avcli/avcli.bash,/usr/share/bash-completion/completions/avcli)

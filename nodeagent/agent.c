@@ -19,8 +19,8 @@
 #include "nodeagent/agent.h"
 #include "nodeagent/command.h"
 #include "nodeagent/host.h"
+#include "nodeagent/maintenance.h"
 #include "nodeagent/record.h"
-#include "nodeagent/store_mtbf.h"
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
@@ -35,7 +35,8 @@ agent_kick(struct agent *a)
 /* --- the agent's own commands: order -> done --- */
 
 struct own_command {
-	void	(*done)(void *arg, int rc);
+	void	(*done)(void *arg, int rc);	/* or ... */
+	void	(*told)(void *arg, int rc, bool maybe);
 	void	*arg;
 	char	 op[32];
 };
@@ -48,13 +49,16 @@ own_done(void *arg, int rc, json_t *result, const struct av_err *err)
 	(void)result;
 	if (rc < 0)
 		log_info("unit", "%s: %s", oc->op, err->text);
-	oc->done(oc->arg, rc);
+	if (oc->told != NULL)
+		oc->told(oc->arg, rc, rc < 0 && err->outcome == AV_MAYBE);
+	else
+		oc->done(oc->arg, rc);
 	free(oc);
 }
 
-void
-agent_order(struct agent *a, const char *op, json_t *args,
-    void (*done)(void *arg, int rc), void *arg)
+static void
+order_own(struct agent *a, const char *op, json_t *args,
+    const struct own_command *what)
 {
 	AUTO_JSON json_t *cmd = command_new_system(op, args, a->conf.node);
 	const json_t *facts[2] = { a->facts[0], a->facts[1] };
@@ -66,8 +70,7 @@ agent_order(struct agent *a, const char *op, json_t *args,
 	(void)snprintf(id, sizeof(id), "node%d-%s-%u", a->conf.node, a->boot,
 	    ++a->n_commands);
 	if (oc != NULL && cmd != NULL) {
-		oc->done = done;
-		oc->arg = arg;
+		*oc = *what;
 		(void)snprintf(oc->op, sizeof(oc->op), "%s", op);
 		rc = command_stamp(cmd, a->store, facts, a->conf.node,
 		    av_clock_utc_ms(), id);
@@ -77,8 +80,19 @@ agent_order(struct agent *a, const char *op, json_t *args,
 	if (rc < 0) {
 		log_debug("unit", "%s not ordered: %s", op, err.text);
 		free(oc);
-		done(arg, rc);
+		if (what->told != NULL)
+			what->told(what->arg, rc, false);
+		else
+			what->done(what->arg, rc);
 	}
+}
+
+void
+agent_order(struct agent *a, const char *op, json_t *args,
+    void (*done)(void *arg, int rc), void *arg)
+{
+	order_own(a, op, args, &(struct own_command){ .done = done,
+	    .arg = arg });
 }
 
 /* --- what order.c asks of us: the database --- */
@@ -183,6 +197,8 @@ on_resume_together(void *ctx, uint64_t gen)
 
 	a->stopping_guests = false;
 	a->take_due = false;
+	if (a->failover.claimed_ns == 0)	/* it came to nothing */
+		a->failover = (struct agent_failover){ 0 };
 	set_right(a, RIGHT_TOGETHER, gen);
 }
 
@@ -247,6 +263,7 @@ on_peer_facts(void *ctx, json_t *facts)
 	json_decref(a->facts[peer]);
 	a->facts[peer] = json_incref(facts);
 	control_changed(a->control, NULL);
+	agent_kick(a);		/* a guest that is moved waits for its words */
 }
 
 static void
@@ -311,7 +328,44 @@ on_report(void *ctx, const char *op, json_t *args,
 static bool
 on_in_use(void *ctx, const char *vm_id)
 {
-	return guests_here(((struct agent *)ctx)->guests, vm_id);
+	return guests_use_disks(((struct agent *)ctx)->guests, vm_id);
+}
+
+static void
+on_guest_order(void *ctx, const char *op, json_t *args,
+    void (*done)(void *arg, int rc, bool maybe), void *arg)
+{
+	order_own(ctx, op, args, &(struct own_command){ .told = done,
+	    .arg = arg });
+}
+
+static const json_t *
+on_peer_vm(void *ctx, const char *vm_id)
+{
+	struct agent *a = ctx;
+
+	return json_object_get(json_object_get(a->facts[1 - a->conf.node],
+	    "vms"), vm_id);
+}
+
+static bool
+on_link_up(void *ctx, const char *local)
+{
+	struct agent *a = ctx;
+	json_t *beats = json_object_get(json_object_get(a->facts[a->conf.node],
+	    "signs"), "heartbeats"), *beat;
+	size_t i;
+
+	json_array_foreach(beats, i, beat) {
+		const char *at = json_string_value(json_object_get(beat,
+		    "local"));
+		const char *state = json_string_value(json_object_get(beat,
+		    "state"));
+
+		if (at != NULL && strcmp(at, local) == 0)
+			return state != NULL && strcmp(state, "up") == 0;
+	}
+	return false;
 }
 
 static int
@@ -324,7 +378,9 @@ static const struct volumes_ops volumes_callbacks = {
 	.changed = on_object_changed, .report = on_report,
 	.in_use = on_in_use, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
-	.changed = on_object_changed, .report = on_report };
+	.changed = on_object_changed, .report = on_report,
+	.order = on_guest_order, .peer_vm = on_peer_vm,
+	.link_up = on_link_up };
 
 static json_t *
 ctl_facts(void *ctx, int node)
@@ -422,10 +478,9 @@ reconcile(struct agent *a)
 	uint64_t began_boot_ns = av_clock_boot_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
-	/* a PM that crashes too often gets data, but no right, until it is reset */
 	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
-	    !(a->right.kind == RIGHT_ALONE &&
-	    store_node_held(a->store, 1 - a->conf.node)),
+	    !(a->right.kind == RIGHT_ALONE && maintenance_keeps_out(a->store,
+	    1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);

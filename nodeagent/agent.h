@@ -18,6 +18,7 @@
 #include "nodeagent/control.h"
 #include "nodeagent/guests.h"
 #include "nodeagent/order.h"
+#include "nodeagent/ports.h"
 #include "nodeagent/quorum.h"
 #include "nodeagent/right.h"
 #include "nodeagent/split.h"
@@ -68,10 +69,17 @@ struct agent {
 	bool		 take_due;	/* the peer's guests are to be taken */
 	bool		 create_due;	/* the unit is to be created */
 	bool		 host_reported;
+	uint64_t	 together_ns;	/* no earlier than that */
 	bool		 have_address;
 	bool		 address_failed;	/* and people were told */
 	json_t		*alerts_wanted;	/* "CODE OBJECT" -> since when, ns */
 	unsigned	 n_flying;	/* the duties' commands under way */
+	struct ports	 ports;
+	struct {			/* evacuate.c: the VM that moves last */
+		char	 vm[STORE_ID_MAX];
+		uint64_t retry_ns;	/* its move was refused: try then */
+		bool	 never;		/* and won't be possible */
+	} evacuation;
 	bool		 stopping_guests;	/* told to; tell when done */
 };
 

@@ -11,6 +11,8 @@
 #include "nodeagent/alerts.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_fault.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -38,6 +40,9 @@ static const struct alert_kind {
 	    "The PM was lost too often in a short time; its data is kept up to date, but no guest runs there.",
 	    { "Look for the reason: power, hardware, the links.",
 	      "Clear its counter ('avcli node clear-mtbf'): it then takes part again." } },
+	{ "node-maintenance", "info",
+	    "Somebody took the PM out for maintenance; until it is back the VMs run on the other one alone.",
+	    { "Do what is to be done, then order 'avcli node workoff' for it." } },
 	{ "watchdog-missing", "minor",
 	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
 	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
@@ -71,6 +76,10 @@ static const struct alert_kind {
 	{ "link-down", "serious",
 	    "No heartbeat comes through this link; the unit goes on over the others.",
 	    { "Check the cable and both ports of the link." } },
+	{ "node-fault", "serious",
+	    "Something that watches this PM's hardware says that a part is about to fail; its VMs move to the other PM.",
+	    { "Replace the part: 'avcli node workon' takes the PM out for it.",
+	      "Then say that it is well: 'avcli node clear-fault'." } },
 	{ "network-link-down", "minor",
 	    "The PM's port of this network has no link; guests there aren't reached through it.",
 	    { "Check the cable and the switch's port." } },
@@ -186,6 +195,31 @@ add_watchdog(struct build *b, const struct store_node *node,
 	    state);
 }
 
+struct faults { char text[160]; int n; };
+
+static int
+see_fault(void *arg, const struct store_fault *f)
+{
+	struct faults *all = arg;
+
+	if (all->n++ == 0)
+		(void)snprintf(all->text, sizeof(all->text), "%s%s%.100s",
+		    f->part, f->text[0] != '\0' ? ": " : "", f->text);
+	return 0;
+}
+
+static void
+add_faults(struct build *b, const struct store_node *node, int index)
+{
+	struct faults all = { .n = 0 };
+
+	if (store_each_fault(b->st, index, see_fault, &all) < 0 || all.n == 0)
+		return;
+	add(b, "node-fault", node->id, json_pack("{s:s, s:s, s:i}", "node",
+	    node->name, "fault", all.text, "count", all.n),
+	    "%s is about to fail (%s)", node->name, all.text);
+}
+
 static void
 add_nodes(struct build *b)
 {
@@ -207,7 +241,11 @@ add_nodes(struct build *b)
 			add(b, "peer-incompatible", node.id,
 			    json_pack("{s:s}", "node", node.name), "%s has "
 			    "another version or other timings", node.name);
-		if (f == NULL)
+		if (store_node_leaving(b->st, i))
+			add(b, "node-maintenance", node.id,
+			    json_pack("{s:s}", "node", node.name),
+			    "%s is out for maintenance", node.name);
+		else if (f == NULL)
 			add(b, "node-lost", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "No sign of life from %s", node.name);
@@ -215,6 +253,7 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		add_faults(b, &node, i);
 		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}
 }

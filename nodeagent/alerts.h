@@ -12,6 +12,8 @@
  *   node-lost {node}                     serious   host
  *   corosync-down {node}                 serious   host
  *   node-left-out {node}                 critical  host
+ *   node-maintenance {node}              info      host
+ *   node-fault {node, fault, count}      serious   host    (reported: evacuate.h)
  *   watchdog-missing {node, state}       minor     host    (none, gone or slow)
  *   unit-alone {node}                    serious   unit
  *   unit-syncing {}                      info      unit

@@ -12,6 +12,7 @@
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_fault.h"
 
 #define DESCRIPTION_MAX_BYTES	4000u
 #define TEXT_MAX_BYTES		1000u
@@ -82,8 +83,26 @@ static const struct arg_spec vm_report_args[] = {
 static const struct arg_spec vm_mtbf_args[] = { REF("vm"), MTBF_ARGS };
 static const struct arg_spec node_mtbf_args[] = {
 	NODE("node", ARG_NEEDED), MTBF_ARGS };
+static const struct arg_spec node_workon_args[] = {
+	NODE("node", ARG_NEEDED), BOOL("shutdown", 0), END };
+static const struct arg_spec report_fault_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("part", ARG_NEEDED,
+	STORE_FAULT_PART_MAX - 1), TEXT("text", 0, STORE_FAULT_TEXT_MAX - 1),
+	END };
+static const struct arg_spec clear_fault_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("part", 0, STORE_FAULT_PART_MAX - 1),
+	END };
 static const struct arg_spec takeover_args[] = {
 	NODE("from", ARG_NEEDED), NODE("to", ARG_NEEDED), END };
+static const struct arg_spec vm_migrate_args[] = {
+	REF("vm"), NODE("to", ARG_NULLABLE), END };
+static const struct arg_spec vm_prefer_args[] = {
+	REF("vm"), NODE("node", ARG_NULLABLE), END };
+static const struct arg_spec vm_switch_args[] = {
+	REF("vm"), UINT("move", ARG_NEEDED, 0), END };
+static const struct arg_spec vm_move_ended_args[] = {
+	REF("vm"), UINT("move", ARG_NEEDED, 0), TEXT("reason", ARG_NEEDED, 31),
+	TEXT("detail", 0, TEXT_MAX_BYTES), END };
 static const struct arg_spec volume_report_args[] = {
 	REF("volume"), NODE("node", ARG_NEEDED), TEXT("event", ARG_NEEDED, 32),
 	TEXT("reason", ARG_NULLABLE, TEXT_MAX_BYTES), UINT("run", 0, 0),
@@ -97,7 +116,7 @@ static const struct arg_spec schedule_args[] = {
 	TEXT("every", ARG_NEEDED, 16), TEXT("day", 0, 16), UINT("hour", 0, 23),
 	BOOL("repair", 0), END };
 static const struct arg_spec unit_configure_args[] = {
-	UINT("resync_rate_kib_s", 0, RATE_MAX_KIB_S),
+	UINT("resync_rate_kib_s", 0, RATE_MAX_KIB_S), BOOL("go_home", 0),
 	OBJECT("verify_schedule", 0, schedule_args), END };
 static const struct arg_spec volume_only_args[] = { REF("volume"), END };
 static const struct arg_spec password_args[] = {
@@ -152,6 +171,14 @@ static const struct command_op ops[] = {
 	{ "vm.delete", ROLE_VM_MANAGER, PEOPLE, vm_delete_args, cmd_vm_delete },
 	{ "vm.report", ROLE_SYSTEM, 0, vm_report_args, cmd_vm_report },
 	{ "vm.takeover", ROLE_SYSTEM, 0, takeover_args, cmd_vm_takeover },
+	{ "vm.migrate", ROLE_VM_MANAGER, PEOPLE, vm_migrate_args,
+		cmd_vm_migrate },
+	{ "vm.migrate-cancel", ROLE_VM_MANAGER, PEOPLE, vm_only_args,
+		cmd_vm_migrate_cancel },
+	{ "vm.prefer", ROLE_VM_MANAGER, PEOPLE, vm_prefer_args, cmd_vm_prefer },
+	{ "vm.switch", ROLE_SYSTEM, 0, vm_switch_args, cmd_vm_switch },
+	{ "vm.move-ended", ROLE_SYSTEM, 0, vm_move_ended_args,
+		cmd_vm_move_ended },
 	{ "vm.set-mtbf", ROLE_VM_MANAGER, PEOPLE, vm_mtbf_args,
 		cmd_vm_set_mtbf },
 	{ "vm.reset", ROLE_VM_MANAGER, PEOPLE, vm_only_args, cmd_vm_reset },
@@ -159,6 +186,14 @@ static const struct command_op ops[] = {
 		cmd_node_set_mtbf },
 	{ "node.clear-mtbf", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
 		cmd_node_clear_mtbf },
+	{ "node.workon", ROLE_PLATFORM_MANAGER, PEOPLE, node_workon_args,
+		cmd_node_workon },
+	{ "node.workoff", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
+		cmd_node_workoff },
+	{ "node.report-fault", ROLE_PLATFORM_MANAGER, PEOPLE, report_fault_args,
+		cmd_node_report_fault },
+	{ "node.clear-fault", ROLE_PLATFORM_MANAGER, PEOPLE, clear_fault_args,
+		cmd_node_clear_fault },
 	{ "volume.delete", ROLE_VM_MANAGER, PEOPLE, volume_only_args,
 		cmd_volume_delete },
 	{ "volume.grow", ROLE_VM_MANAGER, PEOPLE, volume_grow_args,
@@ -283,7 +318,8 @@ command_run(struct command *c)
 		    "there is no unit yet");
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	return op->apply(c);
+	rc = op->apply(c);
+	return rc == 0 ? command_move_settle(c) : rc;
 }
 
 /* --- what handlers share --- */

@@ -23,6 +23,9 @@
  *                 disk-lost (its disk on its PM failed: it goes to the other one)
  *   vm.takeover   {from, to}   every VM of 'from': wanted ones move (run_id + 1),
  *                 others are stopped
+ *   vm.switch     {vm, move}   the commit of a live migration: the VM is the target's
+ *   vm.move-ended {vm, move, reason}   it ended without one; both are ignored when
+ *                 'move' isn't the one under way (core/move.h, docs/design-migration.md)
  *   volume.report {volume, node, event, reason?}
  *                 events: created, create-failed, deleted, delete-failed;
  *                 leg-failed, leg-made, leg-in-step ('node' has the leg);
@@ -60,9 +63,10 @@ int command_check(const json_t *cmd, json_t **ret_params, struct av_err *err);
 /*
  * Puts at_utc_ms, cmd_id and context into 'cmd' ({op,args,actor}).  Context:
  * {"online":["node0",..], "alone":null|"node0", "images":{"small.img":SIZE},
- *  "activity":null|"running", "volume":null|"in-step"}: what the decision needs of the facts, so that both
+ *  "activity":null|"running", "volume":null|"in-step", "move":{..}}: what the decision needs of the facts, so that both
  * PMs decide alike.  'images' are those that args.volumes name.  'activity' is that of the VM in args.vm, as view_vm_activity()
- * sees it now, 'volume' what the one in args.volume is doing.  facts[n] may be NULL.
+ * sees it now, 'volume' what the one in args.volume is doing.  'move' is of vm.migrate
+ * alone (command_move_stamp.c).  facts[n] may be NULL.
  */
 struct store;
 int command_stamp(json_t *cmd, const struct store *st,

@@ -390,7 +390,11 @@ insert_vm(struct command *c, int64_t id, const char *name, const char *os,
 		rc = command_place_vm(c, &asked, &node);
 	if (rc < 0)
 		return rc;
-	rc = sql_run(c->st, c->err, "INSERT INTO vm VALUES"
+	rc = sql_run(c->st, c->err, "INSERT INTO vm (id, name,"
+	    " description, os, uuid, vcpus, memory_bytes, bits64, phase, want,"
+	    " stop_how, start_after, node, preferred, run_id, moving, crash_held,"
+	    " crashes, crash_first_ms, started_ms, created_ms, reason_code,"
+	    " reason_text) VALUES"
 	    " (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, 0, 0, 0, 0, 0, NULL,"
 	    " ?, '', '')", "issssuuiinni", id, name,
 	    command_arg_text(c, "description"), os, uuid, vcpus, memory,

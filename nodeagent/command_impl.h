@@ -107,9 +107,17 @@ struct store_mtbf;
 int command_mtbf_failed(struct command *c, int64_t object,
     struct store_mtbf *ret);
 int command_vm_mtbf_clear(struct command *c, int64_t id);
+/* args.node's number; sets c->object and the result's id. */
+int command_get_node(struct command *c, int64_t *ret_id);
 /* A PM was lost (counted once until it is back), is back. */
 int command_node_lost(struct command *c, int node);
 int command_node_back(struct command *c, int node);
+
+/* --- command_move.c --- */
+/* Moves whose VM got another run, or is to stop, are over: after every command. */
+int command_move_settle(struct command *c);
+/* All moves are over: the PMs lost each other. */
+int command_move_peer_lost(struct command *c);
 
 /* --- command_vm.c --- */
 int command_vm_abort_install(struct command *c, int64_t vm_id, const char *why);
@@ -120,8 +128,12 @@ command_fn cmd_vm_create;				/* _create.c */
 command_fn cmd_vm_rename, cmd_vm_start, cmd_vm_shutdown, cmd_vm_poweroff,
     cmd_vm_delete;					/* _vm.c */
 command_fn cmd_vm_report, cmd_vm_takeover, cmd_volume_report; /* _report.c */
+command_fn cmd_vm_migrate, cmd_vm_migrate_cancel, cmd_vm_prefer, cmd_vm_switch,
+    cmd_vm_move_ended;					/* _move.c */
 command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
     cmd_node_clear_mtbf;				/* _mtbf.c */
+command_fn cmd_node_workon, cmd_node_workoff;		/* _maintenance.c */
+command_fn cmd_node_report_fault, cmd_node_clear_fault;	/* _fault.c */
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,
     cmd_volume_resync_pause, cmd_volume_resync_resume, cmd_volume_replace_leg,

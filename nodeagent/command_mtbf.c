@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nodeagent/command_impl.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 
 static const char *const node_names[STORE_NODES] = { "node0", "node1" };
@@ -39,6 +40,8 @@ command_node_lost(struct command *c, int node)
 	int64_t id;
 	int rc = node_number(c, node, &id);
 
+	if (rc == 0 && store_node_leaving(c->st, node))
+		return 0;	/* it is meant to be away */
 	if (rc == 0)
 		rc = store_mtbf_get(c->st, id, &m, c->err);
 	if (rc < 0 || m.away)
@@ -168,8 +171,8 @@ cmd_vm_reset(struct command *c)
 
 /* --- PMs --- */
 
-static int
-find_node(struct command *c, int64_t *ret_id)
+int
+command_get_node(struct command *c, int64_t *ret_id)
 {
 	int node = command_arg_node(c, "node"), rc;
 	char id[STORE_ID_MAX];
@@ -186,7 +189,7 @@ int
 cmd_node_set_mtbf(struct command *c)
 {
 	int64_t id;
-	int rc = find_node(c, &id);
+	int rc = command_get_node(c, &id);
 
 	return rc < 0 ? rc : set_rule(c, id);
 }
@@ -195,7 +198,7 @@ int
 cmd_node_clear_mtbf(struct command *c)
 {
 	int64_t id;
-	int rc = find_node(c, &id);
+	int rc = command_get_node(c, &id);
 
 	if (rc == 0)
 		rc = clear(c, id);

@@ -96,9 +96,10 @@ vm_disk_lost(struct command *c, struct report *r)
 		return ignore(c);
 	command_detail(c, "VM '%s' starts anew on node%d: its disk on node%d failed",
 	    r->vm.name, other, r->vm.node);
-	return sql_run(c->st, c->err, "UPDATE vm SET node = ?,"
+	return sql_run(c->st, c->err, "UPDATE vm SET home ="
+	    " nullif(coalesce(preferred, home, node), ?1), node = ?1,"
 	    " run_id = run_id + 1, moving = 1, started_ms = NULL"
-	    " WHERE id = ?", "ii", (int64_t)other, r->id);
+	    " WHERE id = ?2", "ii", (int64_t)other, r->id);
 }
 
 /* --- its beginning and end --- */
@@ -232,6 +233,14 @@ cmd_vm_takeover(struct command *c)
 		    "argument 'to' must be the other PM");
 	rc = sql_get_int(c->st, &n, c->err, "SELECT count(*) FROM vm WHERE"
 	    " node = ? AND want = 1 AND phase = 1", "i", from);
+	if (rc == 0)
+		rc = command_move_peer_lost(c);
+	/* where it goes back to when both are in step again */
+	if (rc == 0)
+		rc = sql_run(c->st, c->err, "UPDATE vm SET home ="
+		    " nullif(coalesce(preferred, home, node), ?)"
+		    " WHERE node = ? AND want = 1 AND phase = 1", "ii", to,
+		    from);
 	if (rc == 0)
 		rc = sql_run(c->st, c->err, "UPDATE vm SET node = ?,"
 		    " run_id = run_id + 1, moving = 1, started_ms = NULL"

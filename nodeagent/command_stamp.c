@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nodeagent/command.h"
+#include "nodeagent/command_move_stamp.h"
 #include "nodeagent/store_sql.h"
 #include "nodeagent/view_impl.h"
 
@@ -121,6 +122,14 @@ volume_now(const json_t *cmd, const struct store *st,
 	return json_string(vs.name);
 }
 
+static bool
+is_migrate(const json_t *cmd)
+{
+	const char *op = json_string_value(json_object_get(cmd, "op"));
+
+	return op != NULL && strcmp(op, "vm.migrate") == 0;
+}
+
 int
 command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
     int self, int64_t at_utc_ms, const char *cmd_id)
@@ -148,6 +157,11 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 	context = json_pack("{s:O, s:O, s:O, s:O, s:O}", "online", online,
 	    "images", images, "alone", alone, "activity", activity, "volume",
 	    volume);
+	if (is_migrate(cmd) && json_object_set_new(context, "move",
+	    command_move_stamp(cmd, st, facts, self)) < 0) {
+		json_decref(context);
+		return -ENOMEM;
+	}
 	if (json_object_set_new(cmd, "context", context) < 0 ||
 	    json_object_set_new(cmd, "at_utc_ms",
 	    json_integer(at_utc_ms)) < 0 ||

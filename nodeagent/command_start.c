@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/view.h"
 
 #define HOLDERS_SHOWN	3
@@ -269,13 +270,20 @@ place_by_leg(struct command *c, const struct store_vm *vm, int *ret_node)
 	    vol.name, node_names[bad], node_names[1 - bad]);
 }
 
+/* It is there, and isn't being emptied for maintenance. */
+static bool
+may_have(const struct command *c, int node)
+{
+	return command_online(c, node) && !store_node_leaving(c->st, node);
+}
+
 int
 command_place_vm(struct command *c, const struct store_vm *vm, int *ret_node)
 {
 	struct store_volume failed;
 	const char *alone = json_string_value(
 	    json_object_get(c->context, "alone"));
-	bool on0 = command_online(c, 0), on1 = command_online(c, 1);
+	bool on0 = may_have(c, 0), on1 = may_have(c, 1);
 
 	if (failed_place(c, vm, &failed) >= 0)
 		return place_by_leg(c, vm, ret_node);
@@ -284,9 +292,9 @@ command_place_vm(struct command *c, const struct store_vm *vm, int *ret_node)
 	else if (!on0 && !on1)
 		return command_refuse(c, -EAGAIN, "unavailable", NULL,
 		    "no PM can run VMs now: see the unit's state for what is awaited");
-	else if (vm->preferred >= 0 && command_online(c, vm->preferred))
+	else if (vm->preferred >= 0 && may_have(c, vm->preferred))
 		*ret_node = vm->preferred;
-	else if (vm->node >= 0 && command_online(c, vm->node))
+	else if (vm->node >= 0 && may_have(c, vm->node))
 		*ret_node = vm->node;
 	else if (on0 && on1)
 		return least_loaded(c, ret_node);
@@ -328,7 +336,7 @@ command_start_vm(struct command *c, int64_t id, const struct store_vm *vm)
 	if (rc == 0)
 		rc = sql_run(c->st, c->err, "UPDATE vm SET want = 1, node = ?,"
 		    " run_id = run_id + 1, stop_how = 0, moving = 0,"
-		    " start_after = 0, started_ms = NULL, reason_code = '',"
+		    " start_after = 0, started_ms = NULL, home = NULL, reason_code = '',"
 		    " reason_text = '' WHERE id = ?", "ii", (int64_t)node, id);
 	if (rc == 0 && vm->crash_held)
 		rc = command_vm_mtbf_clear(c, id);
@@ -347,6 +355,7 @@ command_start_vm(struct command *c, int64_t id, const struct store_vm *vm)
 static const struct { unsigned bit; const char *word; } words[] = {
 	{ VM_CMD_START, "start" }, { VM_CMD_SHUTDOWN, "shutdown" },
 	{ VM_CMD_POWEROFF, "poweroff" }, { VM_CMD_DELETE, "delete" },
+	{ VM_CMD_MIGRATE, "migrate" }, { VM_CMD_MIGRATE_CANCEL, "migrate-cancel" },
 };
 
 int
@@ -356,7 +365,7 @@ command_vm_state_ok(struct command *c, const struct store_vm *vm,
 	struct vm_state_in in = {
 		.phase = vm->phase, .want = vm->want, .node = vm->node,
 		.crash_held = vm->crash_held, .moving = vm->moving,
-		.node_heard = true, .redundant = true,
+		.migrating = vm->move.to >= 0, .node_heard = true, .redundant = true,
 	};
 	const char *seen = json_string_value(
 	    json_object_get(c->context, "activity"));
@@ -364,6 +373,13 @@ command_vm_state_ok(struct command *c, const struct store_vm *vm,
 	struct vm_state state;
 	size_t i, at = 0;
 
+	/* its image may be void: command_move_peer_lost() settles that */
+	if (vm->move.to >= 0 &&
+	    json_is_string(json_object_get(c->context, "alone")))
+		return command_refuse(c, -EBUSY, "busy", json_pack("{s:s}",
+		    "name", vm->name),
+		    "VM '%.120s' was moving when the PMs lost each other: try again in a moment",
+		    vm->name);
 	/* the submitter's look at the guest; the database goes first */
 	in.fact_known = seen != NULL &&
 	    view_vm_activity_parse(seen, &in.fact) == 0;

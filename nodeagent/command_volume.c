@@ -172,6 +172,20 @@ cmd_volume_resync_resume(struct command *c)
 
 /* --- size --- */
 
+/* The process that waits for the guest has opened it with the size of before. */
+static int
+check_no_move(struct command *c, const struct store_volume *vol)
+{
+	struct store_vm vm;
+
+	if (vol->vm_id[0] == '\0' ||
+	    store_get_vm(c->st, vol->vm_id, &vm) < 0 || vm.move.to < 0)
+		return 0;
+	return command_refuse(c, -EBUSY, "busy", json_pack("{s:s}", "name",
+	    vol->name), "VM '%.160s' is moving to the other PM: wait until that is over",
+	    vm.name);
+}
+
 int
 cmd_volume_grow(struct command *c)
 {
@@ -204,6 +218,8 @@ cmd_volume_grow(struct command *c)
 		rc = check_no_verify(c);
 	if (rc == 0)
 		rc = check_in_step(c, &vol, "grow");
+	if (rc == 0)
+		rc = check_no_move(c, &vol);
 	if (rc == 0)
 		rc = sql_get_int(c->st, &before, c->err,
 		    "SELECT coalesce(sum(size_bytes), 0) FROM volume", "");
@@ -456,10 +472,12 @@ set_schedule(struct command *c, const json_t *schedule)
 
 static void
 settings_detail(struct command *c, const struct store_unit *unit, bool rate,
-    bool schedule)
+    bool schedule, bool home)
 {
 	const struct store_schedule *when = &unit->verify;
 	char limit[64] = "", verify[64] = "";
+	const char *back = !home ? "" : unit->go_home ?
+	    "VMs go home by themselves" : "VMs don't go home by themselves";
 
 	if (rate && unit->resync_rate_kib_s == 0)
 		(void)snprintf(limit, sizeof(limit), "no resync limit");
@@ -473,8 +491,8 @@ settings_detail(struct command *c, const struct store_unit *unit, bool rate,
 		    when->every == STORE_EVERY_WEEK ? "weekly" : "monthly",
 		    days[when->day], when->hour, when->repair ?
 		    ", with repair" : "");
-	command_detail(c, "%s%s%s", limit, rate && schedule ? "; " : "",
-	    verify);
+	command_detail(c, "%s%s%s%s%s", limit, rate && schedule ? "; " : "",
+	    verify, home && (rate || schedule) ? "; " : "", back);
 }
 
 int
@@ -482,27 +500,32 @@ cmd_unit_configure(struct command *c)
 {
 	const json_t *rate = json_object_get(c->args, "resync_rate_kib_s");
 	const json_t *schedule = json_object_get(c->args, "verify_schedule");
+	const json_t *home = json_object_get(c->args, "go_home");
 	struct store_unit unit;
 	int rc = store_get_unit(c->st, &unit);
 
 	if (rc < 0)
 		return av_err_set(c->err, rc, "database: reading the unit");
 	(void)snprintf(c->object, sizeof(c->object), "%s", unit.id);
-	if (rate == NULL && schedule == NULL)
+	if (rate == NULL && schedule == NULL && home == NULL)
 		return command_refuse(c, -EINVAL, "bad-argument",
 		    json_pack("{s:s}", "argument", "resync_rate_kib_s"),
-		    "nothing to set: give 'resync_rate_kib_s' or 'verify_schedule'");
+		    "nothing to set: give 'resync_rate_kib_s', 'verify_schedule' or 'go_home'");
 	if (rate != NULL)
 		rc = sql_run(c->st, c->err,
 		    "UPDATE unit SET resync_rate_kib_s = ?", "i",
 		    (int64_t)json_integer_value(rate));
 	if (rc == 0 && schedule != NULL)
 		rc = set_schedule(c, schedule);
+	if (rc == 0 && home != NULL)
+		rc = sql_run(c->st, c->err, "UPDATE unit SET go_home = ?", "i",
+		    (int64_t)json_is_true(home));
 	if (rc == 0)
 		rc = command_result(c, "id", json_string(unit.id));
 	if (rc == 0)
 		rc = store_get_unit(c->st, &unit);
 	if (rc == 0)
-		settings_detail(c, &unit, rate != NULL, schedule != NULL);
+		settings_detail(c, &unit, rate != NULL, schedule != NULL,
+		    home != NULL);
 	return rc;
 }

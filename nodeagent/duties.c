@@ -18,7 +18,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "nodeagent/agent.h"
+#include "nodeagent/home.h"
 #include "nodeagent/alerts.h"
+#include "nodeagent/evacuate.h"
 #include "nodeagent/schedule.h"
 #include "vif/vif.h"
 
@@ -114,6 +116,7 @@ report_host(struct agent *a)
 
 	if (args == NULL)
 		return;
+	(void)json_object_del(args, "cpu_flags");	/* is for the facts */
 	(void)json_object_set_new(args, "node",
 	    json_string(node_name(a->conf.node)));
 	a->n_flying++;
@@ -262,6 +265,27 @@ verify_do(struct agent *a)
 		    "repair", repair));
 }
 
+/* --- VMs that a failover took away --- */
+
+#define HOME_SETTLE_NS	(10 * AV_NS_PER_S)	/* together for so long */
+
+static void
+home_do(struct agent *a)
+{
+	const json_t *facts[2] = { a->facts[0], a->facts[1] };
+	const struct evacuate_look l = { .st = a->store, .facts = facts,
+		.self = a->conf.node, .time_scale = a->conf.time_scale,
+		.now_utc_ms = av_clock_utc_ms() };
+	char id[STORE_ID_MAX];
+
+	if (av_clock_ns() - a->together_ns < HOME_SETTLE_NS)
+		return;
+	if (home_next(&l, id) == 0) {
+		log_notice(id, "it goes home");
+		fly(a, "vm.migrate", json_pack("{s:s}", "vm", id));
+	}
+}
+
 void
 duties_do(struct agent *a)
 {
@@ -270,6 +294,8 @@ duties_do(struct agent *a)
 	    a->right.kind == RIGHT_ALONE;
 	bool exists = store_get_unit(a->store, &unit) == 0 && unit.exists;
 
+	if (a->right.kind != RIGHT_TOGETHER)
+		a->together_ns = av_clock_ns();
 	address_hold(a, may && exists && unit.primary == a->conf.node);
 	if (a->n_flying > 0 || order_available(a->order, NULL) < 0)
 		return;
@@ -288,7 +314,11 @@ duties_do(struct agent *a)
 		report_host(a);
 	if (a->n_flying == 0 && may && unit.primary == a->conf.node)
 		alerts_do(a);
+	if (a->n_flying == 0)
+		evacuate_do(a);
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);
+	if (a->right.kind == RIGHT_TOGETHER && a->n_flying == 0 && unit.primary == a->conf.node)
+		home_do(a);
 }

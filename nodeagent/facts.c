@@ -8,7 +8,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +18,6 @@
 #include "base/str.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/host.h"
-#include "vif/vif.h"
 
 #define IMAGES_NS	(3 * AV_NS_PER_S)
 #define IMAGES_MAX	200
@@ -49,41 +47,6 @@ images_read(const struct agent_conf *c)
 	if (d != NULL)
 		(void)closedir(d);
 	return list;
-}
-
-/* The NIC in a network's bridge; taps are guests'. */
-static json_t *
-port_of(const char *bridge)
-{
-	struct if_nameindex *all = if_nameindex();
-	json_t *port = NULL;
-	size_t i;
-
-	for (i = 0; all != NULL && all[i].if_name != NULL && port == NULL; i++) {
-		struct vif_link l;
-
-		if (vif_link_get(all[i].if_name, &l, NULL) == 0 &&
-		    strcmp(l.master, bridge) == 0 && strcmp(l.kind, "tun") != 0)
-			port = json_pack("{s:s,s:s}", "interface",
-			    all[i].if_name, "link",
-			    l.up && l.carrier ? "up" : "down");
-	}
-	if (all != NULL)
-		if_freenameindex(all);
-	return port != NULL ? port : json_pack("{s:s,s:s}", "interface", "",
-	    "link", "unknown");
-}
-
-static json_t *
-ports_read(const struct agent_conf *c)
-{
-	json_t *ports = json_object();
-	size_t i;
-
-	for (i = 0; ports != NULL && i < c->n_networks; i++)
-		(void)json_object_set_new(ports, c->networks[i],
-		    port_of(c->networks[i]));
-	return ports;
 }
 
 static json_t *
@@ -137,13 +100,18 @@ facts_make(struct agent *a)
 	    (json_int_t)((now_ns - a->started_ns) / AV_NS_PER_S),
 	    "beats_ignored", (json_int_t)order_beats_ignored(a->order), "uptime_s",
 	    (json_int_t)host_uptime_s(), "vms", guests_facts(a->guests),
-	    "volumes", volumes_facts(a->volumes), "ports", ports_read(&a->conf),
+	    "volumes", volumes_facts(a->volumes), "ports", ports_facts(&a->ports,
+	    &a->conf),
 	    "last_failover", failover_fact(a), "images", a->images,
 	    "versions", json_incref(json_object_get(a->host, "versions")));
 	if (facts == NULL)
 		return NULL;
 	(void)json_object_set(facts, "addresses",
 	    json_object_get(a->host, "addresses"));
+	/* only a guest on the real processors has found out what they can */
+	if (a->accel == VMM_ACCEL_KVM)
+		(void)json_object_set(facts, "cpu_flags",
+		    json_object_get(a->host, "cpu_flags"));
 	(void)json_object_set_new(facts, "watchdog",
 	    watchdog_line_facts(a->watchdog));
 	(void)json_object_set_new(facts, "quorum", quorum_facts(a->quorum));

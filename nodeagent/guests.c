@@ -123,8 +123,8 @@ guest_order_end(struct guest *g, int rc, const struct av_err *err)
 	guest_say_why(g, err->text);
 }
 
-static void
-order_kill(struct guest *g)
+void
+guest_order_kill(struct guest *g)
 {
 	struct av_err err = { 0 };
 	struct vmm_op *op = guest_order_begin(g, "power off");
@@ -146,8 +146,8 @@ order_shutdown(struct guest *g)
 	guest_order_end(g, vmm_shutdown(g->dom, op, &err), &err);
 }
 
-static void
-order_pause(struct guest *g)
+void
+guest_order_pause(struct guest *g)
 {
 	struct av_err err = { 0 };
 	struct vmm_op *op = guest_order_begin(g, "pause");
@@ -166,17 +166,38 @@ order_resume(struct guest *g)
 	g->paused = false;
 	guest_order_end(g, vmm_resume(g->dom, op, &err), &err);
 }
+
+static void
+pinned(struct vmm_op *op, int rc, const struct av_err *err)
+{
+	struct guest *g = container_of(op, struct guest, pin);
+
+	g->pin_busy = false;
+	if (rc < 0 && rc != -EALREADY)
+		log_warn(g->row.id, "pause: %s", err->text);
+	g->gs->ops->changed(g->gs->ctx, g->row.id);
+}
+
 /* Whatever the guest waits for else: this doesn't wait. */
 static void
 pause_now(struct guest *g)
 {
 	struct vmm_status st;
 
-	if (!g->looked || g->op_busy)
+	if (!g->looked)
 		return;		/* guest_order_done() comes back to it */
 	vmm_status(g->dom, &st);
-	if (st.state == VMM_RUNNING)
-		order_pause(g);
+	if (st.state != VMM_RUNNING && !guest_is_being_sent(&st))
+		return;
+	if (!g->op_busy) {
+		guest_order_pause(g);
+	} else if (!g->pin_busy) {
+		/* the beginning of a stream lets a pause through; what doesn't
+		 * is over soon: guest_order_done() */
+		g->pin = (struct vmm_op){ .done = pinned };
+		g->pin_busy = vmm_pause(g->dom, &g->pin, NULL) == 0;
+		g->paused = g->paused || g->pin_busy;
+	}
 }
 /* --- one guest --- */
 
@@ -229,10 +250,10 @@ live_reconcile(struct guest *g, const struct vmm_status *st)
 	if (right == RIGHT_UNKNOWN)
 		return;
 	if (right == RIGHT_NONE || right == RIGHT_FOLLOW || !mine) {
-		order_kill(g);
+		guest_order_kill(g);
 	} else if (right == RIGHT_FROZEN) {
 		if (st->state == VMM_RUNNING)
-			order_pause(g);
+			guest_order_pause(g);
 	} else if (g->row.want == STORE_WANT_STOPPED) {
 		if (g->row.stop_how == STORE_STOP_SHUTDOWN &&
 		    st->state != VMM_PAUSED)
@@ -240,9 +261,9 @@ live_reconcile(struct guest *g, const struct vmm_status *st)
 		else if (g->row.stop_how == STORE_STOP_SHUTDOWN)
 			order_resume(g);
 		else
-			order_kill(g);
+			guest_order_kill(g);
 	} else if (disk_lost(g)) {
-		order_kill(g);
+		guest_order_kill(g);
 	} else if (st->state == VMM_PAUSED) {
 		order_resume(g);
 	} else if (guest_resize(g)) {
@@ -300,17 +321,21 @@ guest_reconcile(struct guest *g)
 {
 	struct vmm_status st;
 
-	if (g->op_busy || g->reporting || av_clock_ns() < g->retry_ns)
+	if (g->op_busy || g->pin_busy || g->reporting ||
+	    av_clock_ns() < g->retry_ns)
 		return;
 	if (!g->looked) {
 		guest_look(g);
 		return;
 	}
 	vmm_status(g->dom, &st);
+	if (guest_move(g, &st))
+		return;
 	switch (st.state) {
 	case VMM_STARTING:
 	case VMM_RUNNING:
 	case VMM_PAUSED:
+	case VMM_INCOMING:
 		live_reconcile(g, &st);
 		break;
 	case VMM_ABSENT:
@@ -349,8 +374,8 @@ process_may_be_here(const struct guest *g)
 	if (!g->looked)
 		return true;
 	vmm_status(g->dom, &st);
-	return st.pid > 0 || st.state == VMM_STARTING ||
-	    st.state == VMM_RUNNING || st.state == VMM_PAUSED;
+	return st.pid > 0 || (st.state != VMM_ABSENT &&
+	    st.state != VMM_EXITED);
 }
 
 static void
@@ -370,7 +395,8 @@ drop_gone(struct guests *gs)
 	while (*at != NULL) {
 		struct guest *g = *at;
 
-		if (g->in_db || g->op_busy || g->reporting ||
+		if (g->in_db || g->op_busy || g->pin_busy || g->reporting ||
+		    g->move.ordering ||
 		    process_may_be_here(g)) {
 			at = &g->next;
 			continue;
@@ -459,6 +485,18 @@ guests_here(const struct guests *gs, const char *vm_id)
 	    g->copy != NULL || process_may_be_here(g);
 }
 
+bool
+guests_use_disks(const struct guests *gs, const char *vm_id)
+{
+	const struct guest *g = find(gs, vm_id);
+	struct vmm_status st;
+
+	if (g == NULL || !g->looked || !guests_here(gs, vm_id))
+		return guests_here(gs, vm_id);
+	vmm_status(g->dom, &st);
+	return !guest_is_sent_away(g, &st);
+}
+
 struct vmm_dom *
 guests_dom(const struct guests *gs, const char *vm_id)
 {
@@ -489,7 +527,9 @@ guests_awake(const struct guests *gs)
 		if (!g->looked)
 			return true;
 		vmm_status(g->dom, &st);
-		if (st.state == VMM_RUNNING && !g->paused)
+		/* one that a migration has stopped may go on by itself */
+		if (!g->paused && (st.state == VMM_RUNNING ||
+		    guest_is_being_sent(&st)))
 			return true;
 	}
 	return !gs->complete;
@@ -545,15 +585,19 @@ activity(const struct guest *g)
 	switch (st.state) {
 	case VMM_STARTING:
 		return "booting";
+	case VMM_INCOMING:
+		return "running";	/* on the other PM, or from now on here */
 	case VMM_PAUSED:
-		return "paused";
+		/* stopped for a moment, and of no account to people */
+		return st.reason == VMM_REASON_MIGRATION &&
+		    g->gs->right.kind == RIGHT_TOGETHER ? "running" : "paused";
 	case VMM_RUNNING:
 		/* QEMU's answer to 'stop' waits for held writes; its vCPUs don't */
 		if (g->gs->right.kind == RIGHT_FROZEN)
 			return "paused";
 		if (g->row.want == STORE_WANT_STOPPED)
 			return "stopping";
-		return st.alive ? "running" : "booting";
+		return st.alive || g->came ? "running" : "booting";
 	case VMM_ABSENT:
 	case VMM_EXITED:
 		break;
@@ -574,8 +618,10 @@ guest_fact(const struct guest *g)
 	if (g->why[0] != '\0')
 		reason = json_pack("{s:s,s:s}", "code", "guest-waits", "text",
 		    g->why);
-	return json_pack("{s:s,s:I,s:o,s:o,s:I,s:i}", "activity", activity(g),
-	    "run_id", (json_int_t)g->row.run_id, "reason", reason,
+	return json_pack("{s:s,s:I,s:o,s:o,s:o,s:I,s:i}", "activity",
+	    activity(g), "run_id", (json_int_t)(st.state == VMM_INCOMING ?
+	    g->run_id : g->row.run_id), "reason", reason, "move",
+	    guest_move_fact(g, &st),
 	    "progress_percent", g->copy != NULL ?
 	    json_integer(g->copy_percent) : json_null(), "started_utc_ms",
 	    (json_int_t)(st.pid > 0 ? g->started_utc_ms : 0), "pid",

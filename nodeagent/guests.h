@@ -32,6 +32,14 @@ struct guests_ops {
 	void	(*changed)(void *ctx, const char *vm_id);
 	void	(*report)(void *ctx, const char *op, json_t *args,
 		    void (*done)(void *arg, int rc), void *arg);
+	/* As report; 'maybe' with rc < 0: it may have been ordered. */
+	void	(*order)(void *ctx, const char *op, json_t *args,
+		    void (*done)(void *arg, int rc, bool maybe), void *arg);
+	/* What the peer says of the VM (its guests_facts()); NULL = it isn't heard.
+	 * Borrowed.  May be NULL. */
+	const json_t *(*peer_vm)(void *ctx, const char *vm_id);
+	/* Is the peer heard on the link of this own address?  May be NULL. */
+	bool	(*link_up)(void *ctx, const char *local);
 };
 
 int guests_open(sd_event *event, const struct agent_conf *conf,
@@ -47,6 +55,9 @@ void guests_pause_all(struct guests *gs);
 
 /* A process of this VM is on this PM (or may be: not looked yet). */
 bool guests_here(const struct guests *gs, const char *vm_id);
+/* The same, and it may yet use its volumes: not when it was sent to the other PM whole,
+ * and that one has it. */
+bool guests_use_disks(const struct guests *gs, const char *vm_id);
 /* No guest has a process here, for certain. */
 bool guests_none(const struct guests *gs);
 /* A guest may be executing here: it runs and wasn't told to pause. */

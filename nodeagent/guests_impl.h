@@ -10,6 +10,7 @@
 #define AV_NODEAGENT_GUESTS_IMPL_H
 
 #include "base/clock.h"
+#include "nodeagent/core/move.h"
 #include "nodeagent/guests.h"
 #include "nodeagent/imagecopy.h"
 
@@ -40,6 +41,18 @@ struct guest {
 	unsigned	 resizing;	/* the disk of the order under way */
 	uint64_t	 resize_retry_ns;
 	char		 why[256];	/* what it waits for, or what failed */
+	bool		 came;		/* alive already: it ran on the other PM */
+	struct {			/* guests_move.c */
+		uint64_t	 id;	/* RUNTIME/move: of the process, or ... */
+		enum move_mark	 mark;	/* ... of the last one; 0 = none */
+		bool		 maybe;	/* a switch may have been ordered */
+		bool		 ordering;
+		enum move_why	 why;	/* the step that it is at, ... */
+		uint64_t	 step_of, since_ns;	/* ... of which move, since */
+		char		 detail[160];	/* the last failure's words */
+	} move;
+	struct vmm_op	 pin;		/* a pause while 'op' is under way */
+	bool		 pin_busy;
 	/* filling new volumes */
 	struct imagecopy *copy;
 	struct imagecopy *copy_done;	/* to be freed outside its callback */
@@ -80,6 +93,25 @@ void guest_order_done(struct vmm_op *op, int rc, const struct av_err *err);
 void guest_look(struct guest *g);
 void guest_start(struct guest *g);
 void guest_taps_delete(const struct guest *g);
+
+/* guests.c: orders to the hypervisor. */
+void guest_order_kill(struct guest *g);
+void guest_order_pause(struct guest *g);
+/* guests_start.c: spec, taps and the run's number for the next process. */
+int guest_prepare(struct guest *g, uint64_t run_id, struct av_err *err);
+
+/* guests_move.c: the next step of a live migration; false = the ordinary comparison
+ * goes on.  May it start a process?  RUNTIME/move is read at the look, forgotten at
+ * an ordinary start.  The guest's MACs are told to the switches. */
+bool guest_move(struct guest *g, const struct vmm_status *st);
+bool guest_move_may_start(const struct guest *g);
+void guest_move_read(struct guest *g);
+int guest_move_forget(struct guest *g);
+void guest_announce(const struct guest *g);
+bool guest_is_being_sent(const struct vmm_status *st);
+bool guest_is_sent_away(const struct guest *g, const struct vmm_status *st);
+/* Member 'move' of the guest's facts; yours. */
+json_t *guest_move_fact(const struct guest *g, const struct vmm_status *st);
 
 /* guests_disk.c: tells a running guest of a disk that has grown; true = an order
  * was given. */

@@ -25,11 +25,11 @@ run_path(const struct guest *g, char *ret, size_t n)
 }
 
 static int
-run_write(const struct guest *g, struct av_err *err)
+run_write(const struct guest *g, uint64_t run_id, struct av_err *err)
 {
 	char path[300], text[24];
 	int n = snprintf(text, sizeof(text), "%llu",
-	    (unsigned long long)g->row.run_id);
+	    (unsigned long long)run_id);
 
 	run_path(g, path, sizeof(path));
 	return av_file_write(path, text, (size_t)n, 0600, err);
@@ -80,6 +80,7 @@ looked_done(struct vmm_op *op, int rc, const struct av_err *err)
 		g->started_utc_ms = av_clock_utc_ms();
 	}
 	g->run_id = run_read(g);
+	guest_move_read(g);
 	g->gs->ops->changed(g->gs->ctx, g->row.id);
 }
 
@@ -114,6 +115,7 @@ spec_fill(const struct guest *g, struct vmm_spec *spec, struct av_err *err)
 		(void)snprintf(d->volume_uuid, sizeof(d->volume_uuid), "%s",
 		    vol.uuid);
 		d->boot_order = row->disks[i].boot ? 1 : 0;
+		d->size_bytes = vol.size_bytes;
 	}
 	for (i = 0; i < row->n_nics; i++) {
 		struct vmm_nic *n = &spec->nics[spec->n_nics++];
@@ -209,28 +211,39 @@ static void
 started_done(struct vmm_op *op, int rc, const struct av_err *err)
 {
 	struct guest *g = container_of(op, struct guest, op);
-	unsigned i;
 
 	if (rc == 0) {
 		g->started_utc_ms = av_clock_utc_ms();
 		guest_say_why(g, "");
-		for (i = 0; i < g->row.n_nics; i++) {
-			uint8_t mac[6];
-
-			/* switches must learn where it is now; the guest's own
-			 * traffic teaches them too */
-			if (vif_mac_parse(g->row.nics[i].mac, mac) == 0)
-				(void)vif_announce_mac(g->row.nics[i].bridge,
-				    mac, NULL);
-		}
+		guest_announce(g);
 	}
 	guest_order_done(op, rc, err);
+}
+
+int
+guest_prepare(struct guest *g, uint64_t run_id, struct av_err *err)
+{
+	struct vmm_spec spec;
+	int rc = spec_fill(g, &spec, err);
+
+	if (rc == 0)
+		rc = taps_make(g, err);
+	if (rc == 0)
+		rc = vmm_set_spec(g->dom, &spec, err);
+	if (rc == 0)
+		rc = run_write(g, run_id, err);
+	if (rc < 0)
+		return rc;
+	g->run_id = run_id;
+	g->shutdown_ns = 0;
+	memset(g->disk_bytes, 0, sizeof(g->disk_bytes));
+	g->paused = g->came = false;
+	return 0;
 }
 
 void
 guest_start(struct guest *g)
 {
-	struct vmm_spec spec;
 	struct av_err err = { 0 };
 	const char *why;
 	struct vmm_op *op;
@@ -247,23 +260,20 @@ guest_start(struct guest *g)
 			guest_say_why(g, text);
 			return;
 		}
-	rc = spec_fill(g, &spec, &err);
-	if (rc == 0)
-		rc = taps_make(g, &err);
-	if (rc == 0)
-		rc = vmm_set_spec(g->dom, &spec, &err);
-	if (rc == 0)
-		rc = run_write(g, &err);
+	if (!guest_move_may_start(g)) {
+		guest_say_why(g, "waits until the other PM can't be running it");
+		return;
+	}
+	rc = guest_move_forget(g);
+	if (rc < 0)
+		return;		/* said, and tried again */
+	rc = guest_prepare(g, g->row.run_id, &err);
 	if (rc < 0) {
 		log_err(g->row.id, "start: %s", err.text);
 		g->retry_ns = av_clock_ns() + GUEST_RETRY_NS;
 		guest_say_why(g, err.text);
 		return;
 	}
-	g->run_id = g->row.run_id;
-	g->shutdown_ns = 0;
-	memset(g->disk_bytes, 0, sizeof(g->disk_bytes));
-	g->paused = false;
 	op = guest_order_begin(g, "start");
 	op->done = started_done;
 	guest_order_end(g, vmm_start(g->dom, 0, op, &err), &err);

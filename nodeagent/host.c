@@ -175,6 +175,27 @@ describe_addresses(const struct agent_conf *conf)
 	return list;
 }
 
+/* What the processors can do, as the kernel names it; of the first one. */
+static json_t *
+describe_flags(void)
+{
+	AUTO_FILE FILE *f = fopen("/proc/cpuinfo", "re");
+	AUTO_FREE char *line = NULL;
+	json_t *flags = NULL;
+	size_t room = 0;
+	char *p;
+
+	while (f != NULL && flags == NULL && getline(&line, &room, f) > 0) {
+		if (strncmp(line, "flags", 5) != 0)
+			continue;
+		p = strchr(line, ':');
+		line[strcspn(line, "\n")] = '\0';
+		if (p != NULL)
+			flags = json_string(p + 1 + (p[1] == ' '));
+	}
+	return flags != NULL ? flags : json_string("");
+}
+
 json_t *
 host_describe(const struct agent_conf *conf)
 {
@@ -184,10 +205,11 @@ host_describe(const struct agent_conf *conf)
 	    storage_of_host(conf->storage_dir != NULL ?
 	    conf->storage_dir : conf->state_dir);
 
-	return json_pack("{s:o,s:I,s:I,s:o,s:o}", "cpus", describe_cpus(conf),
-	    "memory_bytes", (json_int_t)memory, "storage_bytes",
-	    (json_int_t)storage, "addresses", describe_addresses(conf),
-	    "versions", describe_versions(conf));
+	return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o}", "cpu_flags",
+	    describe_flags(), "cpus", describe_cpus(conf), "memory_bytes",
+	    (json_int_t)memory, "storage_bytes", (json_int_t)storage,
+	    "addresses", describe_addresses(conf), "versions",
+	    describe_versions(conf));
 }
 
 /* Field 22 of /proc/PID/stat: start time in ticks since boot. */

@@ -14,7 +14,7 @@
 #include "nodeagent/conf.h"
 
 /* {"cpus":{threads,cores,sockets},"memory_bytes","storage_bytes","addresses":[..],
- *  "versions":{avpair,corosync,qemu,kernel}}; yours.  NULL = no memory. */
+ *  "versions":{avpair,corosync,qemu,kernel},"cpu_flags":"fpu vme .."}; yours.  NULL = no memory. */
 json_t *host_describe(const struct agent_conf *conf);
 /* Seconds since this PM's first process started. */
 uint64_t host_uptime_s(void);

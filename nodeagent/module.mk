@@ -40,7 +40,8 @@ $(B)/av-watchdog: $(B)/nodeagent/guard_main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/av-watchdog: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/av-watchdog
-LIVE_SCRIPTS += tests/live/test_watchdog.sh tests/live/test_mtbf.sh
+LIVE_SCRIPTS += tests/live/test_watchdog.sh tests/live/test_mtbf.sh \
+	tests/live/test_maintenance.sh
 
 # puts guests and mirror servers into scopes of systemd
 $(B)/av-scope: $(B)/nodeagent/scope_main.o $(NODEAGENT_LIBS)

@@ -539,6 +539,14 @@ order_takeover(struct order *o, struct av_err *err)
 	return 0;
 }
 
+void
+order_stay(struct order *o)
+{
+	if (o->role.state == ROLE_TOGETHER && !o->role.asking &&
+	    !o->role.staying)
+		order_event_type(o, ROLE_EV_STAY);
+}
+
 bool
 order_peer_hello(const struct order *o, struct role_hello *ret)
 {

@@ -147,6 +147,10 @@ int order_send_facts(struct order *o, const json_t *facts, struct av_err *err);
 void order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms);
 /* After ops->stop_guests: no guest runs here and every volume is secondary. */
 void order_guests_stopped(struct order *o);
+/* The peer is to leave for maintenance and has no guest: this PM asks for the right
+ * to run alone while both run on.  Does nothing unless TOGETHER; wish it again
+ * until the state changes. */
+void order_stay(struct order *o);
 /* A person takes over without proof.  'wrong-state' unless FROZEN, WAITING or
  * SPLIT, and while the peer shows signs of life.  0 = under way; the state tells. */
 int order_takeover(struct order *o, struct av_err *err);

@@ -38,7 +38,7 @@
 #define STORE_ID_MAX		32	/* "storagegroup:o123", with NUL */
 #define STORE_NAME_MAX		256	/* display name, with NUL */
 #define STORE_UUID_MAX		37
-#define STORE_VERSION		4	/* of the schema */
+#define STORE_VERSION		7	/* of the schema */
 #define STORE_VM_DISKS_MAX	16
 #define STORE_VM_NICS_MAX	8
 #define STORE_VOLUMES_MAX	62	/* of the unit: spec B3 */
@@ -120,6 +120,7 @@ struct store_unit {
 	char		address[64];	/* unit address, "10.77.0.10/24" or "" */
 	int		primary;	/* 0, 1 */
 	uint64_t	resync_rate_kib_s;	/* 0 = no limit */
+	bool		go_home;	/* VMs go back by themselves */
 	struct store_schedule verify;
 };
 
@@ -151,6 +152,20 @@ struct store_vm_nic {
 	char		tap[16];	/* its name: "tap12n0" for vm:o12, NIC 0 */
 };
 
+/* The live migration under way, or the last one.  It ends by vm.switch (result
+ * done), vm.move-ended, or anything that gives the VM another run. */
+struct store_move {
+	uint64_t	id;		/* random; 0 = there was none */
+	int		to;		/* -1 = none is under way */
+	int		from, target;	/* of the last, or of this one; -1 */
+	uint64_t	arrived;	/* = id: it brought the present run to 'node' */
+	char		by[64];		/* user, or "system" */
+	int64_t		started_ms, ended_ms;
+	char		result[16];	/* "", running, done, failed, cancelled */
+	char		code[32];	/* why, as in core/move.h */
+	char		text[160];
+};
+
 /*
  * node: the PM that has, or is to have, the guest; -1 = none.
  *   want running, node N    the guest belongs on N, in its run 'run_id'
@@ -169,6 +184,9 @@ struct store_vm {
 	enum store_stop_how stop_how;
 	int		node;
 	int		preferred;		/* -1 = none */
+	int		home;			/* a failover took it from there: it
+						 * goes back; -1 = none */
+	struct store_move move;
 	unsigned	vcpus;
 	uint64_t	memory_bytes;
 	uint64_t	run_id;			/* of this start; reports name it */

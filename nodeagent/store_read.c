@@ -43,7 +43,8 @@ store_get_unit(const struct store *st, struct store_unit *ret)
 	AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = sql_query(st, &stmt, NULL,
 	    "SELECT id, name, uuid, address, primary_node, resync_rate_kib_s,"
-	    " verify_every, verify_day, verify_hour, verify_repair FROM unit",
+	    " verify_every, verify_day, verify_hour, verify_repair, go_home"
+	    " FROM unit",
 	    "");
 
 	*ret = (struct store_unit){ 0 };
@@ -62,6 +63,7 @@ store_get_unit(const struct store *st, struct store_unit *ret)
 	ret->verify.day = sqlite3_column_int(stmt, 7);
 	ret->verify.hour = sqlite3_column_int(stmt, 8);
 	ret->verify.repair = sqlite3_column_int(stmt, 9) != 0;
+	ret->go_home = sqlite3_column_int(stmt, 10) != 0;
 	return 0;
 }
 
@@ -134,7 +136,32 @@ vm_read_nics(const struct store *st, int64_t id, struct store_vm *vm)
 }
 
 #define VM_COLUMNS "id, name, uuid, os, want, phase, stop_how, node, preferred," \
-	" vcpus, memory_bytes, run_id, moving, crash_held, crashes"
+	" vcpus, memory_bytes, run_id, moving, crash_held, crashes, home," \
+	" moving_to, move_id, move_run, move_from, move_target, move_by," \
+	" move_started_ms, move_ended_ms, move_result, move_code, move_text"
+
+static void
+vm_read_move(sqlite3_stmt *stmt, struct store_vm *vm)
+{
+	struct store_move *m = &vm->move;
+	uint64_t run;
+
+	vm->home = column_node(stmt, 15);
+	m->to = column_node(stmt, 16);
+	m->id = (uint64_t)sqlite3_column_int64(stmt, 17);
+	run = (uint64_t)sqlite3_column_int64(stmt, 18);
+	m->from = column_node(stmt, 19);
+	m->target = column_node(stmt, 20);
+	sql_copy(stmt, 21, m->by, sizeof(m->by));
+	m->started_ms = sqlite3_column_int64(stmt, 22);
+	m->ended_ms = sqlite3_column_int64(stmt, 23);
+	sql_copy(stmt, 24, m->result, sizeof(m->result));
+	sql_copy(stmt, 25, m->code, sizeof(m->code));
+	sql_copy(stmt, 26, m->text, sizeof(m->text));
+	/* vm.switch makes the next run; every other new run isn't of a move */
+	if (strcmp(m->result, "done") == 0 && vm->run_id == run + 1)
+		m->arrived = m->id;
+}
 
 static int
 vm_read(const struct store *st, sqlite3_stmt *stmt, struct store_vm *vm)
@@ -158,6 +185,7 @@ vm_read(const struct store *st, sqlite3_stmt *stmt, struct store_vm *vm)
 	vm->moving = sqlite3_column_int(stmt, 12) != 0;
 	vm->crash_held = sqlite3_column_int(stmt, 13) != 0;
 	vm->crashes = (unsigned)sqlite3_column_int(stmt, 14);
+	vm_read_move(stmt, vm);
 	rc = vm_read_disks(st, id, vm);
 	return rc == 0 ? vm_read_nics(st, id, vm) : rc;
 }

@@ -123,11 +123,44 @@ static const char schema_v4[] =
 "ALTER TABLE volume ADD COLUMN verify_repaired INTEGER NOT NULL DEFAULT 0;"
 "ALTER TABLE volume ADD COLUMN verify_text TEXT NOT NULL DEFAULT '';";
 
+/* Live migration, and where a VM goes back to.  moving_to, move_from, move_target,
+ * home: 0, 1 or NULL; moving_to isn't NULL while a move is under way, move_run is the
+ * run that it began in. */
+static const char schema_v5[] =
+"ALTER TABLE unit ADD COLUMN go_home INTEGER NOT NULL DEFAULT 1;"
+"ALTER TABLE vm ADD COLUMN home INTEGER;"
+"ALTER TABLE vm ADD COLUMN moving_to INTEGER;"
+"ALTER TABLE vm ADD COLUMN move_id INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE vm ADD COLUMN move_run INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE vm ADD COLUMN move_from INTEGER;"
+"ALTER TABLE vm ADD COLUMN move_target INTEGER;"
+"ALTER TABLE vm ADD COLUMN move_by TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE vm ADD COLUMN move_started_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE vm ADD COLUMN move_ended_ms INTEGER NOT NULL DEFAULT 0;"
+"ALTER TABLE vm ADD COLUMN move_result TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE vm ADD COLUMN move_code TEXT NOT NULL DEFAULT '';"
+"ALTER TABLE vm ADD COLUMN move_text TEXT NOT NULL DEFAULT '';";
+
+/* A PM that is out for maintenance: store_maintenance.h. */
+static const char schema_v6[] =
+"CREATE TABLE maintenance (node INTEGER PRIMARY KEY,"
+" since_ms INTEGER NOT NULL, shutdown INTEGER NOT NULL, by TEXT NOT NULL)"
+" STRICT;";
+
+/* Parts of PMs that are about to fail: store_fault.h. */
+static const char schema_v7[] =
+"CREATE TABLE fault (node INTEGER NOT NULL, part TEXT NOT NULL,"
+" text TEXT NOT NULL, since_ms INTEGER NOT NULL,"
+" PRIMARY KEY (node, part)) STRICT, WITHOUT ROWID;";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
 	schema_v3,			/* 2 -> 3: quorum servers */
 	schema_v4,			/* 3 -> 4: care of volumes */
+	schema_v5,			/* 4 -> 5: live migration */
+	schema_v6,			/* 5 -> 6: maintenance */
+	schema_v7,			/* 6 -> 7: faults */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");
@@ -138,7 +171,8 @@ const struct store_table store_tables[] = {
 	{ "volume", "id" }, { "vm_volume", "vm, slot" },
 	{ "vm_network", "vm, slot" }, { "user", "name" }, { "alert", "id" },
 	{ "audit", "id" }, { "mtbf", "object" }, { "quorum_server", "id" },
-	{ "quorum", "one" }, { NULL, NULL },
+	{ "quorum", "one" }, { "maintenance", "node" },
+	{ "fault", "node, part" }, { NULL, NULL },
 };
 
 static int

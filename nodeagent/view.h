@@ -67,6 +67,7 @@ enum vm_activity {
 enum vm_command_bit {
 	VM_CMD_START = 1, VM_CMD_SHUTDOWN = 2, VM_CMD_POWEROFF = 4,
 	VM_CMD_DELETE = 8, VM_CMD_CONSOLE = 16, VM_CMD_RENAME = 32, VM_CMD_RESET = 64,
+	VM_CMD_MIGRATE = 128, VM_CMD_MIGRATE_CANCEL = 256,
 };
 
 struct vm_state_in {		/* everything that the state depends on */
@@ -75,6 +76,7 @@ struct vm_state_in {		/* everything that the state depends on */
 	int		node;		/* -1 = none */
 	bool		crash_held;
 	bool		moving;
+	bool		migrating;	/* live, to the other PM */
 	bool		node_heard;	/* facts of 'node' are fresh */
 	bool		fact_known;	/* they tell of this VM and this run */
 	enum vm_activity fact;		/* what they tell */

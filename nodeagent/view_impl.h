@@ -21,6 +21,9 @@ const json_t *view_heard(const json_t *const facts[2], int self, int node);
 const char *view_text(const json_t *obj, const char *a, const char *b);
 /* A new reference to obj[key], or null. */
 json_t *view_copy(const json_t *obj, const char *key);
+/* facts.ports' entry of a network (by its bridge's name, too); NULL = none. */
+const json_t *view_port(const json_t *ports, const char *network,
+    const char *bridge);
 json_t *view_reason(const char *code, const char *text);
 /* role.state of a PM that is heard, else "" */
 const char *view_role(const json_t *const facts[2], int self, int node);
@@ -33,6 +36,10 @@ const json_t *view_quorum_says(const json_t *const facts[2], int self, int node,
     const char *id);
 const char *view_quorum_state(const json_t *const facts[2], int self,
     const char *id);
+
+/* view_move.c: members of the VM object; 'fact' is what its PM says of it. */
+json_t *view_migration(const json_t *fact, const struct store_vm *vm);
+json_t *view_last_migration(const struct store_vm *vm);
 
 /* --- volumes --- */
 

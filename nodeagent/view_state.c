@@ -24,7 +24,8 @@ static const unsigned activity_commands[VM_N_ACTIVITIES] = {
 	[VM_INSTALLING] = 0,
 	[VM_STOPPED] = VM_CMD_START | VM_CMD_DELETE,
 	[VM_BOOTING] = VM_CMD_CONSOLE | VM_CMD_POWEROFF,
-	[VM_RUNNING] = VM_CMD_CONSOLE | VM_CMD_SHUTDOWN | VM_CMD_POWEROFF,
+	[VM_RUNNING] = VM_CMD_CONSOLE | VM_CMD_SHUTDOWN | VM_CMD_POWEROFF |
+	    VM_CMD_MIGRATE,
 	[VM_STOPPING] = VM_CMD_POWEROFF | VM_CMD_DELETE,
 	[VM_CRASHED] = 0,
 	[VM_PAUSED] = VM_CMD_CONSOLE | VM_CMD_POWEROFF,
@@ -94,6 +95,9 @@ view_vm_derive(const struct vm_state_in *in, struct vm_state *ret)
 
 	ret->activity = derive_activity(in);
 	ret->commands = view_vm_commands(ret->activity, held);
+	if (in->migrating)
+		ret->commands = (ret->commands & ~(unsigned)VM_CMD_MIGRATE) |
+		    VM_CMD_MIGRATE_CANCEL;
 	ret->state = "-";
 	switch (ret->activity) {
 	case VM_INSTALLING:

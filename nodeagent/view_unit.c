@@ -10,6 +10,9 @@
 
 #include "base/str.h"
 #include "nodeagent/core/limits.h"
+#include "nodeagent/maintenance.h"
+#include "nodeagent/store_fault.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -319,8 +322,8 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 		return NULL;
 	unit.address[strcspn(unit.address, "/")] = '\0';	/* what people type */
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o,"
-	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
-	    "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
+	    " s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o,"
+	    " s:b}", "id", unit.id, "name", unit.name, "uuid", unit.uuid, "version",
 	    AV_VERSION, "address", unit.address, "state", us.state, "activity",
 	    us.activity, "reason", us.reason, "generation",
 	    view_copy(role, "generation"), "owner", view_copy(role, "owner"),
@@ -331,7 +334,7 @@ view_unit(const struct store *st, const json_t *const facts[2], int self)
 	    timings != NULL ? json_incref(timings) : json_object(),
 	    "last_failover", failover_json(facts, self), "resync_rate_kib_s",
 	    (json_int_t)unit.resync_rate_kib_s, "verify_schedule",
-	    view_schedule(&unit.verify));
+	    view_schedule(&unit.verify), "go_home", unit.go_home);
 }
 
 /* --- PMs --- */
@@ -345,12 +348,17 @@ static const struct { const char *role, *activity, *state; } node_rows[] = {
 };
 
 static void
-node_state(const json_t *const facts[2], int self, int node,
-    const char **ret_activity, const char **ret_state)
+node_state(const struct store *st, const json_t *const facts[2], int self,
+    int node, const char **ret_activity, const char **ret_state)
 {
 	const char *role = view_role(facts, self, node);
 	size_t i;
 
+	/* out for maintenance: meant to be away, or to come and go */
+	*ret_activity = "maintenance";
+	*ret_state = "-";
+	if (store_node_leaving(st, node) && strcmp(role, "together") != 0)
+		return;
 	*ret_activity = "lost";
 	*ret_state = "critical";
 	if (!view_node_online(facts, self, node))
@@ -426,6 +434,25 @@ node_stored(const struct store *st, int node, const json_t *facts,
 	return value != NULL ? value : json_null();
 }
 
+static int
+add_fault(void *arg, const struct store_fault *f)
+{
+	return json_array_append_new(arg, json_pack("{s:s, s:s, s:o}", "part",
+	    f->part, "text", f->text, "since_utc", view_time(f->since_ms))) < 0 ?
+	    -ENOMEM : 0;
+}
+
+static json_t *
+node_faults(const struct store *st, int index)
+{
+	json_t *list = json_array();
+
+	if (store_each_fault(st, index, add_fault, list) == 0)
+		return list;
+	json_decref(list);
+	return json_null();
+}
+
 static json_t *
 node_object(const struct store *st, const json_t *const facts[2], int self,
     int index)
@@ -437,9 +464,9 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 
 	if (store_get_unit(st, &unit) < 0 || store_get_node(st, index, &node) < 0)
 		return NULL;
-	node_state(facts, self, index, &activity, &state);
+	node_state(st, facts, self, index, &activity, &state);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:i, s:i,"
-	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:i}, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "id", node.id, "name", node.name, "state", state, "activity",
 	    activity, "primary", unit.primary == index, "role",
 	    role[0] != '\0' ? role : "stopped", "reason", node_reason(f),
@@ -454,7 +481,9 @@ node_object(const struct store *st, const json_t *const facts[2], int self,
 	    node_signs(facts, self, index), "daemons", view_copy(f, "daemons"),
 	    "uptime_s", view_copy(f, "uptime_s"), "agent",
 	    view_copy(f, "agent"), "watchdog", view_copy(f, "watchdog"),
-	    "mtbf", store_mtbf_view(st, node.id));
+	    "mtbf", store_mtbf_view(st, node.id), "maintenance",
+	    maintenance_view(st, index, role), "faults",
+	    node_faults(st, index));
 }
 
 json_t *

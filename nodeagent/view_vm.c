@@ -46,6 +46,7 @@ view_vm_state(const struct store *st, const json_t *const facts[2], int self,
 	struct vm_state_in in = {
 		.phase = vm->phase, .want = vm->want, .node = vm->node,
 		.crash_held = vm->crash_held, .moving = vm->moving,
+		.migrating = vm->move.to >= 0,
 		.node_heard = vm->node >= 0 &&
 		    view_node_online(facts, self, vm->node),
 		.redundant = view_together(facts, self) &&
@@ -68,7 +69,8 @@ command_list(unsigned commands)
 		{ VM_CMD_START, "start" }, { VM_CMD_SHUTDOWN, "shutdown" },
 		{ VM_CMD_POWEROFF, "poweroff" }, { VM_CMD_DELETE, "delete" },
 		{ VM_CMD_CONSOLE, "console" }, { VM_CMD_RENAME, "rename" },
-		{ VM_CMD_RESET, "reset" },
+		{ VM_CMD_RESET, "reset" }, { VM_CMD_MIGRATE, "migrate" },
+		{ VM_CMD_MIGRATE_CANCEL, "migrate-cancel" },
 	};
 	json_t *list = json_array();
 	size_t i;
@@ -172,7 +174,7 @@ vm_object(const struct store *st, const json_t *const facts[2], int self,
 	seen.redundant = strcmp(state.state, "alert") != 0;
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s,"
 	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:I,"
-	    " s:o}", "id", vm->id, "name", vm->name, "description", sql_text(stmt, 0),
+	    " s:o, s:o, s:o, s:o}", "id", vm->id, "name", vm->name, "description", sql_text(stmt, 0),
 	    "os", vm->os, "uuid", vm->uuid, "vcpus", (int)vm->vcpus,
 	    "memory_bytes", (json_int_t)vm->memory_bytes, "state", state.state,
 	    "activity", view_vm_activity_name(state.activity), "want",
@@ -187,7 +189,10 @@ vm_object(const struct store *st, const json_t *const facts[2], int self,
 	    vm->node) : NULL, "acceleration"), "started_utc",
 	    started_utc(stmt, 2, fact, &state), "crashes", (int)vm->crashes,
 	    "created_utc", view_time(sqlite3_column_int64(stmt, 1)), "run_id",
-	    (json_int_t)vm->run_id, "mtbf", store_mtbf_view(st, vm->id));
+	    (json_int_t)vm->run_id, "mtbf", store_mtbf_view(st, vm->id),
+	    "home", view_node_json(vm->home), "migration",
+	    view_migration(fact, vm), "last_migration",
+	    view_last_migration(vm));
 }
 
 struct list_arg {

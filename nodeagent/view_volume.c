@@ -254,6 +254,14 @@ view_images(const json_t *const facts[2], int self)
 
 /* --- networks --- */
 
+const json_t *
+view_port(const json_t *ports, const char *network, const char *bridge)
+{
+	const json_t *port = json_object_get(ports, network);
+
+	return port != NULL ? port : json_object_get(ports, bridge);
+}
+
 static json_t *
 ports(const json_t *const facts[2], int self, const struct store_network *net,
     bool *ret_all_up)
@@ -265,12 +273,9 @@ ports(const json_t *const facts[2], int self, const struct store_network *net,
 	for (node = 0; node < STORE_NODES; node++) {
 		const json_t *all = json_object_get(view_heard(facts, self,
 		    node), "ports");
-		const json_t *port = json_object_get(all, net->name);
-		const char *link;
+		const json_t *port = view_port(all, net->name, net->bridge);
+		const char *link = view_text(port, "link", NULL);
 
-		if (port == NULL)	/* named after its bridge */
-			port = json_object_get(all, net->bridge);
-		link = view_text(port, "link", NULL);
 		if (strcmp(link, "up") != 0)
 			*ret_all_up = false;
 		(void)json_array_append_new(list, json_pack(

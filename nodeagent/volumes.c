@@ -19,6 +19,7 @@
 #include "nodeagent/volumes_impl.h"
 
 #define ALIVE_NS	(AV_NS_PER_S * 9 / 10)	/* each tick, not each pass */
+#define TURN_NS		(2 * AV_NS_PER_S)
 #define GROUP_FOLDER	"default"	/* one storage group so far */
 
 const char *
@@ -292,6 +293,23 @@ waits_for_peer(const struct mirror_status *st)
 	    st->conn == MIRROR_SPLIT));
 }
 
+/* A change of side: the other PM lets go first, in step and flushed, so nothing is
+ * copied afterwards.  It does so at once; not for ever, in case that it doesn't. */
+static bool
+peer_leads_yet(struct volume *v, const struct mirror_status *st)
+{
+	uint64_t now_ns = av_clock_ns();
+
+	if (v->vs->right.kind != RIGHT_TOGETHER ||
+	    st->conn != MIRROR_CONNECTED) {
+		v->turn_ns = 0;
+		return false;
+	}
+	if (v->turn_ns == 0)
+		v->turn_ns = now_ns;
+	return now_ns - v->turn_ns < TURN_NS;
+}
+
 /* The one order that brings the server nearer to what it should be, if any. */
 static void
 server_steer(struct volume *v)
@@ -307,6 +325,8 @@ server_steer(struct volume *v)
 	if (volume_split_steer(v, st))
 		return;
 	if (may_lead && v->primary_here) {
+		if (st->role != MIRROR_PRIMARY && peer_leads_yet(v, st))
+			return;
 		if (st->role != MIRROR_PRIMARY)
 			volume_order_primary(v, right == RIGHT_ALONE);
 		else if (right == RIGHT_ALONE && waits_for_peer(st) &&
@@ -557,6 +577,22 @@ volumes_lost_here(const struct volumes *vs, const char *volume_id)
 	const struct volume *v = volume_find(vs, volume_id);
 
 	return v != NULL && volume_lost_here(v);
+}
+
+bool
+volumes_paired(const struct volumes *vs, const char *volume_id)
+{
+	const struct volume *v = volume_find(vs, volume_id);
+	const struct mirror_status *st = volume_live_status(v);
+
+	return st != NULL && st->role == MIRROR_PRIMARY && !st->alone &&
+	    st->conn == MIRROR_CONNECTED && v->row.failed_leg < 0;
+}
+
+bool
+volumes_answers(const struct volumes *vs, const char *volume_id)
+{
+	return volume_live_status(volume_find(vs, volume_id)) != NULL;
 }
 
 uint64_t

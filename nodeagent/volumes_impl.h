@@ -30,6 +30,7 @@ struct volume {
 	bool		 reporting;	/* keeps no order of a role waiting */
 	uint64_t	 report_retry_ns;
 	uint64_t	 retry_ns;	/* no new order before this */
+	uint64_t	 turn_ns;	/* waits for the peer to let go since; 0 */
 	uint64_t	 restart_ns;	/* its server isn't started before this */
 	char		 error[320];
 	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */

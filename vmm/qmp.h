@@ -36,7 +36,9 @@ struct qmp_user {
 typedef void qmp_reply_fn(void *ctx, int rc, const json_t *ret,
     const struct av_err *err);
 
-/* -ENOENT and -ECONNREFUSED: nobody listens (yet). */
+/* -ENOENT and -ECONNREFUSED: nobody listens (yet).  vmm_unix_connect(): the socket,
+ * non-blocking, or -errno. */
+int vmm_unix_connect(const char *path);
 int qmp_connect(sd_event *event, const char *path, const struct qmp_user *user,
     struct qmp **ret_q);
 /* On a connected socket that is given away; for tests. */
@@ -45,6 +47,9 @@ int qmp_adopt(sd_event *event, int fd, const struct qmp_user *user,
 struct qmp *qmp_free(struct qmp *q);	/* no reply runs for what is under way */
 /* 'args' is stolen, also on error; NULL = none.  'reply' may be NULL. */
 int qmp_call(struct qmp *q, const char *cmd, json_t *args,
+    qmp_reply_fn *reply, void *ctx);
+/* The same, out of turn where QEMU can: it answers although its big lock is held. */
+int qmp_call_oob(struct qmp *q, const char *cmd, json_t *args,
     qmp_reply_fn *reply, void *ctx);
 
 #endif

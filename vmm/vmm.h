@@ -26,6 +26,11 @@
  *                         v                 v                        v
  *                       EXITED <---- guest shuts down, crashes, kill
  *
+ *   Live migration, on the PM that the guest comes to:
+ *
+ *   ABSENT --start_incoming--> STARTING --listens--> INCOMING --vmm_resume()
+ *                                     (phase WAITING ... COMPLETE)   --> RUNNING
+ *
  *   EXITED is ABSENT with a reason; vmm_start() works from both.  A reset by
  *   the guest is no exit and no event.  Before the first vmm_attach() or
  *   vmm_start() the state is ABSENT, although a guest may run: attach first.
@@ -58,6 +63,9 @@ struct vmm_disk {
 	char	export_name[32];		/* "" = "front" */
 	char	volume_uuid[37];		/* first 20 hex digits = serial */
 	int	boot_order;			/* 1 = first; 0 = not bootable */
+	/* When it was made or the guest last started; 0 = unknown.  VMM_OS_LEGACY
+	 * can't migrate without: QEMU would read the disk for its geometry. */
+	uint64_t size_bytes;
 	bool	read_only;
 };
 
@@ -96,6 +104,7 @@ enum vmm_state {
 	VMM_RUNNING,
 	VMM_PAUSED,
 	VMM_EXITED,
+	VMM_INCOMING,	/* waits for a migration, or has it: never ran here */
 };
 
 enum vmm_reason {
@@ -103,7 +112,8 @@ enum vmm_reason {
 	/* of PAUSED */
 	VMM_REASON_ASKED,	/* vmm_pause(), or started paused; of EXITED: vmm_kill() */
 	VMM_REASON_IO_ERROR,	/* a disk failed; vmm_resume() tries again */
-	VMM_REASON_OTHER,	/* debugger, migration ...: QEMU's word in 'detail' */
+	VMM_REASON_OTHER,	/* debugger ...: QEMU's word in 'detail' */
+	VMM_REASON_MIGRATION,	/* the switch-over of a migration away from here */
 	/* of EXITED */
 	VMM_REASON_GUEST_SHUTDOWN,	/* the guest powered itself off: stay off */
 	VMM_REASON_PANIC,	/* the guest said that it crashed */
@@ -111,6 +121,46 @@ enum vmm_reason {
 	VMM_REASON_EXIT_CODE,	/* the process ended with 'exit_code' */
 	VMM_REASON_VANISHED,	/* gone, and nobody saw how (its PM lost power?) */
 	VMM_REASON_START_FAILED,	/* never ran; 'detail' has the last words */
+	VMM_REASON_INCOMING_FAILED,	/* the stream broke, or wasn't understood */
+};
+
+/*
+ * Live migration (docs/design-vmm.md, "Live migration").  In the order they are
+ * passed; FAILED and CANCELLED come from any before COMPLETE.  COMPLETE is final:
+ * all of the guest is on both PMs, stopped, its disks quiet and flushed; nothing
+ * but vmm_resume() moves either of the two.
+ */
+enum vmm_phase {
+	VMM_PHASE_NONE = 0,	/* none since it was started or came here */
+	VMM_PHASE_WAITING,	/* in: listens, nobody has come */
+	VMM_PHASE_SETUP,	/* connection, key */
+	VMM_PHASE_ACTIVE,	/* memory is copied; out: the guest runs */
+	VMM_PHASE_SWITCHING,	/* out: the guest is stopped for what is left */
+	VMM_PHASE_COMPLETE,
+	VMM_PHASE_FAILED,	/* out only; the guest runs on if it ran.  'why' */
+	VMM_PHASE_CANCELLED,	/* the same */
+};
+
+#define VMM_TAG_MAX	64
+#define VMM_ADDR_MAX	46
+
+struct vmm_migration {
+	enum vmm_phase	phase;
+	bool		incoming;
+	char		tag[VMM_TAG_MAX];	/* the caller's; survives the agent */
+	char		address[VMM_ADDR_MAX];	/* in: it listens there; out: target */
+	uint16_t	port;			/* in: the one that was chosen */
+	/* out only, as QEMU says; 0 = not known yet */
+	uint64_t	total_bytes;
+	uint64_t	copied_bytes;		/* sent, also pages sent again */
+	uint64_t	remaining_bytes;
+	uint64_t	dirty_bytes_s;		/* what the guest writes */
+	uint64_t	rate_bytes_s;		/* what the link takes */
+	unsigned	iterations;
+	unsigned	throttle_pct;		/* how much the guest is slowed down */
+	unsigned	downtime_ms;		/* before COMPLETE: what is expected */
+	unsigned	total_ms;
+	char		why[160];	/* of FAILED, CANCELLED; a sentence */
 };
 
 struct vmm_status {
@@ -124,6 +174,28 @@ struct vmm_status {
 	bool		agent;		/* a guest agent has answered */
 	char		detail[160];
 	uint64_t	since_ns;	/* when 'state' was entered, as seen here */
+	struct vmm_migration migration;
+};
+
+/* One end of a migration's stream. */
+struct vmm_link {
+	/* Numeric, IPv4 or IPv6.  Incoming: an address of this PM; out: the
+	 * incoming one's. */
+	char		address[VMM_ADDR_MAX];
+	uint16_t	port;		/* incoming: 0 = the driver chooses */
+	/* The unit's mirror key (mode 0600, one line "USER:HEX"): TLS-PSK both ways.
+	 * NULL = in the clear; for tests alone. */
+	const char	*psk_file;
+	char		tag[VMM_TAG_MAX];	/* [A-Za-z0-9._:-], may be "" */
+};
+
+/* Limits of a migration out; 0 = the default. */
+struct vmm_migrate_limits {
+	uint64_t	bandwidth_bytes_s;	/* default: none */
+	unsigned	downtime_ms;	/* aim for the stop of the guest; 300 */
+	/* A guest that writes faster than the link takes is slowed down step by
+	 * step; after this time the migration fails all the same. 600000 */
+	unsigned	total_ms;
 };
 
 struct vmm_dom;
@@ -150,7 +222,8 @@ struct vmm_env {
 	const char	*qemu_path;	/* NULL = "/usr/bin/qemu-system-x86_64" */
 	const char	*helper_path;	/* NULL = "av-vmrun" beside this program */
 	enum vmm_accel	 accel;		/* what vmm_probe_accel() said */
-	/* State, reason or 'alive' changed; look at vmm_status().  Never from
+	/* State, reason, 'alive' or the migration's phase changed (not its
+	 * numbers: they are fresh every 250 ms); look at vmm_status().  Never from
 	 * inside a call into vmm, and before an op's 'done' of the same event.
 	 * This and 'done' may call anything, vmm_close() of this dom included. */
 	void		(*changed)(struct vmm_dom *dom, void *ctx);
@@ -193,6 +266,33 @@ int vmm_kill(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 int vmm_pause(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 int vmm_resume(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err);
 
+/* Starts a process that waits for this guest's migration: nothing of the guest runs,
+ * no disk is read or written, no frame is sent, before vmm_resume(), whatever the
+ * process gets or loses.  The spec, version and accelerator must be the source's.
+ * Its disks' sockets must be there (a secondary's mirror server holds its requests).
+ * done(0): INCOMING, it listens (migration.address, .port).  Errors like vmm_start(). A
+ * stream that breaks, or isn't understood, ends the process: EXITED,
+ * INCOMING_FAILED.  Who doesn't have the key is turned away, and it waits on. */
+int vmm_start_incoming(struct vmm_dom *dom, const struct vmm_link *link,
+    struct vmm_op *op, struct av_err *err);
+/* Sends the RUNNING guest (else -EINVAL) to a process that waits.  done(0): it is
+ * under way; what becomes of it is status.migration.  done(-EIO...): it isn't, the
+ * guest runs on.  limits NULL = defaults.  A process that died, a wrong key, another
+ * machine at the other end: phase FAILED, 'why', and the guest runs on.
+ *
+ * vmm_pause() while under way stops guest and stream together, at once, for good: the
+ * process can't execute anything; vmm_resume() then cancels the migration. */
+int vmm_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
+    const struct vmm_migrate_limits *limits, struct vmm_op *op,
+    struct av_err *err);
+/* done(0): nothing is under way any more: CANCELLED or FAILED, and the guest runs on,
+ * or COMPLETE, when it was too late.  -ESRCH at once: none is under way. */
+int vmm_migrate_cancel(struct vmm_dom *dom, struct vmm_op *op,
+    struct av_err *err);
+/* vmm_resume() of an INCOMING guest: only when COMPLETE (else -EAGAIN at once); its
+ * adapters announce themselves.  On the source, COMPLETE: the guest runs on here.
+ * THE CALLER sees to it that only one of the two is ever resumed. */
+
 /* Tells the running guest that its disk 'disk' (index in the spec) has grown to
  * exactly 'size_bytes'; the mirror server has it already and has dropped the old
  * connections.  done(0): the guest has been told, or had that size.  -EAGAIN,
@@ -209,6 +309,9 @@ bool vmm_alive(const struct vmm_dom *dom);
 const struct vmm_spec *vmm_spec(const struct vmm_dom *dom);
 const char *vmm_state_name(enum vmm_state s);		/* "running" */
 const char *vmm_reason_name(enum vmm_reason r);		/* "guest-shutdown" */
+const char *vmm_phase_name(enum vmm_phase p);		/* "switching" */
+/* Under way from this PM: SETUP, ACTIVE or SWITCHING. */
+bool vmm_is_migrating_out(const struct vmm_status *st);
 
 /* Runs 64-bit code with paging in a guest under KVM, at most 'timeout_ms'; only
  * when it did its work: KVM, else TCG with the reason in 'ret_why' (n bytes; may be
@@ -229,6 +332,16 @@ void vmm_sim_deaf(struct vmm_dom *dom, bool deaf);
 void vmm_sim_fail_start(struct vmm_dom *dom);
 /* Size of a disk as the guest was told; 0 = never. */
 uint64_t vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk);
+/* Migration: streams between guests of this process go on by one phase with each step
+ * of the source's loop (1 ms apart), both ends together.  They stay in 'phase' until
+ * the next call; VMM_PHASE_NONE = they go on. */
+void vmm_sim_migration_hold(enum vmm_phase phase);
+/* The stream of this guest, source or target, breaks: the source FAILED and running
+ * on, the target EXITED.  vmm_sim_die() and vmm_kill() of either do the same to the
+ * other one. */
+void vmm_sim_migration_break(struct vmm_dom *dom);
+/* Guests simulated at once with others than "" can't be sent to each other. */
+void vmm_sim_version(struct vmm_dom *dom, const char *version);
 /* Forgets every simulated guest (end of a test). */
 void vmm_sim_reset(void);
 

@@ -4,13 +4,13 @@
  * deploy/guest/recordctl_main.c - av-recordctl: a client of the record service
  *
  *	av-recordctl write HOST PORT --log FILE [--count N] [--seconds S]
- *	    [--start n] [--interval-ms M] [--quiet]
+ *	    [--start n] [--interval-ms M] [--answer-ms A] [--quiet]
  *	av-recordctl check HOST PORT FILE [--timeout S]
  *
- * write: records one by one; without an answer it connects again and asks for the
- * same n, never skipping one.  FILE gets "n ms" (CLOCK_MONOTONIC) a line as soon as n
- * is acknowledged.  SIGTERM and SIGINT end it in order.  Exit 0: all written; 1: the
- * server refused one.
+ * write: records one by one; without an answer for A ms (1000) it connects again and
+ * asks for the same n, never skipping one.  FILE gets "n ms c" a line as soon as n is
+ * acknowledged: CLOCK_MONOTONIC, and the number of the connection.  SIGTERM and SIGINT
+ * end it in order.  Exit 0: all written; 1: the server refused one.
  * check: every record of FILE must be in the server's list, none twice, in rising
  * order.  Exit 0: so it is; 1: lost, double or disordered; 3: no answer.
  */
@@ -28,7 +28,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define ANSWER_MS	1000	/* then the connection is taken for dead */
+#define ANSWER_MS	1000
 #define RETRY_MS	50
 
 struct opts {
@@ -39,12 +39,14 @@ struct opts {
 	uint64_t	 seconds;	/* 0 = no limit */
 	uint64_t	 start;
 	uint64_t	 interval_ms;
+	uint64_t	 answer_ms;	/* then the connection is taken for dead */
 	uint64_t	 timeout_s;
 	bool		 quiet;
 };
 
 struct conn {
 	int	fd;		/* -1 = none */
+	unsigned n_opened;
 	size_t	n_in;
 	char	in[65536];
 };
@@ -106,6 +108,7 @@ conn_open(struct conn *c, const struct opts *o)
 	if (rc < 0)
 		return rc;
 	c->fd = TAKE_FD(fd);
+	c->n_opened++;
 	c->n_in = 0;
 	return 0;
 }
@@ -170,7 +173,7 @@ put_once(struct conn *c, const struct opts *o, uint64_t n, char *line,
 	(void)snprintf(got, sizeof(got), "HAVE %llu", (unsigned long long)n);
 	rc = conn_send(c, msg);
 	if (rc == 0)
-		rc = conn_line(c, line, room, ANSWER_MS);
+		rc = conn_line(c, line, room, (int)o->answer_ms);
 	if (rc < 0) {
 		conn_drop(c);
 		return rc;
@@ -239,8 +242,9 @@ do_write(const struct opts *o)
 			continue;
 		}
 		tally_add(&t, o, n);
-		if (fprintf(log, "%llu %llu\n", (unsigned long long)n,
-		    (unsigned long long)(t.last_ns / AV_NS_PER_MS)) < 0 ||
+		if (fprintf(log, "%llu %llu %u\n", (unsigned long long)n,
+		    (unsigned long long)(t.last_ns / AV_NS_PER_MS),
+		    c.n_opened) < 0 ||
 		    fflush(log) != 0) {
 			(void)fprintf(stderr, "%s: %s\n", o->log,
 			    strerror(errno));
@@ -408,7 +412,8 @@ usage(void)
 {
 	(void)fprintf(stderr, "usage: av-recordctl write HOST PORT --log FILE "
 	    "[--count N] [--seconds S]\n"
-	    "           [--start n] [--interval-ms M] [--quiet]\n"
+	    "           [--start n] [--interval-ms M] [--answer-ms A]\n"
+	    "           [--quiet]\n"
 	    "       av-recordctl check HOST PORT FILE [--timeout S]\n");
 	return 2;
 }
@@ -422,6 +427,7 @@ options(int argc, char **argv, struct opts *o)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "start", required_argument, NULL, 'n' },
 		{ "interval-ms", required_argument, NULL, 'i' },
+		{ "answer-ms", required_argument, NULL, 'a' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
@@ -439,6 +445,8 @@ options(int argc, char **argv, struct opts *o)
 			rc |= av_parse_u64(optarg, &o->start);
 		else if (c == 'i')
 			rc |= av_parse_u64(optarg, &o->interval_ms);
+		else if (c == 'a')
+			rc |= av_parse_u64(optarg, &o->answer_ms);
 		else if (c == 't')
 			rc |= av_parse_u64(optarg, &o->timeout_s);
 		else if (c == 'q')
@@ -447,14 +455,15 @@ options(int argc, char **argv, struct opts *o)
 			return -EINVAL;
 	}
 	return rc != 0 || o->timeout_s > 86400 || o->seconds > 1u << 30 ||
-	    o->interval_ms > 3600000 ? -EINVAL : 0;
+	    o->interval_ms > 3600000 || o->answer_ms > 3600000 ? -EINVAL : 0;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct opts o = { .start = 1, .timeout_s = 10 };
+	struct opts o = { .start = 1, .timeout_s = 10,
+		.answer_ms = ANSWER_MS };
 	int left;
 
 	if (options(argc, argv, &o) < 0)

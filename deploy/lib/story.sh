@@ -71,12 +71,13 @@ guest_answers() {
 # --- the client ---
 
 CLIENT_PID=
-CLIENT_LOG=$TRY/world/log/records.log	# 'N MILLISECONDS' of each acknowledged record
+CLIENT_LOG=$TRY/world/log/records.log	# 'N MILLISECONDS CONNECTION' of each acknowledged record
+# client_start [OPTION of av-recordctl]...
 client_start() {
 	local n=0 rest
 	[ ! -s "$CLIENT_LOG" ] || read -r n rest < <(tail -n 1 "$CLIENT_LOG")
 	in_machine world "$PROG/av-recordctl" write "$GUEST_ADDRESS" "$RECORD_PORT" \
-		--log /var/log/avpair/records.log --start $((n + 1)) --interval-ms 5 --quiet \
+		--log /var/log/avpair/records.log --start $((n + 1)) --interval-ms 5 --quiet "$@" \
 		>"$TRY/world/log/client.out" 2>&1 9>&- &
 	CLIENT_PID=$!
 }

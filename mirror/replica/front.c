@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -20,20 +21,76 @@
 #include "mirror/replica/server.h"
 
 int
-front_open(struct srv *s, uint64_t *ret_role_count)
+front_open(struct srv *s, struct front_client *fc)
 {
 	int rc = 0;
 
+	memset(fc, 0, sizeof(*fc));
 	pthread_mutex_lock(&s->mu);
-	if (s->role != MIRROR_PRIMARY || s->stopping) {
+	if (s->stopping) {
 		rc = ESHUTDOWN;
 	} else {
 		s->n_front++;
-		*ret_role_count = s->role_count;
+		if (s->role == MIRROR_PRIMARY)
+			fc->role_count = s->role_count;
+		else
+			fc->time = s->primary_times + 1;
 		srv_changed(s);
 	}
 	pthread_mutex_unlock(&s->mu);
 	return rc;
+}
+
+/* mu held.  As front_time(). */
+static int
+time_now(struct srv *s, struct front_client *fc)
+{
+	if (fc->role_count != 0)
+		return 0;	/* whether it is over is said by refused() */
+	if (fc->gone)
+		return ECONNABORTED;
+	if (s->stopping || s->primary_times > fc->time)
+		return ESHUTDOWN;
+	if (s->primary_times < fc->time)
+		return EAGAIN;
+	if (s->role != MIRROR_PRIMARY)
+		return ESHUTDOWN;
+	fc->role_count = s->role_count;
+	return 0;
+}
+
+int
+front_time(struct srv *s, struct front_client *fc, bool wait,
+    uint64_t *ret_role_count)
+{
+	bool held = false;
+	int rc;
+
+	pthread_mutex_lock(&s->mu);
+	while ((rc = time_now(s, fc)) == EAGAIN && wait) {
+		if (!held) {
+			held = true;
+			s->n_held++;
+			srv_changed(s);
+		}
+		pthread_cond_wait(&s->cv, &s->mu);
+	}
+	if (held) {
+		s->n_held--;
+		srv_changed(s);
+	}
+	*ret_role_count = fc->role_count;
+	pthread_mutex_unlock(&s->mu);
+	return rc;
+}
+
+void
+front_gone(struct srv *s, struct front_client *fc)
+{
+	pthread_mutex_lock(&s->mu);
+	fc->gone = true;
+	pthread_cond_broadcast(&s->cv);
+	pthread_mutex_unlock(&s->mu);
 }
 
 void

@@ -234,7 +234,13 @@ grow_leg(struct srv *s, uint64_t to, struct av_err *err)
 	if (to == s->leg->sb.size_bytes)
 		return 0;
 	rc = grow_prepare(s, to, err);
-	return rc < 0 ? rc : grow_commit(s, to, err);
+	if (rc == 0)
+		rc = grow_commit(s, to, err);
+	pthread_mutex_lock(&s->mu);
+	if (rc == 0 && s->role != MIRROR_PRIMARY)
+		grow_drop_fronts(s);	/* who waits learns the new size */
+	pthread_mutex_unlock(&s->mu);
+	return rc;
 }
 
 /* --- the primary's order --- */

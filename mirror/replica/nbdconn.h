@@ -18,6 +18,8 @@
 #ifndef AV_MIRROR_NBDCONN_H
 #define AV_MIRROR_NBDCONN_H
 
+#include <stdatomic.h>
+
 #include "mirror/replica/server.h"
 #include "mirror/replica/stream.h"
 
@@ -27,7 +29,8 @@ struct nbd_conn {
 	struct srv	*s;
 	struct stream	*st;
 	bool		front;
-	uint64_t	role_count;
+	struct front_client fc;
+	_Atomic uint64_t role_count;	/* 0 = front_time() says */
 	struct peer_conn *pc;
 	bool		no_zeroes;
 	pthread_mutex_t	send_mu;

@@ -179,28 +179,63 @@ finish(struct nbd_request *q, int e, bool more)
 
 /* --- workers --- */
 
+/* As front_time(); asked only until it is known. */
+static int
+role_count_get(struct nbd_conn *c, bool wait, uint64_t *ret)
+{
+	int rc = 0;
+
+	*ret = c->role_count;
+	if (*ret != 0)
+		return 0;
+	rc = front_time(c->s, &c->fc, wait, ret);
+	if (rc == 0)
+		c->role_count = *ret;
+	return rc;
+}
+
+static int
+run_front(struct nbd_conn *c, struct nbd_request *q, bool fua)
+{
+	uint64_t role;
+	int rc = role_count_get(c, true, &role);
+
+	if (rc == ECONNABORTED)	/* it asks again when it was we who ended it */
+		stream_shutdown(c->st);
+	if (rc != 0)
+		return rc;
+	switch (q->type) {
+	case NBD_CMD_READ:
+		return front_read(c->s, role, q->data, q->n, q->offset);
+	case NBD_CMD_WRITE:
+	case NBD_CMD_ZERO:
+		return front_write(c->s, role, q->data, q->n, q->offset, fua);
+	case NBD_CMD_TRIM:
+		return front_trim(c->s, role, q->n, q->offset, fua);
+	case NBD_CMD_FLUSH:
+		return front_flush(c->s, role);
+	default:
+		return EINVAL;
+	}
+}
+
 static int
 run(struct nbd_conn *c, struct nbd_request *q)
 {
 	bool fua = q->flags & NBD_CMD_FLAG_FUA;
 
+	if (c->front)
+		return run_front(c, q, fua);
 	switch (q->type) {
 	case NBD_CMD_READ:
-		return c->front ? front_read(c->s, c->role_count, q->data,
-		    q->n, q->offset) :
-		    peer_read(c->s, c->pc, q->data, q->n, q->offset);
+		return peer_read(c->s, c->pc, q->data, q->n, q->offset);
 	case NBD_CMD_WRITE:
 	case NBD_CMD_ZERO:
-		return c->front ? front_write(c->s, c->role_count, q->data,
-		    q->n, q->offset, fua) :
-		    peer_write(c->s, c->pc, q->data, q->n, q->offset, fua);
+		return peer_write(c->s, c->pc, q->data, q->n, q->offset, fua);
 	case NBD_CMD_TRIM:
-		return c->front ? front_trim(c->s, c->role_count, q->n,
-		    q->offset, fua) :
-		    peer_trim(c->s, c->pc, q->n, q->offset, fua);
+		return peer_trim(c->s, c->pc, q->n, q->offset, fua);
 	case NBD_CMD_FLUSH:
-		return c->front ? front_flush(c->s, c->role_count) :
-		    peer_flush(c->s, c->pc);
+		return peer_flush(c->s, c->pc);
 	default:
 		return EINVAL;
 	}
@@ -411,17 +446,19 @@ front_write_over(struct front_op *op, int rc, bool more)
 static bool
 front_inline(struct nbd_conn *c, struct nbd_request *q)
 {
-	int rc;
+	uint64_t role;
+	int rc = role_count_get(c, false, &role);
 
+	if (rc != 0)
+		return false;
 	if (q->type == NBD_CMD_READ) {
-		rc = front_read_now(c->s, c->role_count, q->data, q->n,
-		    q->offset);
+		rc = front_read_now(c->s, role, q->data, q->n, q->offset);
 		if (rc != EAGAIN)
 			finish(q, rc, true);
 		return rc != EAGAIN;
 	}
 	q->op = (struct front_op){ .buf = q->data, .n = q->n,
-		.offset = q->offset, .role_count = c->role_count,
+		.offset = q->offset, .role_count = role,
 		.push_later = true, .over = front_write_over, .group = c };
 	return front_write_start(c->s, &q->op);
 }
@@ -583,6 +620,8 @@ read_all(struct nbd_conn *c, uint64_t me)
 static void
 reader_leave(struct nbd_conn *c, bool over)
 {
+	if (over && c->front)
+		front_gone(c->s, &c->fc);
 	pthread_mutex_lock(&c->mu);
 	c->n_readers--;
 	if (over)

@@ -62,8 +62,12 @@ nbd_export_bytes(const struct nbd_conn *c)
 static int
 export_open(struct nbd_conn *c)
 {
-	if (c->front)
-		return -front_open(c->s, &c->role_count);
+	if (c->front) {
+		int rc = front_open(c->s, &c->fc);
+
+		c->role_count = c->fc.role_count;
+		return -rc;
+	}
 	c->pc = peer_open(c->s);
 	return c->pc == NULL ? -ENOMEM : 0;
 }

@@ -288,6 +288,7 @@ primary_locked(struct srv *s, bool alone, uint64_t gen, struct av_err *err)
 	pthread_mutex_lock(&s->mu);
 	s->role = MIRROR_PRIMARY;
 	s->role_count++;
+	s->primary_times++;
 	s->io_mode = alone ? IO_ALONE : IO_HOLD;
 	s->reads_ok = alone;
 	s->in_step = s->detached = s->diskless = false;

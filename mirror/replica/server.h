@@ -87,6 +87,17 @@ struct srv_hold {			/* hold.c */
 	uint32_t	timeout_ms;
 };
 
+/*
+ * A guest's connection.  It belongs to one time as primary and never writes in another
+ * one: the time in which it came or, if it came to a secondary, the next.  Until then
+ * its requests wait.  front.c's but for its memory.
+ */
+struct front_client {
+	uint64_t	role_count;	/* of its time; 0 = still to come */
+	uint64_t	time;		/* which one that will be: primary_times */
+	bool		gone;		/* its requests are nobody's */
+};
+
 struct intent_region {			/* intent.c */
 	uint64_t	set_seq;	/* last time that a bit of it was set */
 	uint64_t	used_ns;	/* last write */
@@ -103,6 +114,7 @@ struct srv {
 	/* role */
 	enum mirror_role role;
 	uint64_t	role_count;	/* changes at every order of a role */
+	uint64_t	primary_times;	/* how often it became primary */
 	enum io_mode	io_mode;
 	bool		reads_ok;
 	bool		wants_connect;
@@ -261,8 +273,15 @@ void lease_heard(struct srv *s, uint64_t since_ns);
 void lease_set(struct srv *s, uint32_t ms, uint64_t since_ns);
 
 /* front.c: 0 or a positive errno */
-int  front_open(struct srv *s, uint64_t *ret_role_count);
+int  front_open(struct srv *s, struct front_client *fc);
 void front_close(struct srv *s);
+/* The connection has ended: what waits for its time ends as well. */
+void front_gone(struct srv *s, struct front_client *fc);
+/* Its time: 0 and the role count for its requests, ESHUTDOWN = that's over,
+ * ECONNABORTED = nobody is there for an answer, or, unless 'wait', EAGAIN = still to
+ * come. */
+int  front_time(struct srv *s, struct front_client *fc, bool wait,
+    uint64_t *ret_role_count);
 int  front_read(struct srv *s, uint64_t role_count, void *buf, uint32_t n,
     uint64_t offset);
 /* buf NULL = zeros */

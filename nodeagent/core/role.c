@@ -6,7 +6,7 @@
  * One step: note what is known of the world, do what the table (role_table.c)
  * says, then what follows of it: taking the peer's guests, handing back, asking.
  * What the cells do: role_enter.c, role_run.c, role_start.c, role_ask.c,
- * role_handback.c.
+ * role_handback.c, role_stay.c.
  */
 #include "nodeagent/core/role_impl.h"
 
@@ -61,6 +61,8 @@ dispatch(struct role *r, const struct role_event *ev, struct role_effects *out)
 	}
 	if (r->state == ROLE_TOGETHER)
 		r->handback_tries = 0;
+	else
+		r->staying = false;
 }
 
 static void
@@ -119,7 +121,8 @@ note_answer(struct role *r, const struct role_event *ev)
 		if (r->question == Q_OWN || r->question == Q_CHECK)
 			;	/* they change nothing */
 		else if (r->state == ROLE_FROZEN || r->state == ROLE_WAITING ||
-		    r->state == ROLE_REJOINING || r->state == ROLE_JOINING)
+		    r->state == ROLE_REJOINING || r->state == ROLE_JOINING ||
+		    r->state == ROLE_TOGETHER)
 			r->maybe |= ev->maybe;
 		role_arm(r, T_RETRY, ev->now_ns + r->times.retry_ns);
 	} else {

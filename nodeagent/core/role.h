@@ -60,6 +60,8 @@
 	X(OUT_OF_STEP) \
 	X(GUESTS_STOPPED) \
 	X(TAKEOVER)	/* a person orders it */ \
+	X(STAY)		/* the peer is to leave for maintenance and has no guest:
+			 * this PM shall run the unit alone */ \
 	X(RESOLVED)	/* a person chose 'owner' after a split; the other one
 			 * gives up first (see role_act_resolved) */ \
 	/* ordered */ \
@@ -212,6 +214,8 @@ struct role {
 	bool			own_due;	/* JOINING: own record is to be checked */
 	bool			check_due;	/* JOINING: a claim of before may stand */
 	bool			taking;		/* a person ordered it */
+	bool			staying;	/* TOGETHER: asks to run alone, because
+						 * the peer leaves; guests run on */
 	bool			take_due;	/* peer's guests wait to be taken */
 	uint64_t		lost_since_ns;
 	uint64_t		silent_since_ns;	/* 0 = heard */

@@ -18,6 +18,8 @@ role_next_question(const struct role *r)
 		return Q_FORCE;
 	if (r->state == ROLE_REJOINING)
 		return r->ordered ? Q_NONE : Q_MOVE;
+	if (r->state == ROLE_TOGETHER)
+		return role_stay_due(r) ? Q_CLAIM : Q_NONE;
 	if (r->state != ROLE_FROZEN && r->state != ROLE_WAITING &&
 	    r->state != ROLE_JOINING)
 		return Q_NONE;

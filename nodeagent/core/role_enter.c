@@ -122,6 +122,8 @@ role_enter_together(struct role *r, struct role_effects *out)
 	r->guests_maybe = true;
 	r->follow_gen = 0;
 	r->take_due = false;
+	/* from now on it may run guests: what it said before doesn't count */
+	r->peer_released = r->peer_follows = false;
 	SAY(r, TOGETHER, .gen = r->rec.gen);
 	return ROLE_TOGETHER;
 }

@@ -10,6 +10,7 @@
  *   role_start.c	after a start: own record, first sight of the peer
  *   role_ask.c		questions to the arbiter and their answers
  *   role_handback.c	the owner hands the right back to both
+ *   role_stay.c	the peer leaves for maintenance, this PM runs the unit
  *   role_reason.c	sentences
  *   role_read.c	what a role says of itself
  */
@@ -71,6 +72,11 @@ bool role_granted_before(const struct role *r, const struct role_event *ev);
 /* The answer to Q_OWN. */
 enum role_state role_own_checked(struct role *r, const struct role_event *ev,
     struct role_effects *out);
+
+/* --- role_stay.c --- */
+
+/* TOGETHER: is the right to run alone to be asked for? */
+bool role_stay_due(const struct role *r);
 
 /* --- role_ask.c --- */
 

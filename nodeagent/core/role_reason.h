@@ -92,6 +92,14 @@
 	    "{generation}.") \
 	X(QUIET_OVER, "quiet-over", "{me} stopped its guests: {peer}'s agent " \
 	    "hasn't come back for {seconds} s.") \
+	X(STAYING, "staying", "{peer} left for maintenance; {me} runs the unit " \
+	    "alone: generation {generation}.") \
+	X(STAY_REFUSED, "stay-refused", "{peer} can't leave for maintenance: the " \
+	    "quorum server says generation {other_generation}, owner {owner}; " \
+	    "both PMs have generation {generation}.") \
+	X(STAY_NO_ANSWER, "stay-no-answer", "{peer} can't leave for maintenance " \
+	    "yet: the quorum server doesn't answer; both PMs go on together at " \
+	    "generation {generation}.") \
 	X(REJOINING, "rejoining", "{me} and {peer} are in step; generation " \
 	    "{generation} is for both.") \
 	X(IN_STEP, "in-step", "{me} and {peer} are in step, but the quorum " \

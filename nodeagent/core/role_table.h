@@ -33,7 +33,8 @@ const struct role_cell *role_cell(enum role_state s, enum role_event_type e);
 	X(granted) X(refused) X(no_answer) X(rejoin_granted) \
 	X(rejoin_refused) X(rejoin_no_answer) X(rejoin) X(moved) \
 	X(unit_created) X(guests_stopped) X(frozen_over) X(frozen_news) \
-	X(takeover) X(resolved)
+	X(takeover) X(resolved) \
+	X(stay) X(stay_granted) X(stay_refused) X(stay_no_answer)
 #define X(a) enum role_state role_act_##a(struct role *r, \
     const struct role_event *ev, struct role_effects *out);
 ROLE_ACTS(X)

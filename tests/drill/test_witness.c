@@ -120,6 +120,33 @@ TEST(one_boot_on_both_pms_at_once_is_a_double_run)
 	return 0;
 }
 
+TEST(a_guest_that_moves_there_and_back_is_no_double_run)
+{
+	begin();
+	CHECK_EQ(feed_many(1000, 0, "a", 1, 20), 0);	/* until 1950 */
+	CHECK_EQ(feed_many(2200, 1, "a", 21, 20), 0);	/* until 3150 */
+	/* seen late: the first PM's own view */
+	CHECK_EQ(feed(1900, 0, WATCH_INSIDE, "a", 19), WATCH_OLD);
+	CHECK_EQ(feed_many(3400, 0, "a", 41, 20), 0);
+	CHECK_EQ(feed(1950, 0, WATCH_INSIDE, "a", 20), WATCH_OLD);
+	CHECK_EQ(feed_many(4800, 1, "a", 61, 20), 0);
+	CHECK_EQ(w.n_double, 0);
+	CHECK_EQ(w.vms[0].n_runs, 4);
+	CHECK_EQ(w.vms[0].n_new_runs, 1);
+	CHECK_EQ(w.vms[0].n_moves, 3);
+	return 0;
+}
+
+TEST(a_memory_that_runs_on_where_it_was_sent_from_is_a_double_run)
+{
+	begin();
+	CHECK_EQ(feed_many(1000, 0, "a", 1, 20), 0);
+	CHECK_EQ(feed_many(2200, 1, "a", 21, 20), 0);
+	/* both have counted 21 */
+	CHECK_EQ(feed(9000, 0, WATCH_CABLE, "a", 21), WATCH_DOUBLE);
+	return 0;
+}
+
 TEST(a_run_that_only_its_pm_can_see_counts)
 {
 	begin();
@@ -199,6 +226,8 @@ TESTS_MAIN(T(a_text_that_is_no_heartbeat_is_refused),
     T(an_old_run_that_speaks_after_the_new_one_ended_is_one_too),
     T(two_boots_on_one_pm_at_once_are_a_double_run),
     T(one_boot_on_both_pms_at_once_is_a_double_run),
+    T(a_guest_that_moves_there_and_back_is_no_double_run),
+    T(a_memory_that_runs_on_where_it_was_sent_from_is_a_double_run),
     T(a_run_that_only_its_pm_can_see_counts),
     T(the_order_of_reading_does_not_matter),
     T(both_points_of_view_see_the_same_frame_once),

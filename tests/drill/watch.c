@@ -49,23 +49,72 @@ watch_vm_get(struct watch *w, const uint8_t mac[6])
 	return NULL;
 }
 
+static bool
+is_boot(const struct watch_run *r, const struct watch_beat *b)
+{
+	return strcmp(r->boot, b->boot) == 0;
+}
+
+static uint64_t
+last_counter(const struct watch_run *r)
+{
+	uint64_t last = 0;
+	int i;
+
+	for (i = 0; i < WATCH_N_POINTS; i++)
+		if (r->counter[i] > last)
+			last = r->counter[i];
+	return last;
+}
+
+/* Of a boot's stays on this PM the one that the counter is of: frames of an earlier
+ * one may be read late. */
 static struct watch_run *
 run_find(struct watch_vm *vm, const struct watch_beat *b)
 {
+	struct watch_run *found = NULL;
 	unsigned i;
 
-	for (i = 0; i < vm->n_runs; i++)
-		if (vm->runs[i].side == b->side &&
-		    strcmp(vm->runs[i].boot, b->boot) == 0)
-			return &vm->runs[i];
-	return NULL;
+	for (i = 0; i < vm->n_runs; i++) {
+		struct watch_run *r = &vm->runs[i];
+
+		if (r->side != b->side || !is_boot(r, b))
+			continue;
+		if (found == NULL || r->first_counter <= b->counter)
+			found = r;
+	}
+	return found;
+}
+
+/* It was elsewhere since 'r', and has gone on counting from there. */
+static bool
+has_returned(const struct watch_vm *vm, const struct watch_run *r,
+    const struct watch_beat *b)
+{
+	unsigned i;
+
+	if (b->at_ns < r->last_ns + WATCH_RETURN_NS)
+		return false;
+	for (i = 0; i < vm->n_runs; i++) {
+		const struct watch_run *o = &vm->runs[i];
+
+		if (o->side != b->side && is_boot(o, b) &&
+		    o->first_counter > last_counter(r) &&
+		    b->counter > last_counter(o))
+			return true;
+	}
+	return false;
 }
 
 static struct watch_run *
 run_add(struct watch_vm *vm, const struct watch_beat *b)
 {
 	struct watch_run *r;
+	bool moved = false;
+	unsigned i;
 
+	for (i = 0; i < vm->n_runs; i++)
+		moved = moved || is_boot(&vm->runs[i], b);
 	if (vm->n_runs == WATCH_RUNS) {
 		memmove(&vm->runs[0], &vm->runs[1],
 		    (WATCH_RUNS - 1) * sizeof(vm->runs[0]));
@@ -76,7 +125,11 @@ run_add(struct watch_vm *vm, const struct watch_beat *b)
 	memcpy(r->boot, b->boot, sizeof(r->boot));
 	r->side = b->side;
 	r->first_ns = r->last_ns = b->at_ns;
-	vm->n_new_runs++;
+	r->first_counter = b->counter;
+	if (moved)
+		vm->n_moves++;
+	else
+		vm->n_new_runs++;
 	return r;
 }
 
@@ -137,7 +190,7 @@ watch_beat(struct watch *w, const struct watch_beat *b,
 		return WATCH_STRANGE;
 	}
 	r = run_find(vm, b);
-	if (r == NULL) {
+	if (r == NULL || has_returned(vm, r, b)) {
 		r = run_add(vm, b);
 		fresh = true;
 	} else if (b->counter <= r->counter[b->point]) {
@@ -146,6 +199,8 @@ watch_beat(struct watch *w, const struct watch_beat *b,
 		return WATCH_CLONE;
 	}
 	r->counter[b->point] = b->counter;
+	if (b->counter < r->first_counter)
+		r->first_counter = b->counter;
 	if (b->at_ns < r->first_ns)
 		r->first_ns = b->at_ns;
 	if (b->at_ns > r->last_ns)
@@ -171,7 +226,7 @@ watch_mark(struct watch *w, uint64_t now_ns)
 	for (i = 0; i < WATCH_VMS; i++) {
 		w->vms[i].gap_from_ns = w->vms[i].gap_to_ns = 0;
 		w->vms[i].n_beats = 0;
-		w->vms[i].n_new_runs = 0;
+		w->vms[i].n_new_runs = w->vms[i].n_moves = 0;
 	}
 }
 

@@ -7,8 +7,10 @@
  *		nobody was heard, and whether a VM ran twice come out.
  * What it isn't: it opens no socket (witness.c) and knows nothing of the unit.
  *
- * A *run* of a VM is one boot of its system on one PM: (boot id, side).  It lasts
- * from its first to its last frame seen anywhere.
+ * A *run* of a VM is one stay of one boot of its system on one PM: (boot id, side).
+ * It lasts from its first to its last frame seen anywhere.  A guest that moved while
+ * it ran goes on counting on the other PM; one that comes back has another run there,
+ * when its counter is beyond all that was seen, and it was silent there meanwhile.
  *
  *   double run	the times of two runs of one VM overlap: after another run of
  *		the VM spoke, an older one spoke again.  Order of reading
@@ -50,6 +52,7 @@ struct watch_run {
 	int		side;
 	uint64_t	first_ns;
 	uint64_t	last_ns;
+	uint64_t	first_counter;
 	uint64_t	counter[WATCH_N_POINTS];
 	bool		told;			/* its double run was reported */
 };
@@ -64,7 +67,8 @@ struct watch_vm {
 	uint64_t	heard_ns;		/* the last frame; 0 = never */
 	uint64_t	gap_from_ns, gap_to_ns;	/* the longest silence */
 	uint64_t	n_beats;
-	unsigned	n_new_runs;
+	unsigned	n_new_runs;		/* boots */
+	unsigned	n_moves;		/* of a boot that had run elsewhere */
 };
 
 struct watch {
@@ -84,6 +88,8 @@ enum watch_news {
 };
 
 #define WATCH_GAP_NS	400000000ull
+/* Nothing moves there and back within this. */
+#define WATCH_RETURN_NS	500000000ull
 
 /* Text of a heartbeat (deploy/guest/beatd.c) into boot and counter; false = it
  * isn't one. */

@@ -272,7 +272,7 @@ vm_json(const struct watch_vm *vm, uint64_t now_ns)
 	uint64_t back, gap = watch_gap(&watch, vm, now_ns, &back);
 	int side = vm->n_runs > 0 ? vm->runs[vm->n_runs - 1].side : -1;
 
-	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:o, s:I, s:i, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:o, s:I, s:i, s:i, s:o}",
 	    "name", vm->name, "side", side,
 	    "boot", vm->n_runs > 0 ? vm->runs[vm->n_runs - 1].boot : "",
 	    "age_ms", vm->heard_ns == 0 ? (json_int_t)-1 :
@@ -281,6 +281,7 @@ vm_json(const struct watch_vm *vm, uint64_t now_ns)
 	    "back_ms", back > watch.mark_ns ? json_integer(
 	    (json_int_t)((back - watch.mark_ns) / AV_NS_PER_MS)) : json_null(),
 	    "beats", (json_int_t)vm->n_beats, "new_runs", (int)vm->n_new_runs,
+	    "moves", (int)vm->n_moves,
 	    "process_ms", s->at_ns > watch.mark_ns ? json_integer(
 	    (json_int_t)((s->at_ns - watch.mark_ns) / AV_NS_PER_MS)) :
 	    json_null());

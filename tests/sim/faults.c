@@ -261,6 +261,20 @@ do_move(const struct line *l)
 	}
 }
 
+/* Maintenance of a PM begins; it ends with 'return' or when all is to settle. */
+static void
+do_leave(const struct line *l)
+{
+	sim_leave(l->node);
+}
+
+static void
+do_return(const struct line *l)
+{
+	(void)l;
+	W.leaving = 0;
+}
+
 /* --- what is to be --- */
 
 #define CALM_MS	1200u
@@ -352,7 +366,8 @@ do_plain_death(const struct line *l)
 	int o = 1 - l->node;
 
 	/* an arbiter that granted what its asker doesn't know: DESIGN.md, 5 */
-	if (!sim_settled() || W.arbiter == ROLE_ARBITER_NONE || W.arb_down ||
+	if (!sim_settled() || W.leaving != 0 ||
+	    W.arbiter == ROLE_ARBITER_NONE || W.arb_down ||
 	    W.pm[o].arb_cut || sim_server_asked(o) < 0 ||
 	    W.server[sim_server_asked(o)].down ||
 	    W.server[sim_server_asked(o)].rec.gen != W.pm[o].role.rec.gen)
@@ -447,6 +462,8 @@ const struct verb sim_verbs[] = {
 	{ "plain-death", "n", NULL, true, do_plain_death },
 	{ "replace", "n", NULL, true, do_replace },
 	{ "move", "v", NULL, false, do_move },
+	{ "leave", "n", NULL, false, do_leave },
+	{ "return", "", NULL, false, do_return },
 	{ "wait", "m", NULL, false, do_wait },
 	{ "settle", "", NULL, false, do_settle },
 	{ "expect", "nw", STATES, false, do_expect },

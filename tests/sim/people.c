@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tests/sim/people.c - a split and the choice that ends it; see sim.h
+ * tests/sim/people.c - a split and the choice that ends it; a PM that leaves for
+ *			maintenance; see sim.h
  *
  * As nodeagent/split.c: the choice is durable on each PM and travels between agents
  * of one view; alike on both it stands.  Then guests are ended, the legs that aren't
@@ -93,4 +94,33 @@ sim_turn_split(int i)
 		p->choice = o->choice;
 	if (p->choice != 0 && p->choice == o->choice)
 		carry_out(i);
+}
+
+/* As node.workon and the moves that follow it: from here on every guest is the
+ * other PM's, in both databases. */
+void
+sim_leave(int i)
+{
+	int n, v;
+
+	if (!sim_settled() || W.view == 0)
+		return;
+	TRACE("node%d is to leave\n", i);
+	W.leaving = i + 1;
+	for (v = 0; v < VOLUMES; v++) {
+		if (W.pm[i].place[v] != i)
+			continue;
+		for (n = 0; n < 2; n++) {
+			W.pm[n].place[v] = 1 - i;
+			W.pm[n].run[v] = n != i;
+			W.pm[n].seq++;
+		}
+	}
+}
+
+void
+sim_turn_stay(int i)
+{
+	if (W.leaving == 2 - i && sim_agent_works(i) && sim_rnd(8) == 0)
+		sim_event(i, ROLE_EV_STAY);
 }

@@ -59,6 +59,8 @@ static const struct choice choices[] = {
 	{ "takeover", 10, 0, 0, 0, true },
 	{ "choose", 6, 0, 0, 0, true },
 	{ "replace", 1, 0, 0, 0, false },
+	{ "leave", 4, 0, 0, 0, false },
+	{ "return", 2, 0, 0, 0, false },
 };
 #define N_CHOICES	(sizeof(choices) / sizeof(choices[0]))
 
@@ -183,6 +185,8 @@ sim_random_script(uint64_t seed, unsigned n_faults, struct script *s)
 			add(s, "move")->node = (int)rnd(2);
 		if (rnd(3) == 0)
 			add(s, "plain-death")->node = (int)rnd(2);
+		else if (rnd(3) == 0)
+			add(s, "leave")->node = (int)rnd(2);
 	}
 	add(s, "settle");
 }

@@ -10,7 +10,7 @@
  *   servers.c	two of them, and the change from one to the other
  *   storage.c	guests, volumes, mirrors, disks that lose what wasn't flushed
  *   check.c	the promises, after every step; coverage of the table
- *   people.c	a split and the choice that ends it
+ *   people.c	a split and the choice that ends it; a PM that leaves for maintenance
  *   faults.c	everything that can be done to the world: a table of verbs
  *   scenario.c	scripts of verbs as text; runs one
  *   random.c	makes a script of a seed
@@ -160,7 +160,7 @@ struct pm {
 struct stats {
 	uint64_t	runs, faults, events, ticks, grants, takes, together,
 			moves, adopts, agains, takeovers, forks, resets,
-			agents_killed, switches, crossed,
+			agents_killed, switches, crossed, stays,
 			cells[ROLE_N_STATES][ROLE_N_EVENTS];
 };
 
@@ -182,6 +182,8 @@ struct world {
 	uint64_t	arb_takes_ms;	/* each answer, exactly; 0 = by chance */
 	bool		forced[GENS];
 	/* volumes */
+	int		leaving;	/* maintenance: that PM, plus 1; both
+					 * databases say so */
 	bool		mirrored[VOLUMES];	/* connected, equal */
 	uint64_t	sync_at[VOLUMES];	/* resync ends */
 	int		sync_from[VOLUMES];
@@ -268,6 +270,8 @@ void sim_forked_by(int i);
 bool sim_may_choose(int i);
 void sim_choose(int i, int kept);
 void sim_turn_split(int i);
+void sim_leave(int i);
+void sim_turn_stay(int i);
 
 /* check.c */
 void sim_check(void);

@@ -401,7 +401,8 @@ sim_turn_mirror(void)
 	for (v = 0; v < VOLUMES; v++)
 		turn_volume(v);
 	for (i = 0; i < 2; i++) {
-		bool in = sim_mirror_up();
+		/* the owner keeps the right while the other one is away */
+		bool in = sim_mirror_up() && W.leaving == 0;
 
 		for (v = 0; v < VOLUMES; v++)
 			in = in && W.mirrored[v] && !W.pm[i].leg[v].solo;

@@ -246,10 +246,11 @@ seeds(uint64_t first, uint64_t last, bool whole)
 	fprintf(stderr, "%llu grants, %llu takes, %llu together, %llu moves, "
 	    "%llu adopts, %llu agains, %llu takeovers, %llu watchdog resets, %llu "
 	    "hung agents killed, %llu changes of server, "
-	    "%llu crossed with a hand-back\n",
+	    "%llu crossed with a hand-back, %llu leaves\n",
 	    U(all.grants), U(all.takes), U(all.together), U(all.moves),
 	    U(all.adopts), U(all.agains), U(all.takeovers), U(all.resets),
-	    U(all.agents_killed), U(all.switches), U(all.crossed));
+	    U(all.agents_killed), U(all.switches), U(all.crossed),
+	    U(all.stays));
 	printf("%sok seeds_%llu_%llu\n", failed ? "not " : "", U(first),
 	    U(last));
 	/* the world still does what it is for */
@@ -258,7 +259,8 @@ seeds(uint64_t first, uint64_t last, bool whole)
 		    all.takes > all.faults / 50 && all.moves > all.faults / 50 &&
 		    all.together > all.faults / 20 && all.adopts > 0 &&
 		    all.resets > 0 && all.takeovers > 0 &&
-		    all.switches > all.faults / 100;
+		    all.switches > all.faults / 100 &&
+		    all.stays > all.faults / 400;
 		bool covered = sim_coverage(&all, true, stderr) == 0;
 
 		printf("%sok the_world_does_what_it_is_for\n",

@@ -195,6 +195,8 @@ sim_step(int i, struct role_event *ev)
 		sim_guard_news(i);
 	if (ev->type == ROLE_EV_VIEW_ADOPT)
 		W.stats.adopts++;
+	if (old == ROLE_TOGETHER && p->role.state == ROLE_ALONE)
+		W.stats.stays++;
 	sim_effects(i, &out);
 }
 
@@ -333,6 +335,7 @@ turn_pm(int i)
 		sim_step(i, &ev);
 	sim_turn_servers(i);
 	sim_turn_split(i);
+	sim_turn_stay(i);
 	sim_turn_guests(i);
 }
 
@@ -368,6 +371,7 @@ sim_heal(void)
 	int i, l;
 
 	W.peace = true;
+	W.leaving = 0;
 	for (l = 0; l < LINKS; l++)
 		W.cut[l][0] = W.cut[l][1] = false;
 	W.arb_down = W.arb_stale = W.arb_garbage = false;

@@ -248,6 +248,81 @@ test('vm-start-shutdown-poweroff', async ({ page }) => {
 	await vmState(page, 'Stopped');
 });
 
+// One that runs, and its page.
+async function running(page) {
+	const vm = await makeVm();
+	await agent('vm.start', { vm: vm.id });
+	await admin(page);
+	await visit(page, `/vms/${vm.id}`);
+	await vmState(page, 'Running');
+	return vm;
+}
+
+test('vm-migrate', async ({ page }) => {
+	const vm = await running(page);
+	const from = (await agent('vm.get', { vm: vm.id })).node;
+	const to = from === 'node0' ? 'node1' : 'node0';
+	await agent('test.move', { hold: true });
+	try {
+		await button(page, 'Migrate').click();
+		await seen(page, `Migrate “${vm.name}” to ${to}?`);
+		await page.locator('dialog').getByRole('button', { name: 'Migrate' }).click();
+		await seen(page, `“${vm.name}” is moving to ${to}`);
+		await seen(page, `Migration from ${from} to ${to}`);
+		await seen(page, 'Memory is copied, the virtual machine runs');
+		await page.locator('.card progress[value="40"]').waitFor();
+		await vmState(page, 'Running');
+		same(await axe(page), [], 'accessible while it moves');
+		await visit(page, '/vms');
+		await page.locator('tr', { hasText: vm.name }).locator('progress').waitFor();
+		await visit(page, `/vms/${vm.id}`);
+	} finally {
+		await agent('test.move', { hold: false });
+	}
+	await page.locator('dd', { hasText: `${from} → ${to} · done` }).waitFor();
+	await button(page, 'Migrate').waitFor();
+	ok((await agent('vm.get', { vm: vm.id })).node === to, 'it is on the other PM');
+});
+
+test('vm-migrate-cancel', async ({ page }) => {
+	const vm = await running(page);
+	const from = (await agent('vm.get', { vm: vm.id })).node;
+	await agent('test.move', { hold: true });
+	try {
+		await button(page, 'Migrate').click();
+		await page.locator('dialog').getByRole('button', { name: 'Migrate' }).click();
+		await button(page, 'Cancel migration').click();
+		await seen(page, `The migration of “${vm.name}” is cancelled`);
+		await page.locator('dd', { hasText: '· cancelled' }).waitFor();
+		await button(page, 'Migrate').waitFor();
+		ok((await agent('vm.get', { vm: vm.id })).node === from, 'it is where it was');
+	} finally {
+		await agent('test.move', { hold: false });
+	}
+});
+
+test('vm-migrate-not-possible', async ({ page }) => {
+	const vm = await makeVm();
+	await admin(page);
+	await visit(page, `/vms/${vm.id}`);
+	await vmState(page, 'Stopped');
+	same(await button(page, 'Migrate').getAttribute('aria-disabled'), 'true', 'a stopped one can\'t move');
+});
+
+test('vm-prefer', async ({ page }) => {
+	const vm = await makeVm();
+	await admin(page);
+	await visit(page, `/vms/${vm.id}`);
+	for (const [choice, said] of [['node1', 'node1'], ['', 'Automatic']]) {
+		await button(page, 'Change: Preferred machine').click();
+		await page.locator('dialog select').selectOption(choice);
+		await page.locator('dialog').getByRole('button', { name: 'Save' }).click();
+		await page.locator('dialog').waitFor({ state: 'detached' });
+		await page.locator('dd', { hasText: said }).first().waitFor();
+		same((await agent('vm.get', { vm: vm.id })).preferred, choice || null, 'the unit has it');
+	}
+});
+
 test('vm-rename', async ({ page }) => {
 	const vm = await makeVm();
 	await admin(page);
@@ -428,6 +503,36 @@ test('language-of-the-browser', async () => {
 	const page = await open({ locale: 'ja-JP' });
 	await page.getByLabel('パスワード').waitFor();
 	await page.context().close();
+});
+
+test('maintenance', async ({ page }) => {
+	const card = page.locator('section', { hasText: 'node1' }).filter({ hasText: 'Processors' });
+	await admin(page);
+	await visit(page, '/nodes');
+	await card.getByRole('button', { name: 'Take out for maintenance' }).click();
+	await seen(page, 'Its VMs move to the other PM while they run');
+	await page.getByLabel("Shut down VMs that can't be moved").check();
+	await page.locator('dialog[open] .btn.primary').click();
+	try {
+		await seen(page, 'node1 is out for maintenance');
+		same((await agent('node.list', {})).find((n) => n.name === 'node1').maintenance.shutdown, true, 'the agent knows');
+	} finally {
+		await card.getByRole('button', { name: 'Bring back' }).click();
+		await page.locator('dialog[open] .btn.primary').click();
+	}
+	await card.getByRole('button', { name: 'Take out for maintenance' }).waitFor();
+});
+
+test('predicted-failure', async ({ page }) => {
+	await agent('node.report-fault', { node: 'node0', part: 'disk sda', text: 'SMART: 12 sectors' });
+	await admin(page);
+	await visit(page, '/nodes');
+	await seen(page, 'SMART: 12 sectors');
+	if (process.env.SHOTS)
+		await page.screenshot({ path: path.join(process.env.SHOTS, 'predicted-failure.png'), fullPage: true });
+	await button(page, 'Is well again').click();
+	await page.waitForFunction(() => !document.body.textContent.includes('SMART: 12 sectors'));
+	same((await agent('node.list', {}))[0].faults.length, 0, 'the agent knows');
 });
 
 test('quorum-servers', async ({ page }) => {

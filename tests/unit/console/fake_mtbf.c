@@ -10,6 +10,8 @@
 #include "tests/unit/console/fake_world.h"
 
 static json_t *nodes[2];
+static json_t *out[2];		/* maintenance; NULL = none */
+static json_t *faults[2];	/* part -> row; NULL = none */
 
 json_t *
 mtbf_new(void)
@@ -138,4 +140,111 @@ op_node_clear_mtbf(json_t *args, const json_t *actor)
 {
 	(void)actor;
 	return node_op(args, true);
+}
+
+json_t *
+maintenance_of_node(const char *name)
+{
+	json_t *m = out[strcmp(name, "node1") == 0];
+
+	return m != NULL ? json_incref(m) : json_null();
+}
+
+/* node.workon, node.workoff: the stand-in is out at once */
+static json_t *
+maintenance(json_t *args, bool on)
+{
+	const char *name = str(args, "node");
+	const char *id = strcmp(name, "node0") == 0 ? "host:o2" : "host:o3";
+	json_t **m = &out[strcmp(name, "node1") == 0];
+
+	if (slot(name) == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (on == (*m != NULL))
+		return refuse("already-so", on ? "it is in maintenance already"
+		    : "it isn't in maintenance", "node", name);
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		json_decref(*m);
+		*m = !on ? NULL : json_pack("{s:s, s:s, s:s, s:b, s:[]}",
+		    "phase", "out", "since_utc", "2026-01-02T03:04:05.000Z",
+		    "by", "admin", "shutdown",
+		    json_is_true(json_object_get(args, "shutdown")),
+		    "waiting_for");
+		changed(id);
+	}
+	return good(json_pack("{s:s}", "id", id));
+}
+
+json_t *
+op_node_workon(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return maintenance(args, true);
+}
+
+json_t *
+op_node_workoff(json_t *args, const json_t *actor)
+{
+	(void)actor;
+	return maintenance(args, false);
+}
+
+json_t *
+faults_of_node(const char *name)
+{
+	json_t *list = json_array(), *row;
+	const char *part;
+
+	json_object_foreach(faults[strcmp(name, "node1") == 0], part, row)
+		(void)json_array_append(list, row);
+	return list;
+}
+
+json_t *
+op_node_report_fault(json_t *args, const json_t *actor)
+{
+	const char *name = str(args, "node"), *text = str(args, "text");
+	const char *id = strcmp(name, "node0") == 0 ? "host:o2" : "host:o3";
+	json_t **f = &faults[strcmp(name, "node1") == 0];
+
+	(void)actor;
+	if (slot(name) == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		if (*f == NULL)
+			*f = json_object();
+		(void)json_object_set_new(*f, str(args, "part"), json_pack(
+		    "{s:s, s:s, s:s}", "part", str(args, "part"), "text",
+		    text != NULL ? text : "", "since_utc",
+		    "2026-01-02T03:04:05.000Z"));
+		changed(id);
+	}
+	return good(json_pack("{s:s}", "id", id));
+}
+
+json_t *
+op_node_clear_fault(json_t *args, const json_t *actor)
+{
+	const char *name = str(args, "node"), *part = str(args, "part");
+	const char *id = strcmp(name, "node0") == 0 ? "host:o2" : "host:o3";
+	json_t *f = faults[strcmp(name, "node1") == 0];
+
+	(void)actor;
+	if (slot(name) == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (part != NULL && part[0] != '\0' ? json_object_get(f, part) == NULL :
+	    json_object_size(f) == 0)
+		return refuse("already-so", "no such fault is reported", "node",
+		    name);
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		if (part != NULL && part[0] != '\0')
+			(void)json_object_del(f, part);
+		else
+			(void)json_object_clear(f);
+		changed(id);
+	}
+	return good(json_pack("{s:s}", "id", id));
 }

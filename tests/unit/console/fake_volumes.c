@@ -217,9 +217,10 @@ op_unit_configure(json_t *args, const json_t *actor)
 {
 	json_t *rate = json_object_get(args, "resync_rate_kib_s");
 	json_t *schedule = json_object_get(args, "verify_schedule"), *v;
+	json_t *home = json_object_get(args, "go_home");
 
 	(void)actor;
-	if (rate == NULL && schedule == NULL)
+	if (rate == NULL && schedule == NULL && home == NULL)
 		return refuse("bad-argument", "nothing to set", "argument",
 		    "resync_rate_kib_s");
 	if (dry(args))
@@ -228,6 +229,8 @@ op_unit_configure(json_t *args, const json_t *actor)
 	settings_add(NULL);
 	if (rate != NULL)
 		set(settings, "resync_rate_kib_s", json_incref(rate));
+	if (home != NULL)
+		set(settings, "go_home", json_incref(home));
 	v = json_object_get(settings, "verify_schedule");
 	if (schedule != NULL)
 		(void)json_object_update(v, schedule);
@@ -239,9 +242,9 @@ void
 settings_add(json_t *unit)
 {
 	if (settings == NULL)
-		settings = json_pack("{s:i,s:{s:s,s:s,s:i,s:b}}",
+		settings = json_pack("{s:i,s:{s:s,s:s,s:i,s:b},s:b}",
 		    "resync_rate_kib_s", 0, "verify_schedule", "every",
-		    "monthly", "day", "sun", "hour", 3, "repair", 0);
+		    "monthly", "day", "sun", "hour", 3, "repair", 0, "go_home", 1);
 	if (unit != NULL)
 		(void)json_object_update(unit, settings);
 }

@@ -121,7 +121,10 @@ commands_of(const char *activity)
 	if (strcmp(activity, "running") == 0 ||
 	    strcmp(activity, "booting") == 0 ||
 	    strcmp(activity, "stopping") == 0)
-		return json_pack("[s,s,s,s]", "console", "shutdown",
+		return strcmp(activity, "running") == 0 ?
+		    json_pack("[s,s,s,s,s]", "console", "shutdown",
+		    "poweroff", "rename", "migrate") :
+		    json_pack("[s,s,s,s]", "console", "shutdown",
 		    "poweroff", "rename");
 	return json_pack("[s]", "rename");
 }
@@ -240,6 +243,9 @@ vm_new(const char *name, const char *os, int vcpus, long long memory)
 	    "created_utc", now_utc());
 	set(vm, "run_id", json_integer(0));
 	set(vm, "mtbf", mtbf_new());
+	set(vm, "home", json_null());
+	set(vm, "migration", json_null());
+	set(vm, "last_migration", json_null());
 	set(vm, "networks", json_pack("[{s:s,s:s,s:s,s:s}]", "id",
 	    "sharednetwork:o4", "name", "net0", "mac", mac, "tap", tap));
 	(void)json_array_append_new(vms, vm);
@@ -250,10 +256,16 @@ vm_new(const char *name, const char *os, int vcpus, long long memory)
 json_t *
 vm_view(const json_t *stored)
 {
-	json_t *vm = json_deep_copy(stored), *list = json_array(), *v;
+	json_t *vm, *list = json_array(), *v;
 	size_t i;
 	int n = 0;
 
+	move_goes_on((json_t *)(uintptr_t)stored);
+	vm = json_deep_copy(stored);
+	if (json_is_object(json_object_get(vm, "migration")))
+		set(vm, "commands", json_pack("[s,s,s,s,s]", "console",
+		    "shutdown", "poweroff", "rename", "migrate-cancel"));
+	(void)json_object_del(vm, "@move");
 	(void)json_object_del(vm, "@next");
 	(void)json_object_del(vm, "@at");
 	(void)json_object_del(vm, "@start");
@@ -332,6 +344,8 @@ node_view(const char *name, const char *id)
 	set(n, "daemons", lost ? json_null() : json_pack("{s:s}", "corosync",
 	    "up"));
 	set(n, "mtbf", mtbf_of_node(name));
+	set(n, "maintenance", maintenance_of_node(name));
+	set(n, "faults", faults_of_node(name));
 	set(n, "watchdog", lost ? json_null() : json_pack(
 	    "{s:s,s:s,s:i,s:s}", "state", "ok", "device", "stand-in",
 	    "timeout_ms", 1400, "hold", "together"));

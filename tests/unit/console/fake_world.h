@@ -47,6 +47,14 @@ void alert_open(const char *code, const char *sev, const char *object,
 void alert_clear(const char *code);
 void world_make(void);
 
+/* fake_move.c */
+json_t *op_vm_migrate(json_t *args, const json_t *actor);
+json_t *op_vm_migrate_cancel(json_t *args, const json_t *actor);
+json_t *op_vm_prefer(json_t *args, const json_t *actor);
+/* A move that is under way gets on, or has arrived. */
+json_t *op_test_move(json_t *args, const json_t *actor);
+void move_goes_on(json_t *vm);
+
 /* fake_quorum.c */
 json_t *op_split_info(json_t *args, const json_t *actor);
 json_t *op_split_resolve(json_t *args, const json_t *actor);

@@ -97,6 +97,21 @@ unwaited_over(struct front_op *op, int rc, bool more)
 	(void)sim_wake(u);
 }
 
+/* One that comes to a secondary would wait for its time; not here. */
+static int
+open_front(struct srv *s, uint64_t *ret_role)
+{
+	struct front_client fc;
+	int rc = front_open(s, &fc);
+
+	if (rc == 0 && fc.role_count == 0) {
+		front_close(s);
+		rc = ESHUTDOWN;
+	}
+	*ret_role = rc == 0 ? fc.role_count : 0;
+	return rc;
+}
+
 static int
 write_unwaited(struct srv *s, uint64_t role, const void *buf, size_t n,
     size_t first)
@@ -165,7 +180,7 @@ guest_run(void *arg)
 	struct srv *s = arg;
 	struct av_err err = { 0 };
 	uint64_t role, began;
-	bool ok = front_open(s, &role) == 0;
+	bool ok = open_front(s, &role) == 0;
 	bool opened = ok;
 
 	while (ok && !run.stop) {
@@ -251,7 +266,7 @@ order_run(void *arg)
 		o->rc = srv_order_diskless(s, o->gen, &o->err);
 		break;
 	case ORDER_WRITE:
-		o->rc = -front_open(s, &role);
+		o->rc = -open_front(s, &role);
 		if (o->rc == 0) {
 			o->rc = guest_write(s, role) ? 0 : -EIO;
 			front_close(s);

@@ -7,7 +7,23 @@
 #ifndef AV_TEST_OLD_SCHEMA_H
 #define AV_TEST_OLD_SCHEMA_H
 
-#define OLD_SCHEMA_3 \
+#define OLD_SCHEMA_4 \
+	"DROP TABLE fault; DROP TABLE maintenance;" \
+	"ALTER TABLE unit DROP COLUMN go_home;" \
+	"ALTER TABLE vm DROP COLUMN home;" \
+	"ALTER TABLE vm DROP COLUMN moving_to;" \
+	"ALTER TABLE vm DROP COLUMN move_id;" \
+	"ALTER TABLE vm DROP COLUMN move_run;" \
+	"ALTER TABLE vm DROP COLUMN move_from;" \
+	"ALTER TABLE vm DROP COLUMN move_target;" \
+	"ALTER TABLE vm DROP COLUMN move_by;" \
+	"ALTER TABLE vm DROP COLUMN move_started_ms;" \
+	"ALTER TABLE vm DROP COLUMN move_ended_ms;" \
+	"ALTER TABLE vm DROP COLUMN move_result;" \
+	"ALTER TABLE vm DROP COLUMN move_code;" \
+	"ALTER TABLE vm DROP COLUMN move_text;" \
+	"PRAGMA user_version = 4;"
+#define OLD_SCHEMA_3 OLD_SCHEMA_4 \
 	"ALTER TABLE unit DROP COLUMN resync_rate_kib_s;" \
 	"ALTER TABLE unit DROP COLUMN verify_every;" \
 	"ALTER TABLE unit DROP COLUMN verify_day;" \

@@ -28,6 +28,7 @@ struct pm {
 	struct volumes	*volumes;
 	struct guests	*guests;
 	struct right	 right;
+	json_t		*said;		/* its guests_facts(), as the peer hears */
 };
 
 struct world {
@@ -40,6 +41,9 @@ struct world {
 	bool		 hold_seen;	/* "seen" isn't confirmed by the peer */
 	void		(*seen_done)(void *arg, int rc);
 	void		*seen_arg;
+	bool		 apart;		/* facts don't get over */
+	bool		 lose_switch;	/* applied, but nobody hears of it ... */
+	bool		 drop_switch;	/* ... or certainly not ordered */
 };
 
 /* --- the database: every command is applied at once --- */
@@ -65,7 +69,12 @@ apply(struct world *w, int self, const char *op, json_t *args,
 	if (w->pm[1].volumes != NULL)
 		(void)json_object_set_new(f1, "volumes",
 		    volumes_facts(w->pm[1].volumes));
-
+	if (w->pm[0].guests != NULL)
+		(void)json_object_set_new(f0, "vms",
+		    guests_facts(w->pm[0].guests));
+	if (w->pm[1].guests != NULL)
+		(void)json_object_set_new(f1, "vms",
+		    guests_facts(w->pm[1].guests));
 	if (user_role != NULL)
 		(void)json_object_set_new(json_object_get(cmd, "actor"), "role",
 		    json_string(user_role));
@@ -106,13 +115,40 @@ on_changed(void *ctx, const char *id)
 static bool
 on_in_use(void *ctx, const char *vm_id)
 {
-	return guests_here(((struct pm *)ctx)->guests, vm_id);
+	return guests_use_disks(((struct pm *)ctx)->guests, vm_id);
+}
+
+static void
+on_order(void *ctx, const char *op, json_t *args,
+    void (*done)(void *arg, int rc, bool maybe), void *arg)
+{
+	struct pm *pm = ctx;
+	bool is_switch = strcmp(op, "vm.switch") == 0;
+
+	if (is_switch && (pm->w->lose_switch || pm->w->drop_switch)) {
+		json_decref(args);
+		done(arg, -EAGAIN, pm->w->lose_switch);
+		return;
+	}
+	done(arg, apply(pm->w, pm->conf.node, op, args, NULL), false);
+}
+
+static const json_t *
+on_peer_vm(void *ctx, const char *vm_id)
+{
+	struct pm *pm = ctx, *peer = &pm->w->pm[1 - pm->conf.node];
+
+	if (pm->w->apart || peer->guests == NULL)
+		return NULL;
+	json_decref(pm->said);
+	pm->said = guests_facts(peer->guests);
+	return json_object_get(pm->said, vm_id);
 }
 
 static const struct volumes_ops volumes_cb = { .changed = on_changed,
 	.report = on_report, .in_use = on_in_use };
 static const struct guests_ops guests_cb = { .changed = on_changed,
-	.report = on_report };
+	.report = on_report, .order = on_order, .peer_vm = on_peer_vm };
 
 /* --- the world --- */
 
@@ -148,6 +184,8 @@ pm_open(struct world *w, int node)
 static void
 pm_close(struct pm *pm)
 {
+	json_decref(pm->said);
+	pm->said = NULL;
 	pm->guests = guests_close(pm->guests);
 	pm->volumes = volumes_close(pm->volumes);
 	conf_dispose(&pm->conf);
@@ -697,7 +735,240 @@ TEST(without_its_server_a_diskless_guest_goes_to_the_other_pm)
 	return 0;
 }
 
-TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
+/* --- live migration --- */
+
+static enum vmm_state
+state_on(struct world *w, int node, const char *id)
+{
+	struct vmm_dom *dom = guests_dom(w->pm[node].guests, id);
+	struct vmm_status st = { 0 };
+
+	if (dom != NULL)
+		vmm_status(dom, &st);
+	return st.state;
+}
+
+static enum vmm_phase
+phase_on(struct world *w, int node, const char *id)
+{
+	struct vmm_status st = { 0 };
+
+	vmm_status(guests_dom(w->pm[node].guests, id), &st);
+	return st.migration.phase;
+}
+
+/* One VM that runs on node0 and is in step; it is told to move. */
+static int
+moving(struct world *w, enum vmm_phase hold)
+{
+	CHECK_EQ(world_open(w), 0);
+	CHECK_EQ(vm_run(w, "node0"), 0);
+	vmm_sim_show_life(guests_dom(w->pm[0].guests, vm_id(w)));
+	UNTIL(w, volumes_in_step(w->pm[0].volumes) &&
+	    volumes_in_step(w->pm[1].volumes) &&
+	    strcmp(fact(w, 0, vm_id(w)), "running") == 0);
+	vmm_sim_migration_hold(hold);
+	CHECK_EQ(apply(w, 0, "vm.migrate", json_pack("{s:s}", "vm", vm_id(w)),
+	    "administrator"), 0);
+	return 0;
+}
+
+static bool
+only_on(struct world *w, int node, const char *id)
+{
+	return vm_row(w, id).node == node && vm_row(w, id).move.to < 0 &&
+	    state_on(w, node, id) == VMM_RUNNING &&
+	    !guests_here(w->pm[1 - node].guests, id);
+}
+
+TEST(a_guest_moves_there_and_back)
+{
+	struct world w;
+	const char *id;
+	uint64_t run;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_NONE), 0);
+	id = vm_id(&w);
+	run = vm_row(&w, id).run_id;
+	UNTIL(&w, only_on(&w, 1, id));
+	CHECK_EQ(vm_row(&w, id).run_id, run + 1);
+	CHECK_STR(vm_row(&w, id).move.result, "done");
+	CHECK_STR(fact(&w, 1, id), "running");
+	CHECK(volumes_ready(w.pm[1].volumes, vm_row(&w, id).disks[0].volume_id,
+	    NULL));
+	UNTIL(&w, volumes_all_secondary(w.pm[0].volumes));
+	CHECK_EQ(apply(&w, 0, "vm.migrate", json_pack("{s:s,s:s}", "vm", id,
+	    "to", "node0"), "administrator"), 0);
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_EQ(vm_row(&w, id).crashes, 0);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_cancelled_move_leaves_it_where_it_is)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_ACTIVE);
+	CHECK_EQ(apply(&w, 1, "vm.migrate-cancel", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_STR(vm_row(&w, id).move.result, "cancelled");
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_target_that_fails_ends_the_move)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_ACTIVE);
+	vmm_sim_die(guests_dom(w.pm[1].guests, id), 9);
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_STR(vm_row(&w, id).move.result, "failed");
+	CHECK(vm_row(&w, id).move.text[0] != '\0');
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_stopped_guest_ends_its_move)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_ACTIVE);
+	CHECK_EQ(apply(&w, 1, "vm.poweroff", json_pack("{s:s}", "vm", id),
+	    "administrator"), 0);
+	UNTIL(&w, vm_row(&w, id).node < 0 && !guests_here(w.pm[0].guests, id) &&
+	    !guests_here(w.pm[1].guests, id));
+	CHECK_STR(vm_row(&w, id).move.code, "stopped");
+	world_close(&w);
+	return 0;
+}
+
+/* The agent of either PM dies in any phase and comes back: it goes on. */
+static int
+agent_dies(int node, enum vmm_phase at)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, at), 0);
+	id = vm_id(&w);
+	UNTIL(&w, guests_here(w.pm[1].guests, id) && (at == VMM_PHASE_WAITING ||
+	    phase_on(&w, 0, id) == at));
+	pm_close(&w.pm[node]);
+	CHECK_EQ(pm_open(&w, node), 0);
+	vmm_sim_migration_hold(VMM_PHASE_NONE);
+	UNTIL(&w, only_on(&w, 1, id));
+	CHECK_EQ(vm_row(&w, id).crashes, 0);
+	CHECK_EQ(vm_row(&w, id).run_id, 2);
+	world_close(&w);
+	return 0;
+}
+
+TEST(an_agent_that_dies_goes_on)
+{
+	static const enum vmm_phase at[] = { VMM_PHASE_SETUP, VMM_PHASE_ACTIVE,
+		VMM_PHASE_SWITCHING };
+	size_t i;
+	int node;
+
+	for (i = 0; i < 3; i++)
+		for (node = 0; node < 2; node++)
+			CHECK_EQ(agent_dies(node, at[i]), 0);
+	return 0;
+}
+
+/* Nobody may resume it until the database says which PM has it. */
+TEST(a_switch_in_doubt_resumes_nobody)
+{
+	struct world w;
+	const char *id;
+	int i;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_ACTIVE);
+	w.lose_switch = true;
+	vmm_sim_migration_hold(VMM_PHASE_NONE);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_COMPLETE);
+	for (i = 0; i < 20; i++)
+		turn(&w);
+	CHECK_EQ(state_on(&w, 0, id), VMM_PAUSED);
+	CHECK_EQ(state_on(&w, 1, id), VMM_INCOMING);
+	/* alone: the other PM may have run it on; what is here is void, and
+	 * nothing is started before the take-over */
+	w.apart = true;
+	w.pm[0].right = (struct right){ RIGHT_ALONE, 2 };
+	w.pm[1].right = (struct right){ RIGHT_NONE, 0 };
+	UNTIL(&w, state_on(&w, 0, id) == VMM_EXITED);
+	for (i = 0; i < 20; i++)
+		turn(&w);
+	CHECK_EQ(state_on(&w, 0, id), VMM_EXITED);
+	CHECK_EQ(apply(&w, 0, "vm.takeover", json_pack("{s:s,s:s}", "from",
+	    "node1", "to", "node0"), NULL), 0);
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_STR(vm_row(&w, id).move.code, "peer-lost");
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_switch_that_nobody_ordered_is_tried_again)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_NONE), 0);
+	id = vm_id(&w);
+	w.drop_switch = true;
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_COMPLETE);
+	turn(&w);
+	w.drop_switch = false;
+	UNTIL(&w, only_on(&w, 1, id));
+	world_close(&w);
+	return 0;
+}
+
+TEST(pms_that_lose_each_other_leave_it_on_the_source)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == VMM_PHASE_ACTIVE);
+	w.apart = true;
+	guests_pause_all(w.pm[0].guests);
+	guests_pause_all(w.pm[1].guests);
+	w.pm[0].right.kind = w.pm[1].right.kind = RIGHT_FROZEN;
+	UNTIL(&w, state_on(&w, 0, id) == VMM_PAUSED);
+	CHECK(!guests_awake(w.pm[0].guests));
+	w.pm[0].right = (struct right){ RIGHT_ALONE, 2 };
+	w.pm[1].right = (struct right){ RIGHT_NONE, 0 };
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	CHECK_STR(vm_row(&w, id).move.code, "peer-lost");
+	world_close(&w);
+	return 0;
+}
+
+TESTS_MAIN(T(a_guest_moves_there_and_back),
+    T(a_cancelled_move_leaves_it_where_it_is),
+    T(a_target_that_fails_ends_the_move), T(a_stopped_guest_ends_its_move),
+    T(an_agent_that_dies_goes_on), T(a_switch_in_doubt_resumes_nobody),
+    T(a_switch_that_nobody_ordered_is_tried_again),
+    T(pms_that_lose_each_other_leave_it_on_the_source),
+    T(a_verify_runs_and_its_result_is_recorded),
     T(pause_and_limit_follow_the_database_through_restarts),
     T(a_volume_grows_under_its_guest),
     T(the_peers_leg_fails_and_the_guest_goes_on),

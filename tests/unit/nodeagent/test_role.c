@@ -862,6 +862,98 @@ TEST(another_arbiter_at_run_time)
 	return 0;
 }
 
+TEST(the_peer_leaves_and_no_guest_is_paused)
+{
+	const struct role_effect *e;
+
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_STAY);
+	e = has(ROLE_DO_ASK);
+	CHECK(e != NULL);
+	CHECK_EQ(e->move.from_both_gen, 5);
+	CHECK_EQ(e->move.to_gen, 6);
+	CHECK_EQ(e->move.to_owner, 0);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK(has(ROLE_DO_FREEZE) == NULL);
+	answer(ROLE_EV_GRANTED, 6, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(out.v[0].type, ROLE_DO_RECORD);	/* before it runs alone */
+	CHECK_EQ(out.v[0].record.gen, 6);
+	CHECK(has(ROLE_DO_FREEZE) == NULL);
+	CHECK(has(ROLE_DO_RUN_ALONE) != NULL);
+	CHECK(has(ROLE_DO_TAKE_PEER_GUESTS) == NULL);	/* not released yet */
+	CHECK_EQ(R.reason.why, ROLE_WHY_STAYING);
+	return 0;
+}
+
+TEST(a_leave_that_isnt_granted_changes_nothing)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_STAY);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK_EQ(R.reason.why, ROLE_WHY_STAY_NO_ANSWER);
+	now_ns += times.retry_ns;
+	ev(ROLE_EV_T_RETRY);
+	CHECK(has(ROLE_DO_ASK) == NULL);	/* until it is wished again */
+	R.due_ns[3] = 0;
+	ev(ROLE_EV_STAY);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_REFUSED, 3, -1, false);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK_EQ(R.reason.why, ROLE_WHY_STAY_REFUSED);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_TOGETHER);
+	return 0;
+}
+
+/* The question may have taken effect: the peer could be refused later, so this PM
+ * asks until it knows, wished or not. */
+TEST(a_leave_that_may_have_been_granted_is_asked_again)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_STAY);
+	answer(ROLE_EV_NO_ANSWER, 0, 0, true);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	CHECK(has(ROLE_DO_ASK) == NULL);
+	R.due_ns[3] = 0;
+	ev(ROLE_EV_T_RETRY);
+	CHECK(has(ROLE_DO_ASK) != NULL);
+	answer(ROLE_EV_GRANTED, 6, 0, false);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	return 0;
+}
+
+/* It lost this PM in the same moment and was the first to ask. */
+TEST(a_leave_that_the_peer_won_stops_the_guests)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	ev(ROLE_EV_STAY);
+	answer(ROLE_EV_REFUSED, 6, 1, false);
+	CHECK_EQ(R.state, ROLE_STOPPED);
+	CHECK(has(ROLE_DO_STOP_GUESTS) != NULL);
+	CHECK_EQ(R.rec.mode, ROLE_MODE_OUTDATED);
+	return 0;
+}
+
+TEST(nobody_leaves_while_the_server_is_changed)
+{
+	together(0, ROLE_ARBITER_ETCD);
+	role_set_arbiter(&R, ROLE_ARBITER_CLOSED, now_ns);
+	ev(ROLE_EV_STAY);
+	CHECK(has(ROLE_DO_ASK) == NULL);
+	CHECK_EQ(R.state, ROLE_TOGETHER);
+	return 0;
+}
+
+TEST(without_arbiter_the_one_that_stays_goes_alone)
+{
+	together(0, ROLE_ARBITER_NONE);
+	ev(ROLE_EV_STAY);
+	CHECK_EQ(R.state, ROLE_ALONE);
+	CHECK_EQ(R.rec.gen, 6);
+	return 0;
+}
+
 TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(loss_freezes_then_claims_then_runs),
     T(a_stir_of_the_lost_peer_delays_taking),
@@ -887,4 +979,10 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(a_half_finished_hand_back_is_no_proof),
     T(in_step_of_before_is_not_believed),
     T(no_hand_back_while_the_server_is_changed),
-    T(two_owners_of_one_generation_are_a_split))
+    T(two_owners_of_one_generation_are_a_split),
+    T(the_peer_leaves_and_no_guest_is_paused),
+    T(a_leave_that_isnt_granted_changes_nothing),
+    T(a_leave_that_may_have_been_granted_is_asked_again),
+    T(a_leave_that_the_peer_won_stops_the_guests),
+    T(nobody_leaves_while_the_server_is_changed),
+    T(without_arbiter_the_one_that_stays_goes_alone))

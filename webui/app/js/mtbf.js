@@ -34,7 +34,7 @@ export function Failures({ mtbf, name, path, role }) {
 	return html`<div class="stack">
 		<span>${number(mtbf.failures)}${mtbf.mean_s === null ? '' : ` · ${t('mtbf.mean', { mean: duration(mtbf.mean_s) })}`}
 			${mtbf.held && html` <span class="tag">${t('mtbf.held')}</span>`}</span>
-		<span class="dim small">${rule}</span>
+		<p class="dim small">${rule}</p>
 		${mtbf.failures > 0 && html`<span><${Button} small icon="start" why=${why(role)} onClick=${() => reset(path, name)}>${t('do.reset')}<//></span>`}
 	</div>`;
 }

@@ -9,6 +9,7 @@ import { Card, commas, Facts, Loading, Notice, PageHead } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { reasonText } from '../said.js';
 import { nodeFailures } from '../mtbf.js';
+import { Faults, MaintenanceButton, MaintenanceNotice } from '../maintenance.js';
 import { State, look } from '../ui/state.js';
 
 const yesNo = (ok, word_) => html`<${State} kind="link" state=${ok ? 'up' : 'down'} label=${word_} />`;
@@ -33,7 +34,8 @@ function Node({ node, vms }) {
 		${node.primary && html` <span class="tag primary-tag"><${Icon} name="star" />${t('node.primary')}</span>`}</span>`;
 	return html`<${Card} title=${title} tools=${html`<span role="status"><${State} pill kind="node" state=${node.state} activity=${node.activity} /></span>`}>
 		<div class="stack">
-		${reasonText(node.reason) && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(node.reason, node.name)}</p><//>`}
+		<${MaintenanceNotice} node=${node} />
+		${!node.maintenance && reasonText(node.reason) && node.state !== 'good' && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(node.reason, node.name)}</p><//>`}
 		<${Facts} rows=${[
 			[t('node.role'), word('role.node', node.role)],
 			[t('menu.vms'), here.length ? commas(here.map((x) => html`<a href=${vmPath(x.id)} key=${x.id}>${x.name}</a>`)) : html`<span class="dim">${t('picture.noVms')}</span>`],
@@ -44,6 +46,8 @@ function Node({ node, vms }) {
 			[t('node.uptime'), node.uptime_s === null || node.uptime_s === undefined ? '–' : duration(node.uptime_s)],
 			[t('node.watchdog'), node.watchdog ? word('watchdog', node.watchdog.state) : '–'],
 			[t('node.failures'), nodeFailures(node)],
+			(node.faults || []).length > 0 && [t('node.faults'), html`<${Faults} node=${node} />`],
+			[t('node.maintenance'), html`<${MaintenanceButton} node=${node} vms=${here} />`],
 			[t('node.signs'), html`<${Signs} signs=${node.signs} />`],
 			node.agent && node.agent.beats_ignored > 0 && [t('node.beatsIgnored'), number(node.agent.beats_ignored)],
 			[t('node.software'), html`<span class="small">${commas(Object.entries(v).filter(([, x]) => x).map(([k, x]) => html`<span class="nowrap" key=${k}>${k} ${x}</span>`))}</span>`],

@@ -12,6 +12,7 @@ import { reasonText } from '../said.js';
 import * as actions from '../actions.js';
 import { LegStates } from './resources.js';
 import { vmFailures } from '../mtbf.js';
+import { MoveButton, MoveCard, lastMove, preferred } from '../move.js';
 
 function CreateButton() {
 	const why = connection.get() === 'lost' ? t('why.lost') : may('vm-manager') ? null : t('why.role');
@@ -24,7 +25,8 @@ const Where = ({ vm }) => (vm.node
 
 function VmState({ vm }) {
 	return html`<${State} kind="vm" state=${vm.state} activity=${vm.activity} />
-		${typeof vm.progress_percent === 'number' && html`<${Progress} percent=${vm.progress_percent} label=${t('vm.progressOf', { name: vm.name })} />`}`;
+		${typeof vm.progress_percent === 'number' && html`<${Progress} percent=${vm.progress_percent} label=${t('vm.progressOf', { name: vm.name })} />`}
+		${vm.migration && html`<${Progress} percent=${vm.migration.percent} label=${t('move.title', vm.migration)} />`}`;
 }
 
 export function Vms() {
@@ -68,6 +70,7 @@ function VmTools({ vm }) {
 			: html`<${Button} kind="primary" icon="start" why=${a.whyNot(vm, 'start')} onClick=${() => a.start(vm)}>${t('do.start')}<//>`}
 		<${Button} icon="shutdown" why=${a.whyNot(vm, 'shutdown')} onClick=${() => a.shutdown(vm)}>${t('do.shutdown')}<//>
 		<${Button} icon="poweroff" why=${a.whyNot(vm, 'poweroff')} onClick=${() => a.powerOff(vm)}>${t('do.poweroff')}<//>
+		<${MoveButton} vm=${vm} />
 		<${Button} icon="edit" why=${a.whyNot(vm, 'rename')} onClick=${() => a.rename(vm)}>${t('do.rename')}<//>
 		<${Button} kind="danger-quiet" icon="trash" why=${a.whyNot(vm, 'delete')} onClick=${() => a.remove(vm)}>${t('do.remove')}<//>`;
 }
@@ -91,9 +94,12 @@ export function Vm({ id }) {
 		${reasonText(vm.reason) && html`<${Notice} tone=${tone} icon=${icon}><p>${reasonText(vm.reason, vm.node)}</p><//>`}
 		${typeof vm.progress_percent === 'number' && html`<${Card} title=${word('activity.vm', vm.activity)}>
 			<${Progress} percent=${vm.progress_percent} label=${t('vm.progressOf', { name: vm.name })} /><//>`}
+		<${MoveCard} vm=${vm} />
 		<div class="grid2">
 			<${Card} title=${t('vm.summary')}><${Facts} rows=${[
 				[t('field.runsOn'), html`<${Where} vm=${vm} />`],
+				preferred(vm),
+				lastMove(vm),
 				[t('field.vcpus'), number(vm.vcpus)],
 				[t('field.memory'), bytes(vm.memory_bytes)],
 				[t('field.os'), word('os', vm.os)],

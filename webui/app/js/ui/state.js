@@ -14,7 +14,7 @@ const byActivity = {
 	},
 	node: {
 		syncing: ['busy', 'busy'], starting: ['busy', 'busy'], waiting: ['alert', 'wait'],
-		lost: ['critical', 'critical'], stopped: ['idle', 'idle'],
+		lost: ['critical', 'critical'], stopped: ['idle', 'idle'], maintenance: ['idle', 'idle'],
 	},
 	volume: {
 		syncing: ['busy', 'busy'], creating: ['busy', 'busy'], 'one-leg': ['alert', 'alert'],

@@ -1,0 +1,201 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/unit/nodeagent/test_maintenance.c - a PM is taken out and brought back (E6)
+ */
+#include <string.h>
+
+#include "nodeagent/maintenance.h"
+#include "nodeagent/store_maintenance.h"
+#include "nodeagent/store_mtbf.h"
+#include "tests/test.h"
+#include "tests/unit/nodeagent/store_fixture.h"
+
+#define ON1	"{'node':'node1'}"
+
+static int
+set_vm(struct fx *fx, const char *sql)
+{
+	return sql_script(fx->st->db, sql, NULL);
+}
+
+static enum maintenance_phase
+phase(struct fx *fx, const char *refused, bool never,
+    struct maintenance_next *ret)
+{
+	if (maintenance_next(fx->st, 1, fx->at_ms, refused, never, ret) < 0)
+		memset(ret, 0xff, sizeof(*ret));
+	return ret->phase;
+}
+
+TEST(refused_where_it_makes_no_sense)
+{
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_STR(fx_code(&fx, "node.workoff", ON1), "already-so");
+	fx_context(&fx, "{'online':['node1'],'alone':'node1'}");
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "wrong-state");
+	CHECK(!store_node_leaving(fx.st, 1));
+	fx_context(&fx, "{'online':['node0','node1'],'alone':null}");
+	CHECK_STR(fx_code(&fx, "node.workon", "{'node':'node7'}"),
+	    "bad-argument");
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	CHECK(store_node_leaving(fx.st, 1) && !store_node_leaving(fx.st, 0));
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "already-so");
+	CHECK_STR(fx_code(&fx, "node.workon", "{'node':'node0'}"),
+	    "wrong-state");
+	fx.role = "vm-manager";
+	CHECK_STR(fx_code(&fx, "node.workoff", ON1), "forbidden");
+	fx.role = "platform-manager";
+	CHECK_STR(fx_code(&fx, "node.workoff", ON1), "");
+	CHECK(!store_node_leaving(fx.st, 1));
+	fx_close(&fx);
+	return 0;
+}
+
+/* A new run is never placed there. */
+TEST(no_vm_is_started_where_a_pm_leaves)
+{
+	struct store_vm vm;
+	struct fx fx;
+	char id[32];
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET preferred = 1"), 0);
+	fx_context(&fx, "{'online':['node0','node1'],'alone':null}");
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	CHECK_STR(fx_vm_do(&fx, "vm.start", "web"), "");
+	CHECK_EQ(store_get_vm(fx.st, id, &vm), 0);
+	CHECK_EQ(vm.node, 0);
+	fx_close(&fx);
+	return 0;
+}
+
+TEST(vms_move_one_at_a_time_then_it_leaves)
+{
+	struct maintenance_next next;
+	char a[32], b[32];
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, a), 0);
+	CHECK_EQ(fx_vm(&fx, "mail", 300, b), 0);
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 1, want = 1, phase = 1"), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_NONE);
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, a);
+	CHECK(!next.shutdown);
+	/* one is under way */
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET moving_to = 0, move_from = 1"
+	    " WHERE name = 'web'"), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, "");
+	/* it is there */
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET moving_to = NULL, node = 0"
+	    " WHERE name = 'web'"), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, b);
+	/* refused a moment ago: not again at once */
+	CHECK_EQ(phase(&fx, b, true, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, "");
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 0 WHERE name = 'mail'"), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_LEAVING);
+	/* a stopped one holds nobody up */
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = NULL, want = 0"), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_LEAVING);
+	fx_close(&fx);
+	return 0;
+}
+
+TEST(a_vm_that_cant_move_waits_or_is_shut_down)
+{
+	struct maintenance_next next;
+	struct fx fx;
+	char id[32], sql[300];
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 1, want = 1, phase = 1"), 0);
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	(void)snprintf(sql, sizeof(sql), "UPDATE vm SET move_result = 'failed',"
+	    " move_from = 1, move_target = 0, move_ended_ms = %lld",
+	    (long long)fx.at_ms);
+	CHECK_EQ(set_vm(&fx, sql), 0);
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, "");			/* not at once */
+	fx.at_ms += MAINTENANCE_RETRY_MS;
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, id);			/* but again */
+	CHECK(!next.shutdown);
+	CHECK_STR(fx_code(&fx, "node.workoff", ON1), "");
+	/* a failure of before this maintenance says nothing */
+	fx.at_ms += 1000;
+	CHECK_STR(fx_code(&fx, "node.workon",
+	    "{'node':'node1','shutdown':true}"), "");
+	CHECK_EQ(phase(&fx, NULL, false, &next), MAINTENANCE_MOVING);
+	CHECK(!next.shutdown && strcmp(next.vm, id) == 0);
+	/* refused for good, and a person allowed it */
+	CHECK_EQ(phase(&fx, id, true, &next), MAINTENANCE_MOVING);
+	CHECK(next.shutdown && strcmp(next.vm, id) == 0);
+	CHECK_EQ(phase(&fx, id, false, &next), MAINTENANCE_MOVING);
+	CHECK_STR(next.vm, "");
+	fx_close(&fx);
+	return 0;
+}
+
+TEST(a_pm_that_is_meant_to_be_away_has_not_failed)
+{
+	struct fx fx;
+	int i;
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	CHECK(maintenance_keeps_out(fx.st, 1));
+	for (i = 0; i < 6; i++) {
+		fx.at_ms += 60000;
+		CHECK_EQ(fx_system(&fx, "vm.takeover",
+		    "{'from':'node1','to':'node0'}"), 0);
+		CHECK_EQ(fx_system(&fx, "node.report", ON1), 0);
+	}
+	CHECK(!store_node_held(fx.st, 1));
+	CHECK_STR(fx_code(&fx, "node.workoff", ON1), "");
+	CHECK(!maintenance_keeps_out(fx.st, 1));
+	fx_close(&fx);
+	return 0;
+}
+
+TEST(what_people_see)
+{
+	AUTO_JSON json_t *m = NULL;
+	struct fx fx;
+	char id[32];
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 1, want = 1, phase = 1"), 0);
+	m = maintenance_view(fx.st, 1, "together");
+	CHECK(json_is_null(m));
+	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	m = maintenance_view(fx.st, 1, "together");
+	CHECK_STR(fx_text(m, "phase"), "moving");
+	CHECK_STR(json_string_value(json_array_get(json_object_get(m,
+	    "waiting_for"), 0)), "web");
+	json_decref(m);
+	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 0"), 0);
+	m = maintenance_view(fx.st, 1, "together");
+	CHECK_STR(fx_text(m, "phase"), "leaving");
+	json_decref(m);
+	m = maintenance_view(fx.st, 1, "");		/* powered off */
+	CHECK_STR(fx_text(m, "phase"), "out");
+	fx_close(&fx);
+	return 0;
+}
+
+TESTS_MAIN(T(refused_where_it_makes_no_sense),
+    T(no_vm_is_started_where_a_pm_leaves),
+    T(vms_move_one_at_a_time_then_it_leaves),
+    T(a_vm_that_cant_move_waits_or_is_shut_down),
+    T(a_pm_that_is_meant_to_be_away_has_not_failed), T(what_people_see))
