@@ -18,7 +18,7 @@
 
 #define MOVES	2
 
-static const struct tiny_conf conf = { .pages_a_tick = 2,
+static const struct tiny_conf conf = { .pages_a_tick = 2, .more_pages = 2,
 	.from_bytes = 8u << 20, .to_bytes = 10u << 20, .disk_ticks = 1 };
 
 static int

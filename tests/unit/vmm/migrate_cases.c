@@ -22,7 +22,7 @@
 #define FULL	100u
 #define HEAR_MS	60000u
 
-const struct tiny_conf migrate_conf = { .pages_a_tick = 32,
+const struct tiny_conf migrate_conf = { .pages_a_tick = 32, .more_pages = 32,
 	.from_bytes = 8u << 20, .to_bytes = 20u << 20, .disk_ticks = 5 };
 static const struct vmm_migrate_limits slow = { .bandwidth_bytes_s = 200000 };
 

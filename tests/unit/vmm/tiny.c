@@ -15,7 +15,7 @@
 
 extern const uint8_t tiny_code[], tiny_code_end[], tiny_params[];
 
-/* At 0x7c00, real mode; A(x) is where x is then.  Parameters are four dwords. */
+/* At 0x7c00, real mode; A(x) is where x is then.  Parameters are five dwords. */
 __asm__(
     ".pushsection .rodata\n"
     ".code16\n"
@@ -83,6 +83,9 @@ __asm__(
     "	addl $4096, %edi\n"
     "	cmpl p_to - tiny_code + ORG, %edi\n	jb 5f\n"
     "	movl p_from - tiny_code + ORG, %edi\n"
+    "	movl p_more - tiny_code + ORG, %ebx\n"
+    "	movl %ebx, p_pages - tiny_code + ORG\n"
+    "	movl $1, %ecx\n"
     "5:	decl %ecx\n	jnz 3b\n"
     "	movl %edi, v_at - tiny_code + ORG\n"
     "4:	movb $0x20, %al\n	outb %al, $0x20\n"
@@ -99,6 +102,7 @@ __asm__(
     "p_from: .long 0\n"
     "p_to:	.long 0\n"
     "p_disk: .long 0\n"
+    "p_more: .long 0\n"
     "tiny_code_end:\n"
     ".code64\n"
     ".popsection\n");
@@ -123,6 +127,7 @@ tiny_sector(const struct tiny_conf *c, uint8_t ret[512])
 	put(p + 4, c->from_bytes);
 	put(p + 8, c->to_bytes);
 	put(p + 12, c->disk_ticks);
+	put(p + 16, c->more_pages);
 	ret[510] = 0x55;
 	ret[511] = 0xaa;
 }

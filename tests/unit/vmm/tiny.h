@@ -20,7 +20,8 @@
 #define TINY_SLOTS	64u
 
 struct tiny_conf {
-	unsigned	pages_a_tick;
+	unsigned	pages_a_tick;	/* until each is written once */
+	unsigned	more_pages;	/* a tick, from then on */
 	uint32_t	from_bytes, to_bytes;	/* of memory, multiples of 4096 */
 	unsigned	disk_ticks;		/* 0 = no disk */
 };
