@@ -11,5 +11,5 @@ LIVE_SCRIPTS += $(addprefix tests/live/test_,machines.sh try.sh volumes.sh kill_
 	browser.sh bad_input.sh conformance.sh migrate.sh)
 
 include deploy/install.mk
-CHECK_SCRIPTS += tests/unit/deploy/packaging
+CHECK_SCRIPTS += tests/unit/deploy/packaging tests/unit/deploy/lab
 LIVE_SCRIPTS += tests/live/test_packages.sh

@@ -11,6 +11,9 @@
 # in memory is lost.
 # shellcheck shell=bash
 
+# A shell's own login costs an emulated PM seconds: its first connection stays open for
+# those that follow, in $TRY/node0/pm/ssh.
+
 # Two PMs side by side on two processors; sizes that Xen and a small guest need.
 PM_MEMORY_MIB=${AVPAIR_LAB_MEMORY_MIB:-2048}
 PM_DOM0_MIB=${AVPAIR_LAB_DOM0_MIB:-1200}
@@ -131,6 +134,8 @@ pm_start() {
 # No process of it may say goodbye: QEMU is killed, as a plug is pulled.
 pm_kill() {
 	local pid
+	[ ! -S "$(pm_dir "$1")/ssh" ] ||
+		ssh -F none -o "ControlPath=$(pm_dir "$1")/ssh" -O exit lab 2>/dev/null || :
 	pid=$(pm_pid "$1") || return 0
 	kill -KILL "$pid" 2>/dev/null || :
 	wait_until 20 "the end of $1" pm_off "$1"
@@ -140,7 +145,8 @@ pm_kill() {
 # --- inside of it ---
 
 pm_ssh_options() {
-	printf '%s\n' -i "$IMAGE/id" -o "UserKnownHostsFile=$IMAGE/known_hosts" \
+	printf '%s\n' -o ControlMaster=auto -o "ControlPath=$(pm_dir "$1")/ssh" \
+		-o ControlPersist=600 -i "$IMAGE/id" -o "UserKnownHostsFile=$IMAGE/known_hosts" \
 		-o HostKeyAlias=lab-pm -o IdentitiesOnly=yes -o LogLevel=ERROR \
 		-o ConnectTimeout=120 -o ServerAliveInterval=15 -o ServerAliveCountMax=40 \
 		-o BatchMode=yes -F none
@@ -150,7 +156,7 @@ pm_ssh_options() {
 pm() {
 	local n=$1 options
 	shift
-	mapfile -t options < <(pm_ssh_options)
+	mapfile -t options < <(pm_ssh_options "$n")
 	in_net world ssh "${options[@]}" "root@$(desk_address "$n")" "$@"
 }
 
@@ -158,7 +164,7 @@ pm() {
 pm_copy() {
 	local n=$1 options
 	shift
-	mapfile -t options < <(pm_ssh_options)
+	mapfile -t options < <(pm_ssh_options "$n")
 	in_net world scp -q -r "${options[@]}" "${@:1:$#-1}" "root@$(desk_address "$n"):${*: -1}"
 }
 

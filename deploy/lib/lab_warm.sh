@@ -17,7 +17,7 @@ warm_dir() {
 		qemu-system-x86_64 --version
 		pm_arguments "$1"
 		echo "$PM_DISK_GIB"
-	} | sed "s|$TRY||g; s/$LAB-//g; s/node[019]/node/g; s/mac=.*/mac/" |
+	} | sed "s|$TRY||g; s/^$LAB-//; s/node[019]/node/g; s/mac=.*/mac/" |
 		sha256sum | cut -c1-16)
 	echo "$IMAGE/warm-$key"
 }

@@ -171,10 +171,10 @@ machine_collect(struct setup_facts *f)
 
 /* The value of the first 'key : value' line. */
 static void
-cpuinfo(char *model, size_t n, char *virtualization, size_t n_virt)
+cpuinfo(struct setup_facts *ret)
 {
 	AUTO_FILE FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[4096];
+	char line[8192];
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
 		char *colon = strchr(line, ':');
@@ -182,11 +182,15 @@ cpuinfo(char *model, size_t n, char *virtualization, size_t n_virt)
 		if (colon == NULL || colon[1] == '\0')
 			continue;
 		line[strcspn(line, "\n")] = '\0';
-		if (*model == '\0' && strncmp(line, "model name", 10) == 0)
-			(void)snprintf(model, n, "%s", colon + 2);
+		if (ret->cpu_model[0] == '\0' &&
+		    strncmp(line, "model name", 10) == 0)
+			(void)snprintf(ret->cpu_model, sizeof(ret->cpu_model),
+			    "%s", colon + 2);
 		if (strncmp(line, "flags", 5) == 0) {
-			(void)snprintf(virtualization, n_virt, "%s",
-			    strstr(colon, " vmx ") != NULL ? "vmx" :
+			cpu_features(colon + 1, ret->cpu_features,
+			    sizeof(ret->cpu_features));
+			(void)snprintf(ret->virtualization,
+			    sizeof(ret->virtualization), "%s", strstr(colon, " vmx ") != NULL ? "vmx" :
 			    strstr(colon, " svm ") != NULL ? "svm" : "none");
 			return;
 		}
@@ -204,7 +208,7 @@ memory_of_host(void)
 void
 facts_collect(struct setup_facts *f)
 {
-	char xen[64];
+	char xen[64], hvm[400];
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	memset(f, 0, sizeof(*f));
@@ -216,11 +220,12 @@ facts_collect(struct setup_facts *f)
 	f->cpus = cpus > 0 ? (unsigned)cpus : 1;
 	f->memory_bytes = memory_of_host();
 	(void)snprintf(f->virtualization, sizeof(f->virtualization), "none");
-	cpuinfo(f->cpu_model, sizeof(f->cpu_model), f->virtualization,
-	    sizeof(f->virtualization));
+	cpuinfo(f);
 	f->kvm = access("/dev/kvm", R_OK | W_OK) == 0;
 	line_of("/proc/xen/capabilities", xen, sizeof(xen));
 	f->xen = strstr(xen, "control_d") != NULL;
+	line_of("/sys/hypervisor/properties/capabilities", hvm, sizeof(hvm));
+	f->hvm = f->xen && strstr(hvm, "hvm-") != NULL;
 	interfaces_collect(f);
 	machine_collect(f);
 }
@@ -290,13 +295,14 @@ facts_encode(const struct setup_facts *f)
 		if (json_array_append_new(list,
 		    interface_encode(&f->interfaces[i])) < 0)
 			return NULL;
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:b, "
-	    "s:b, s:O, s:s, s:I, s:s, s:o, s:o}", "version", f->version,
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:s, s:b, "
+	    "s:b, s:b, s:O, s:s, s:I, s:s, s:o, s:o}", "version", f->version,
 	    "machine", f->machine, "host", f->host, "language", f->language,
 	    "utc_ms", (json_int_t)f->utc_ms, "cpus", (int)f->cpus,
 	    "memory_bytes", (json_int_t)f->memory_bytes, "cpu_model",
-	    f->cpu_model, "virtualization", f->virtualization, "kvm",
-	    (int)f->kvm, "xen", (int)f->xen, "interfaces", list, "storage_dir",
+	    f->cpu_model, "cpu_features", f->cpu_features, "virtualization",
+	    f->virtualization, "kvm", (int)f->kvm, "xen", (int)f->xen, "hvm",
+	    (int)f->hvm, "interfaces", list, "storage_dir",
 	    f->storage_dir, "storage_bytes", (json_int_t)f->storage_bytes,
 	    "volume_group", f->volume_group, "wanted",
 	    texts_encode(f->wanted[0], sizeof(f->wanted[0]), f->n_wanted),
@@ -405,7 +411,7 @@ facts_decode(const json_t *j, struct setup_facts *ret, struct av_err *err)
 {
 	static const char *const known[] = { "version", "machine", "host",
 	    "language", "utc_ms", "cpus", "memory_bytes", "cpu_model",
-	    "virtualization", "kvm", "xen", "interfaces", "storage_dir",
+	    "cpu_features", "virtualization", "kvm", "xen", "hvm", "interfaces", "storage_dir",
 	    "storage_bytes", "volume_group", "wanted", "business" };
 	struct setup_facts f = { .cpus = 0 };
 	const struct { const char *key; char *at; size_t n; bool needed; }
@@ -415,6 +421,8 @@ facts_decode(const json_t *j, struct setup_facts *ret, struct av_err *err)
 		{ "host", f.host, sizeof(f.host), false },
 		{ "language", f.language, sizeof(f.language), false },
 		{ "cpu_model", f.cpu_model, sizeof(f.cpu_model), false },
+		{ "cpu_features", f.cpu_features, sizeof(f.cpu_features),
+		    false },
 		{ "virtualization", f.virtualization, sizeof(f.virtualization),
 		    true },
 		{ "storage_dir", f.storage_dir, sizeof(f.storage_dir), false },
@@ -446,6 +454,7 @@ facts_decode(const json_t *j, struct setup_facts *ret, struct av_err *err)
 	f.cpus = (unsigned)cpus;
 	f.kvm = json_is_true(json_object_get(j, "kvm"));
 	f.xen = json_is_true(json_object_get(j, "xen"));
+	f.hvm = json_is_true(json_object_get(j, "hvm"));
 	if (rc == 0)
 		*ret = f;
 	return rc;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nodeagent/setup/cpu.h"
 #include "nodeagent/setup/plan.h"
 
 #define FACTS_INTERFACES_MAX	48
@@ -35,9 +36,11 @@ struct setup_facts {
 	unsigned	cpus;
 	uint64_t	memory_bytes;
 	char		cpu_model[80];
+	char		cpu_features[CPU_FEATURES_MAX];
 	char		virtualization[8];	/* "vmx", "svm", "none" */
 	bool		kvm;
 	bool		xen;			/* this is a Xen's dom0 */
+	bool		hvm;			/* and the processor helps it */
 	struct facts_interface interfaces[FACTS_INTERFACES_MAX];
 	size_t		n_interfaces;
 	char		storage_dir[161];	/* "" = the default; */

@@ -48,6 +48,29 @@ fit_clock(const struct setup_facts *a, const struct setup_facts *b,
 	    tr("let both follow a time server: systemctl enable --now systemd-timesyncd (or chrony)"));
 }
 
+/* A guest that was started on the one and moves to the other while it runs. */
+static void
+fit_features(const struct setup_facts *a, const struct setup_facts *b,
+    struct findings *fs)
+{
+	char names[CPU_FEATURES_MAX];
+	struct finding *f = NULL;
+
+	if (cpu_missing(a->cpu_features, b->cpu_features, names,
+	    sizeof(names)) > 0)
+		f = findings_add(fs, FINDING_WARN, "cpu-features",
+		    tr("the other PM's processor lacks %s: a VM that was started on this PM can't move there while it runs"),
+		    names);
+	if (cpu_missing(b->cpu_features, a->cpu_features, names,
+	    sizeof(names)) > 0)
+		f = findings_add(fs, FINDING_WARN, "cpu-features",
+		    tr("this PM's processor lacks %s: a VM that was started on the other PM can't move here while it runs"),
+		    names);
+	if (f != NULL)
+		finding_hint(f, "%s",
+		    tr("when a PM fails its VMs are started anew, which works; for more use equal processors, or switch on or off in the firmware what differs"));
+}
+
 static void
 fit_power(const struct setup_plan *p, const struct setup_facts *a,
     const struct setup_facts *b, struct findings *fs)
@@ -72,6 +95,8 @@ fit_power(const struct setup_plan *p, const struct setup_facts *a,
 		findings_add(fs, FINDING_WARN, "cpu-differs",
 		    tr("the processors differ (%s and %s): moving a running VM may be refused"),
 		    a->cpu_model, b->cpu_model);
+	if (strcmp(a->virtualization, b->virtualization) == 0)
+		fit_features(a, b, fs);
 	if (strcmp(p->hypervisor, "xen") == 0 && !b->xen)
 		findings_add(fs, FINDING_BLOCK, "no-xen", "%s",
 		    tr("the unit uses Xen, but the other PM isn't running on Xen: install xen-hypervisor and restart it"));

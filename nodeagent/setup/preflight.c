@@ -260,8 +260,15 @@ virtualization(const struct setup_plan *p, const struct setup_facts *m,
 	struct finding *f;
 
 	if (strcmp(p->hypervisor, "xen") == 0) {
-		if (m->xen)
+		if (m->xen && m->hvm)
 			return;
+		if (m->xen) {
+			f = findings_add(fs, FINDING_BLOCK, "no-hvm", "%s",
+			    tr("Xen runs here, but without the processor's virtualization: guests couldn't run"));
+			finding_hint(f, "%s",
+			    tr("switch virtualization (VT-x, AMD-V) on in the firmware"));
+			return;
+		}
 		f = findings_add(fs, FINDING_BLOCK, "no-xen", "%s",
 		    tr("this machine isn't running on Xen"));
 		finding_hint(f, "%s",

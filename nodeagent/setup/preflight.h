@@ -15,6 +15,7 @@
 #define PREFLIGHT_PORT		7704	/* TCP, of the setup service itself */
 #define PREFLIGHT_MEMORY_MIN	(1ull << 30)
 #define PREFLIGHT_MEMORY_GOOD	(4ull << 30)
+#define PREFLIGHT_STORAGE_MIN	(1ull << 30)	/* no system fits into less */
 #define PREFLIGHT_STORAGE_GOOD	(10ull << 30)
 
 /* Configuration or data of a unit, or somebody's cluster, is here already. */
@@ -24,6 +25,9 @@ void preflight_machine(const struct setup_facts *f, struct findings *fs);
 /* Its own folder or volume group: kind, room, somebody's data.  Fills
  * f->storage_bytes. */
 void preflight_storage(const char *root, struct setup_facts *f,
+    struct findings *fs);
+/* Its last part: is there room?  'group': 'where' is a volume group. */
+void preflight_room(uint64_t bytes, const char *where, bool group,
     struct findings *fs);
 /* What needs the plan: programs, virtualization, interfaces, free ports. */
 void preflight_plan(const struct setup_plan *p, int node,

@@ -39,16 +39,26 @@ entries(const char *path, const char *but)
 	return n;
 }
 
-static void
-room(uint64_t bytes, const char *where, struct findings *fs)
+void
+preflight_room(uint64_t bytes, const char *where, bool group,
+    struct findings *fs)
 {
+	bool full = bytes < PREFLIGHT_STORAGE_MIN;
+	struct finding *f;
 	char text[32];
 
 	if (bytes >= PREFLIGHT_STORAGE_GOOD)
 		return;
 	av_format_size(bytes, text, sizeof(text));
-	findings_add(fs, FINDING_WARN, "little-storage",
+	f = findings_add(fs, full ? FINDING_BLOCK : FINDING_WARN,
+	    full ? "no-room" : "little-storage",
 	    tr("only %s are free for volumes in '%s'"), text, where);
+	if (full && group)
+		finding_hint(f, tr("give it another disk (vgextend %s /dev/DISK), remove logical volumes that nobody needs, or name another group with --volume-group"),
+		    where);
+	else if (full)
+		finding_hint(f, "%s",
+		    tr("make room there, or name a folder on another disk with --storage"));
 }
 
 static const char *
@@ -111,7 +121,8 @@ folder(const char *root, struct setup_facts *f, struct findings *fs)
 		return;
 	}
 	f->storage_bytes = (uint64_t)sf.f_bavail * (uint64_t)sf.f_bsize;
-	room(f->storage_bytes, dir, fs);
+	if (root[0] == '\0')
+		preflight_room(f->storage_bytes, dir, false, fs);
 }
 
 static void
@@ -137,7 +148,7 @@ volume_group(struct setup_facts *f, struct findings *fs)
 	*end = '\0';
 	if (av_parse_u64(text, &f->storage_bytes) < 0)
 		f->storage_bytes = 0;
-	room(f->storage_bytes, f->volume_group, fs);
+	preflight_room(f->storage_bytes, f->volume_group, true, fs);
 	if (services_output(lvs, out, sizeof(out)) == 0 &&
 	    strstr(out, " av-") != NULL) {
 		x = findings_add(fs, FINDING_BLOCK, "storage-has-data",

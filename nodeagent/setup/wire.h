@@ -6,7 +6,7 @@
  * TLS with the key of key.h, then framed JSON (base/frame.h), at most WIRE_MAX_BYTES
  * each; the second PM asks, the first one answers:
  *
- *	-> {"msg":"hello", "protocol":1, "purpose":"join", "dry_run":false, "facts":{}}
+ *	-> {"msg":"hello", "protocol":2, "purpose":"join", "dry_run":false, "facts":{}}
  *	<- {"msg":"offer", "plan":{}, "secrets":{}, "findings":[]}	(secrets: not dry)
  *	<- {"msg":"refused", "code":"..", "text":"..", "hint":"..", "findings":[]}
  *	-> {"msg":"stored"}		the offer is on its disk
@@ -25,7 +25,7 @@
 #include "nodeagent/setup/finding.h"
 #include "nodeagent/setup/secrets.h"
 
-#define WIRE_PROTOCOL	1
+#define WIRE_PROTOCOL	2
 #define WIRE_MAX_BYTES	(128u * 1024)
 #define WIRE_WAIT_MS	15000
 #define WIRE_OFFER_MS	30000	/* the first PM writes and makes certificates */

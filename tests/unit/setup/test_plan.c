@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "nodeagent/setup/fit.h"
+#include "nodeagent/setup/preflight.h"
 #include "nodeagent/setup/render.h"
 #include "nodeagent/setup/secrets.h"
 #include "nodeagent/setup/text.h"
@@ -111,11 +112,87 @@ TEST(what_is_worse_is_warned_of)
 	two_that_fit();
 	(void)snprintf(b.virtualization, sizeof(b.virtualization), "svm");
 	CHECK(warned("virtualization-differs"));
+	two_that_fit();
+	(void)snprintf(a.cpu_model, sizeof(a.cpu_model), "One");
+	(void)snprintf(b.cpu_model, sizeof(b.cpu_model), "Another");
+	CHECK(warned("cpu-differs"));
+	two_that_fit();
+	(void)snprintf(a.cpu_features, sizeof(a.cpu_features), "lm avx avx2");
+	(void)snprintf(b.cpu_features, sizeof(b.cpu_features), "lm avx");
+	CHECK(warned("cpu-features"));
+	CHECK(strstr(fs.list[0].text, "lacks avx2: ") != NULL);
+	CHECK(fs.list[0].hint[0] != '\0');
+	/* the other way round: two sentences */
+	(void)snprintf(b.cpu_features, sizeof(b.cpu_features), "lm avx rtm");
+	fs.n = 0;
+	CHECK(warned("cpu-features"));
+	CHECK_EQ(fs.n, 2);
 	/* the second link may be missing */
 	two_that_fit();
 	(void)snprintf(b.interfaces[1].address[0], 64, "10.99.0.1/24");
 	CHECK(warned("no-common-network"));
 	CHECK_EQ(p.n_links, 1);
+	return 0;
+}
+
+TEST(features_are_those_that_count)
+{
+	char text[CPU_FEATURES_MAX], all[64];
+
+	/* words, not parts of words; what the kernel adds isn't counted */
+	cpu_features("fpu nx lm constant_tsc avx512f avx2 md_clear", text,
+	    sizeof(text));
+	CHECK_STR(text, "nx lm avx2 avx512f");
+	CHECK_EQ(cpu_missing("nx lm avx2 avx512f", "lm avx512f avx nx", text,
+	    sizeof(text)), 1);
+	CHECK_STR(text, "avx2");
+	CHECK_EQ(cpu_missing("lm", "lm avx", text, sizeof(text)), 0);
+	CHECK_EQ(cpu_missing("aes avx avx2 bmi1 bmi2 fma rtm hle", "", text,
+	    sizeof(text)), 8);
+	CHECK_STR(text, "aes, avx, fma, avx2, bmi1, bmi2, ... (8)");
+	cpu_features("aes avx avx2", all, 8);	/* cut at a word */
+	CHECK_STR(all, "aes avx");
+	return 0;
+}
+
+TEST(a_full_place_is_refused)
+{
+	fs.n = 0;
+	preflight_room(PREFLIGHT_STORAGE_GOOD, "vg0", true, &fs);
+	CHECK_EQ(fs.n, 0);
+	preflight_room(PREFLIGHT_STORAGE_MIN, "vg0", true, &fs);
+	CHECK(!findings_block(&fs) && findings_find(&fs, "little-storage"));
+	preflight_room(PREFLIGHT_STORAGE_MIN - 1, "vg0", true, &fs);
+	CHECK(findings_block(&fs));
+	CHECK(strstr(fs.list[1].text, "'vg0'") != NULL);
+	CHECK(strstr(fs.list[1].hint, "vgextend vg0 ") != NULL);
+	fs.n = 0;
+	preflight_room(0, "/srv", false, &fs);
+	CHECK(findings_block(&fs));
+	CHECK(strstr(fs.list[0].hint, "--storage") != NULL);
+	return 0;
+}
+
+static void
+xen_plan(bool xen, bool hvm)
+{
+	two_that_fit();
+	fs.n = 0;
+	(void)snprintf(p.hypervisor, sizeof(p.hypervisor), "xen");
+	a.xen = xen;
+	a.hvm = hvm;
+	preflight_plan(&p, 0, &a, &fs);
+}
+
+TEST(xen_needs_the_processors_help)
+{
+	xen_plan(true, true);
+	CHECK(findings_find(&fs, "no-hvm") == NULL);
+	CHECK(findings_find(&fs, "no-xen") == NULL);
+	xen_plan(true, false);
+	CHECK(findings_find(&fs, "no-hvm") != NULL && findings_block(&fs));
+	xen_plan(false, false);
+	CHECK(findings_find(&fs, "no-xen") != NULL && findings_block(&fs));
 	return 0;
 }
 
@@ -424,7 +501,8 @@ TEST(japanese_keeps_the_places)
 }
 
 TESTS_MAIN(T(two_like_machines_fit), T(what_differs_is_refused),
-    T(what_is_worse_is_warned_of), T(one_of_two_addresses_is_named),
+    T(what_is_worse_is_warned_of), T(features_are_those_that_count),
+    T(a_full_place_is_refused), T(xen_needs_the_processors_help), T(one_of_two_addresses_is_named),
     T(a_host_name_that_is_none_is_left_out), T(a_plan_comes_back_as_it_was),
     T(bad_plans_are_refused), T(wishes_become_a_plan), T(wishes_that_cant_be),
     T(corosync_waits_for_pings_longer_than_for_tokens),
