@@ -184,6 +184,7 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 	let_go(d);
 	memset(&d->ev, 0, sizeof(d->ev));
 	d->want_primary = d->go_alone = d->stopping = d->up_tried = false;
+	d->bringing_up = false;
 	d->last_repl = DRBD_R_OFF;
 	drbd_status_map(d);
 	d->st.server = MIRROR_SERVER_DOWN;
@@ -214,6 +215,12 @@ refusal(const struct drbd_result *res, const char *program,
 		    res->rc == -ETIMEDOUT ? "took too long" : "was killed");
 	if (strstr(t, "Need access to UpToDate data") != NULL)
 		return av_err_code(err, -EPERM, "not-up-to-date", "%s", t);
+	if (strstr(t, "insufficient free space") != NULL)
+		return av_err_code(err, -ENOSPC, "no-space", "%s", t);
+	if (strstr(t, "generic netlink family") != NULL ||
+	    strstr(t, "modprobe") != NULL)
+		return av_err_code(err, -ENODEV, "no-module",
+		    "this PM's kernel has no DRBD module: %s", t);
 	if (strstr(t, "held open by") != NULL)
 		return av_err_code(err, -EBUSY, "volume-in-use", "%s", t);
 	if (strstr(t, "State change failed") != NULL)
@@ -361,7 +368,7 @@ bring_up(struct drbd *d)
 {
 	if (d->up_tried)
 		return;
-	d->up_tried = true;
+	d->up_tried = d->bringing_up = true;
 	if (job_add(d, NULL, NULL, drbd_plan_up) == NULL)
 		drbd_go_down(d, "server-down", "no memory");
 }
@@ -371,10 +378,10 @@ came_up(struct drbd *d)
 {
 	d->st.server = MIRROR_SERVER_UP;
 	d->st.found = !d->up_tried;
-	d->gi_due = true;
-	/* found: a connection that isn't there wasn't wanted */
-	if (d->st.found && !d->ev.now.connection)
-		d->st.wants_connect = false;
+	d->gi_due = d->snap_due = true;
+	/* a fresh one connects by itself */
+	d->st.wants_connect = !d->st.found || !d->rec.disconnected;
+	d->rec.disconnected = !d->st.wants_connect;
 	if (d->rec.alone && d->ev.now.role != DRBD_ROLE_PRIMARY) {
 		d->rec.alone = false;
 		record_save(d);
@@ -387,6 +394,8 @@ look_at_server(struct drbd *d)
 	const struct drbd_model *m = &d->ev.now;
 
 	if (d->st.server == MIRROR_SERVER_STARTING) {
+		if (d->bringing_up)
+			return;
 		if (d->ev.whole && m->resource && m->device)
 			came_up(d);
 		else if (d->ev.whole || (d->events == NULL &&
@@ -438,7 +447,10 @@ turn(struct drbd *d)
 	if (d->st.server == MIRROR_SERVER_UP) {
 		if (d->ev.now.role == DRBD_ROLE_PRIMARY)
 			d->want_primary = false;
+		if (!d->ev.now.connection)
+			d->st.window = false;
 		look_at_peer(d);
+		drbd_follow_size(d);
 		if (drbd_status_map(d) || d->st.conn != before ||
 		    d->st.role != role)
 			d->gi_due = true;
@@ -554,7 +566,7 @@ drbd_order(struct mirror *m, struct mirror_op *op,
     const struct mirror_order *o, struct av_err *err)
 {
 	struct drbd *d = container_of(m, struct drbd, m);
-	const struct drbd_step *plan = drbd_plan(o->verb, o->alone);
+	const struct drbd_step *plan = drbd_plan(o);
 	uint64_t due;
 	int rc;
 
@@ -588,6 +600,7 @@ drbd_close(struct mirror *m)
 	d->changed = NULL;
 	jobs_end(d, -ECANCELED, "", "cancelled");
 	let_go(d);
+	d->zero = drbd_zero_let_go(d->zero);
 	d->wake = sd_event_source_disable_unref(d->wake);
 	sd_event_unref(d->loop);
 	free(d->digests);
@@ -655,31 +668,10 @@ drbd_front_path(const struct mirror *m)
 	return ((const struct drbd *)(const void *)m)->c.front_path;
 }
 
-/* A logical volume isn't a file; LVM's own snapshots aren't used yet. */
-static int
-drbd_leg_snapshot(const char *dir, const char *id, const char *name,
-    uint64_t *ret_size_bytes, struct av_err *err)
-{
-	(void)dir;
-	(void)name;
-	(void)ret_size_bytes;
-	return av_err_code(err, -EOPNOTSUPP, "not-supported",
-	    "'%s': driver 'drbd' makes no snapshots", id);
-}
-
-static int
-drbd_leg_snapshot_delete(const char *dir, const char *id, const char *name,
-    struct av_err *err)
-{
-	(void)dir;
-	(void)id;
-	(void)name;
-	(void)err;
-	return 0;	/* there are none */
-}
-
 const struct mirror_ops mirror_drbd_ops = {
 	.name = "drbd",
+	.leg_slow = true,
+	.window = true,
 	.leg_create = drbd_leg_create,
 	.leg_delete = drbd_leg_delete,
 	.leg_read = drbd_leg_read,

@@ -21,8 +21,8 @@
 #include "base/clock.h"
 #include "mirror/drbd.h"
 
-static bool
-is_sync(enum drbd_repl r)
+bool
+drbd_is_sync(enum drbd_repl r)
 {
 	return r >= DRBD_R_BEFORE_SOURCE && r <= DRBD_R_TARGET;
 }
@@ -82,7 +82,7 @@ map_conn(const struct drbd *d)
 	bool primary = m->role == DRBD_ROLE_PRIMARY;
 
 	if (drbd_is_connected(d)) {
-		if (is_sync(m->repl))
+		if (drbd_is_sync(m->repl))
 			return m->repl == DRBD_R_SOURCE ||
 			    m->repl == DRBD_R_BEFORE_SOURCE ?
 			    MIRROR_RESYNC_SOURCE : MIRROR_RESYNC_TARGET;
@@ -136,7 +136,7 @@ map_resync(struct drbd *d)
 {
 	struct mirror_status *st = &d->st;
 	const struct drbd_model *m = &d->ev.now;
-	bool was = is_sync(d->last_repl), is = is_sync(m->repl);
+	bool was = drbd_is_sync(d->last_repl), is = drbd_is_sync(m->repl);
 	uint64_t now = av_clock_ns(), left = m->out_of_step_kib, gone, ms;
 
 	d->last_repl = m->repl;
@@ -188,6 +188,8 @@ drbd_status_map(struct drbd *d)
 	st->gi = d->gi.gi;
 	st->gen = d->rec.gen;
 	st->size_bytes = d->rec.size_bytes;
+	st->room_bytes = d->rec.room_bytes != 0 ? d->rec.room_bytes :
+	    d->rec.size_bytes;
 	st->read_bytes = m->read_kib << 10;
 	st->written_bytes = m->written_kib << 10;
 	st->held_requests = m->suspended != 0 ? m->upper_pending : 0;
