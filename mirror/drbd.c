@@ -26,6 +26,7 @@
 #include "mirror/drbd.h"
 
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
+#define RECONNECT_NS	(5 * AV_NS_PER_S)
 #define CMD_LIMIT_NS	(120 * AV_NS_PER_S)
 
 static int on_wake(sd_event_source *es, void *arg);
@@ -172,6 +173,7 @@ let_go(struct drbd *d)
 	d->again = sd_event_source_disable_unref(d->again);
 	d->poll = sd_event_source_disable_unref(d->poll);
 	d->grace = sd_event_source_disable_unref(d->grace);
+	d->relink = sd_event_source_disable_unref(d->relink);
 }
 
 void
@@ -230,17 +232,17 @@ refusal(const struct drbd_result *res, const char *program,
 }
 
 static void
-own_job_failed(struct drbd *d, const struct drbd_step *plan,
-    const struct av_err *err)
+own_job_failed(struct drbd *d, const char *words, const struct av_err *err)
 {
-	if (plan == drbd_plan_up) {
+	if (words == drbd_plan_up[0].words) {
 		drbd_go_down(d, err->code[0] != '\0' ? err->code : "server-down",
 		    err->text);
 		return;
 	}
 	/* A promotion that DRBD refuses: the order stands, the state doesn't
 	 * allow it; tried again when the connection is made anew. */
-	d->want_primary = false;
+	if (words == drbd_plan_promote[0].words)
+		d->want_primary = false;
 	(void)snprintf(d->st.error_text, sizeof(d->st.error_text), "%s",
 	    err->text);
 }
@@ -270,12 +272,9 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 		d->want_primary = false;
 	d->stopping = false;
 	if (own && job->o.verb == MIRROR_N_VERBS) {
-		bool up = words == drbd_plan_up[0].words;
-
 		job_unlink(d, job);
 		free(job);
-		own_job_failed(d, up ? drbd_plan_up : drbd_plan_promote,
-		    &err);
+		own_job_failed(d, words, &err);
 		return;
 	}
 	drbd_status_map(d);
@@ -409,12 +408,45 @@ look_at_server(struct drbd *d)
 	}
 }
 
+/*
+ * The module ends a connection for good when it doesn't like the peer's words: a
+ * split, which it says by a handler, or what may change: another setting while a
+ * window is opened, a key that is being replaced.
+ */
+static void
+look_at_link(struct drbd *d)
+{
+	const struct drbd_model *m = &d->ev.now;
+
+	if (!m->connection)
+		d->st.window = false;
+	/* whoever is alone with an open window would be refused by its peer */
+	if (d->st.window && d->jobs == NULL && m->connection &&
+	    m->cstate != DRBD_C_CONNECTED)
+		(void)job_add(d, NULL, NULL, drbd_plan_shut);
+	if ((m->connection && m->cstate != DRBD_C_STANDALONE) ||
+	    !d->st.wants_connect || m->split_brain || d->jobs != NULL)
+		return;
+	if (av_clock_ns() >= d->reconnect_ns) {
+		d->reconnect_ns = av_clock_ns() + RECONNECT_NS;
+		(void)job_add(d, NULL, NULL, drbd_plan_reconnect);
+	}
+	d->relink = sd_event_source_disable_unref(d->relink);
+	(void)sd_event_add_time(d->loop, &d->relink, CLOCK_MONOTONIC,
+	    d->reconnect_ns / AV_NS_PER_US + 1000, 1000, on_grace, d);
+}
+
 /* Both legs in step: what 'alone' recorded is over. */
 static void
 look_at_peer(struct drbd *d)
 {
 	const struct drbd_model *m = &d->ev.now;
 
+	/* A promotion without the right to it: the module waits for the answer,
+	 * and refuses all other commands meanwhile. */
+	if (m->role == DRBD_ROLE_SECONDARY && !d->go_alone && d->ev.whole &&
+	    drbd_fence_waiting(d->fence) > 0)
+		(void)drbd_fence_answer(d->fence, "refused");
 	if (!drbd_is_connected(d))
 		return;
 	if (drbd_fence_waiting(d->fence) > 0)	/* the peer is back */
@@ -447,8 +479,7 @@ turn(struct drbd *d)
 	if (d->st.server == MIRROR_SERVER_UP) {
 		if (d->ev.now.role == DRBD_ROLE_PRIMARY)
 			d->want_primary = false;
-		if (!d->ev.now.connection)
-			d->st.window = false;
+		look_at_link(d);
 		look_at_peer(d);
 		drbd_follow_size(d);
 		if (drbd_status_map(d) || d->st.conn != before ||

@@ -309,6 +309,8 @@ struct drbd {
 	sd_event_source	*again;		/* restart of the stream */
 	sd_event_source	*poll;		/* statistics while resyncing */
 	sd_event_source	*grace;		/* job->grace_ns */
+	sd_event_source	*relink;	/* reconnect_ns */
+	uint64_t	reconnect_ns;	/* not tried again before */
 	unsigned	restarts;	/* of the stream, in a row */
 	bool		up_tried;
 	bool		bringing_up;	/* 'drbdadm up' isn't at its end */
@@ -348,6 +350,8 @@ bool drbd_is_sync(enum drbd_repl repl);
 void drbd_follow_size(struct drbd *d);
 extern const struct drbd_step drbd_plan_up[];
 extern const struct drbd_step drbd_plan_promote[];
+extern const struct drbd_step drbd_plan_reconnect[];
+extern const struct drbd_step drbd_plan_shut[];	/* the window */
 void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
     const struct drbd_step *step, struct drbd_argv *ret);
 

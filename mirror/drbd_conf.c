@@ -406,13 +406,14 @@ print_net(FILE *f, const struct drbd_conf *c)
 		tenths = 600;
 	secs = tenths / 10 + 1;
 	fprintf(f, "\tnet {\n\t\tprotocol C;\n\t\ttimeout %u;\n"
-	    "\t\tconnect-int %u;\n\t\tping-int %u;\n\t\tping-timeout 5;\n"
+	    "\t\tconnect-int %u;\n\t\tping-int %u;\n\t\tping-timeout %u;\n"
 	    "\t\tallow-two-primaries no;\n"
 	    "\t\tafter-sb-0pri disconnect;\n\t\tafter-sb-1pri disconnect;\n"
 	    "\t\tafter-sb-2pri disconnect;\n\t\trr-conflict disconnect;\n"
 	    "\t\talways-asbp no;\n\t\tverify-alg crc32c;\n"
 	    "\t\tcram-hmac-alg sha256;\n\t\tshared-secret \"%s\";\n\t}\n",
-	    tenths, secs, secs, c->secret);
+	    tenths, secs, secs, tenths < 5 ? 5 : tenths > 300 ? 300 : tenths,
+	    c->secret);
 }
 
 char *

@@ -354,6 +354,11 @@ const struct drbd_step drbd_plan_promote[] = {
 	END
 };
 
+const struct drbd_step drbd_plan_reconnect[] = {
+	RUN_IF(wants_network, CONNECT),
+	END
+};
+
 static const struct drbd_step plan_primary[] = {
 	CALL(may_be_primary),
 	CALL(want_primary),
@@ -575,6 +580,22 @@ static const struct drbd_step plan_window[] = {
 	RUN_IF(is_window_closed,
 	    "drbdadm -c %c net-options --allow-two-primaries=no %r"),
 	CALL(note_window),
+	END
+};
+
+static int
+note_shut(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->st.window = false;
+	return 0;
+}
+
+const struct drbd_step drbd_plan_shut[] = {
+	CALL(note_shut),
+	RUN_IF(is_networked,
+	    "drbdadm -c %c net-options --allow-two-primaries=no %r"),
 	END
 };
 

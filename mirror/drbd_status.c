@@ -9,7 +9,8 @@
  *   sec   Connected, peer pri     any            connected
  *   sec   Connected, peer sec     any            disconnected (nothing is in
  *                                                force without a primary)
- *   any   StandAlone that nobody ordered         split
+ *   any   StandAlone or none, and DRBD called
+ *         its split-brain handler                split
  *   pri   else                    yes            held
  *   pri   else                    no             disconnected, alone
  *   sec ordered to be primary, not connected     primary, connecting
@@ -71,8 +72,9 @@ is_split(const struct drbd *d)
 {
 	const struct drbd_model *m = &d->ev.now;
 
-	return m->connection && m->cstate == DRBD_C_STANDALONE &&
-	    d->st.wants_connect && d->jobs == NULL;
+	/* the module drops the connection altogether when it breaks it off */
+	return m->split_brain && d->st.wants_connect && d->jobs == NULL &&
+	    (!m->connection || m->cstate == DRBD_C_STANDALONE);
 }
 
 static enum mirror_conn
@@ -116,10 +118,8 @@ map_error(struct drbd *d)
 	const struct drbd_model *m = &d->ev.now;
 
 	if (d->st.conn == MIRROR_SPLIT)
-		say(&d->st, m->split_brain ? "split" : "peer-refused",
-		    m->split_brain ?
-		    "both legs hold data that the other hasn't" :
-		    "DRBD broke the connection off and stands alone");
+		say(&d->st, "split",
+		    "both legs hold data that the other hasn't");
 	else if (d->st.disk == MIRROR_DISK_FAILED)
 		say(&d->st, "disk-error", "this PM's leg has failed");
 	else if (d->st.conn == MIRROR_HELD)
