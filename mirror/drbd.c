@@ -217,7 +217,7 @@ refusal(const struct drbd_result *res, const char *program,
 		    res->rc == -ETIMEDOUT ? "took too long" : "was killed");
 	if (strstr(t, "Need access to UpToDate data") != NULL)
 		return av_err_code(err, -EPERM, "not-up-to-date", "%s", t);
-	if (strstr(t, "insufficient free space") != NULL)
+	if (strcasestr(t, "insufficient free space") != NULL)
 		return av_err_code(err, -ENOSPC, "no-space", "%s", t);
 	if (strstr(t, "generic netlink family") != NULL ||
 	    strstr(t, "modprobe") != NULL)

@@ -167,6 +167,8 @@ struct drbd_model {
 	uint64_t	out_of_step_kib;
 	uint64_t	upper_pending;
 	bool		split_brain;	/* its handler was called since connecting */
+	unsigned	n_connections;	/* how many were made, with those that are
+					 * gone again */
 };
 
 enum drbd_line {
@@ -275,6 +277,7 @@ struct drbd_job {
 	uint64_t		 grace_ns;	/* a handler was answered: until
 						 * then DRBD thaws by itself */
 	bool			 had_no_disk;	/* before the order */
+	unsigned		 n_connections;	/* of CONNECT: before it */
 	uint64_t		 lv_bytes;	/* of GROW: as it is, as it ... */
 	uint64_t		 lv_new_bytes;	/* ... must be */
 	uint64_t		 again_ns;	/* of GROW: look again then */

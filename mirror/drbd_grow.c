@@ -194,10 +194,13 @@ zero_old_metadata(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	uint64_t end = d->rec.grow_from < job->o.new_size_bytes ?
 	    d->rec.grow_from : job->o.new_size_bytes;
+	char path[MIRROR_PATH_MAX + 24];
 
 	if (d->rec.grow_from == 0 || !is_primary(d))
 		return 0;
-	return zero(d, d->c.front_path, d->rec.size_bytes, end, err);
+	(void)snprintf(path, sizeof(path), "%s/drbd%u", d->rec.dev_dir,
+	    d->rec.minor);
+	return zero(d, path, d->rec.size_bytes, end, err);
 }
 
 static int

@@ -74,7 +74,7 @@ int
 drbd_lv_refusal(const struct drbd_record *rec, int rc, const char *text,
     struct av_err *err)
 {
-	if (strstr(text, "insufficient") != NULL)
+	if (strcasestr(text, "insufficient") != NULL)
 		return av_err_code(err, -ENOSPC, "no-space",
 		    "no room in volume group '%s' of this PM", rec->vg);
 	if (strstr(text, "not found") != NULL)

@@ -80,11 +80,12 @@ wants_network(const struct drbd *d, const struct drbd_job *job)
 	return d->st.wants_connect && !is_networked(d, job);
 }
 
+/* The module may have dropped it again before anybody looked: a split. */
 static bool
 has_no_connection(const struct drbd *d, const struct drbd_job *job)
 {
-	(void)job;
-	return !d->ev.now.connection;
+	return !d->ev.now.connection &&
+	    d->ev.now.n_connections == job->n_connections;
 }
 
 static bool
@@ -264,6 +265,7 @@ forget_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 static int
 want_network(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
+	job->n_connections = d->ev.now.n_connections;
 	return note_network(d, job->o.verb == MIRROR_V_CONNECT, err);
 }
 
@@ -448,7 +450,6 @@ static const struct drbd_step plan_outdate[] = {
 static const struct drbd_step plan_connect[] = {
 	CALL(want_network),
 	RUN_IF(wants_network, CONNECT),
-	/* it may stand alone again at once: a split */
 	WAIT_WHILE(has_no_connection),
 	END
 };
