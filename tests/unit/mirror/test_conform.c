@@ -8,6 +8,8 @@
  * calls it, on the real module of this machine, where both PMs are resources that
  * meet on loopback:
  *   AVPAIR_CONFORM_VG	its volume group
+ *   AVPAIR_CONFORM_TOOLS	where side0/drbdadm and side1/drbdadm are
+ *				(tests/lab/drbd_side)
  *   AVPAIR_CONFORM_WAIT_S	how long anything may take (15)
  */
 #include <errno.h>
@@ -98,8 +100,12 @@ real_side(struct world *w, int i)
 	(void)snprintf(word[6], 64, "%.32s/%s", real_vg, ids[i]);
 	(void)drbd_pair_run(down);
 	(void)drbd_pair_run(remove);
+	(void)snprintf(w->names[i][5], sizeof(w->names[i][5]),
+	    "%.60s/side%d:/usr/sbin:/usr/bin:/sbin:/bin",
+	    getenv("AVPAIR_CONFORM_TOOLS"), i);
 	w->drbd[i] = (struct mirror_drbd_conf){ .vg = real_vg,
-		.minor = 1000 + (unsigned)i, .unencrypted_ok = true };
+		.minor = 1000 + (unsigned)i, .unencrypted_ok = true,
+		.tools_path = w->names[i][5] };
 	w->conf[i].listen_addr = addrs[i];
 	w->conf[i].peer_addrs[0] = addrs[1 - i];
 	w->conf[i].port = w->conf[i].peer_port = 7810;
@@ -203,7 +209,7 @@ struct order {
 	struct world	*w;
 	unsigned	n_done;
 	int		rc;
-	char		code[32];
+	char		code[32], text[256];
 	enum av_outcome	outcome;
 	size_t		n;
 };
@@ -220,11 +226,12 @@ done(struct mirror_op *op, int rc, const struct av_err *err)
 	o->n = op->n_digests;
 	o->outcome = err->outcome;
 	(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
+	(void)snprintf(o->text, sizeof(o->text), "%s", err->text);
 }
 
 enum verb { PRIMARY, PRIMARY_ALONE, ALONE, SECONDARY, OUTDATE, CONNECT,
 	DISCONNECT, RATE, STOP, DIGEST, PAUSE, RESUME, GROW, HOLD, RELEASE,
-	GIVE_UP, VERIFY, DISCARD };
+	GIVE_UP, VERIFY, DISCARD, WINDOW_OPEN, WINDOW_CLOSE };
 
 static int
 call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
@@ -254,6 +261,9 @@ call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
 	case GIVE_UP:	return mirror_diskless(m, &o->op, gen, err);
 	case VERIFY:	return mirror_verify(m, &o->op, &verify, err);
 	case DISCARD:	return mirror_discard(m, &o->op, gen, err);
+	case WINDOW_OPEN:
+	case WINDOW_CLOSE: return mirror_window(m, &o->op, v == WINDOW_OPEN,
+			    err);
 	case DIGEST:
 	default:	return mirror_digest(m, &o->op, 0, 0, err);
 	}
@@ -266,13 +276,15 @@ start_order(struct world *w, int i, struct order *o, enum verb v,
     uint64_t gen)
 {
 	struct av_err err = { 0 };
-	uint64_t deadline = o->op.deadline_ns;
+	uint64_t deadline = o->op.deadline_ns == 1 ? 1 : 0;
 	int rc;
 
 	memset(o, 0, sizeof(*o));
 	o->w = w;
 	o->op.done = done;
 	o->op.deadline_ns = deadline;
+	if (deadline == 0 && real_vg != NULL)	/* emulated PMs take their time */
+		o->op.deadline_ns = av_clock_ns() + wait_s * AV_NS_PER_S;
 	w->in_call = true;
 	rc = call(w, i, o, v, gen, &err);
 	w->in_call = false;
@@ -286,7 +298,8 @@ start_order(struct world *w, int i, struct order *o, enum verb v,
 	WAIT(w, (o)->n_done > 0); \
 	CHECK_EQ((o)->n_done, 1); \
 	if ((o)->rc != (want)) \
-		fprintf(stderr, "%s: code '%s'\n", driver, (o)->code); \
+		fprintf(stderr, "%s: code '%s': %s\n", driver, (o)->code, \
+		    (o)->text); \
 	CHECK_EQ((o)->rc, want); \
 	} while (0)
 #define ORDER(w, i, o, verb, gen)	ORDER_RC(w, i, o, verb, gen, 0)
@@ -792,6 +805,41 @@ case_discard(void)
 	return end(w);
 }
 
+/* Two primaries for as long as the owner wants them, and no longer. */
+static int
+case_window(void)
+{
+	BEGIN_CONNECTED(w, o);
+	if (!mirror_needs_window(w->m[0])) {
+		CHECK_EQ(start_order(w, 0, &o, WINDOW_OPEN, 0), -EOPNOTSUPP);
+		CHECK_STR(o.code, "not-supported");
+		return end(w);
+	}
+	ORDER_RC(w, 1, &o, PRIMARY, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 0, &o, WINDOW_OPEN, 0);
+	ORDER_RC(w, 1, &o, PRIMARY, 0, -EPERM);		/* one side's word */
+	ORDER(w, 1, &o, WINDOW_OPEN, 0);
+	ORDER(w, 1, &o, PRIMARY, 0);
+	WAIT(w, st(w, 1)->role == MIRROR_PRIMARY &&
+	    st(w, 1)->conn == MIRROR_CONNECTED &&
+	    st(w, 0)->conn == MIRROR_CONNECTED);
+	ORDER_RC(w, 0, &o, WINDOW_CLOSE, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 0, &o, SECONDARY, 0);
+	ORDER(w, 0, &o, WINDOW_CLOSE, 0);
+	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
+	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
+	CHECK(st(w, 1)->role == MIRROR_PRIMARY);
+	ORDER_RC(w, 0, &o, PRIMARY, 0, -EPERM);
+	/* not while a leg is missing */
+	ORDER(w, 0, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 1)->conn == MIRROR_HELD);
+	ORDER_RC(w, 1, &o, WINDOW_OPEN, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
+	return end(w);
+}
+
 static int
 case_snapshot(void)
 {
@@ -874,6 +922,7 @@ static const struct {
 	{ "hold", case_hold },
 	{ "verify", case_verify },
 	{ "discard", case_discard },
+	{ "window", case_window },
 	{ "snapshot", case_snapshot },
 	{ "close_ends_orders", case_close_ends_orders },
 	{ "deadline", case_deadline },
