@@ -202,7 +202,8 @@ host_describe(const struct agent_conf *conf)
 	    memory_of_host();
 	uint64_t storage = conf->storage_bytes > 0 ? conf->storage_bytes :
 	    conf->drbd_vg != NULL ? storage_of_vg(conf->drbd_vg) :
-	    storage_of_host(conf->state_dir);
+	    storage_of_host(conf->storage_dir != NULL ?
+	    conf->storage_dir : conf->state_dir);
 
 	return json_pack("{s:o,s:I,s:I,s:o,s:o}", "cpus", describe_cpus(conf),
 	    "memory_bytes", (json_int_t)memory, "storage_bytes",

@@ -20,6 +20,7 @@
 #include "nodeagent/agent.h"
 
 #define PROBE_MS	8000u
+#define PROBE_MAX_MS	20000u	/* two of them fit into the unit's TimeoutStartSec */
 
 static void
 usage(FILE *f)
@@ -72,6 +73,7 @@ choose_acceleration(struct agent *a)
 	AUTO_FREE char *known = NULL;
 	char path[300], why[200] = "";
 	const char *name;
+	double scaled_ms;
 
 	if (strcmp(a->conf.driver_vmm, "qemu") != 0)
 		return;
@@ -81,7 +83,9 @@ choose_acceleration(struct agent *a)
 		a->accel = known[0] == 'k' ? VMM_ACCEL_KVM : VMM_ACCEL_TCG;
 		return;
 	}
-	a->accel = vmm_probe_accel(a->conf.qemu, PROBE_MS, why, sizeof(why));
+	scaled_ms = PROBE_MS * a->conf.time_scale;
+	a->accel = vmm_probe_accel(a->conf.qemu, scaled_ms < PROBE_MAX_MS ?
+	    (unsigned)scaled_ms : PROBE_MAX_MS, why, sizeof(why));
 	name = vmm_accel_name(a->accel);
 	log_notice("unit", "guests run with %s%s%s", name,
 	    why[0] != '\0' ? ": " : "", why);

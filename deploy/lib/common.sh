@@ -43,13 +43,14 @@ ok() { say "  ok: $*"; }
 exec {PAUSE_FD}<> <(:)
 pause() { read -rt "$1" -u "$PAUSE_FD" || :; }
 
-# wait_until SECONDS WHAT COMMAND...: asks every 0.1 s, fails by name.
+# wait_until SECONDS WHAT COMMAND...: asks every WAIT_PAUSE seconds, fails by name.
+WAIT_PAUSE=0.1
 wait_until() {
 	local deadline=$(($(now_ms) + $1 * 1000)) what=$2
 	shift 2
 	until "$@"; do
 		[ "$(now_ms)" -lt "$deadline" ] || fail "waited in vain for $what"
-		pause 0.1
+		pause "$WAIT_PAUSE"
 	done
 }
 

@@ -12,6 +12,7 @@ VM=web
 RECORD_PORT=7000
 DETECT_LIMIT_MS=1000
 RESTART_LIMIT_MS=2000
+STORY_WAIT_S=120	# for one order to the unit
 
 story_unit_forms() {
 	step "the unit forms"
@@ -51,11 +52,11 @@ story_vm() {
 	if ! vm_exists; then
 		step "creating VM '$VM' from the small image"
 		avcli vm create --name "$VM" --cpu 1 --memory 300M --volumes 512M \
-			--image small.img --interfaces net0 --wait
+			--image small.img --interfaces net0 --wait --timeout "$STORY_WAIT_S"
 	fi
 	if [ -z "$(vm_node)" ]; then
 		step "starting VM '$VM'"
-		avcli vm poweron "$VM" --wait --timeout 120
+		avcli vm poweron "$VM" --wait --timeout "$STORY_WAIT_S"
 	fi
 	GUEST_ADDRESS=$(guest_address)
 	step "waiting for the guest's service at $GUEST_ADDRESS"
@@ -113,6 +114,8 @@ guest_process_seen() {
 		exit 1'
 }
 
+guest_watch_begun() { pause 0.2; }
+
 story_power_off() {
 	local from to watch off_us seen_us acked before
 	from=$(vm_node)
@@ -126,7 +129,7 @@ story_power_off() {
 	watch=$TRY/world/log/watch
 	guest_process_seen "$to" >"$watch" &
 	local watcher=$!
-	pause 0.2
+	guest_watch_begun
 	off_us=${EPOCHREALTIME/./}
 	node_power_off "$from"
 	wait "$watcher" || fail "no guest process appeared on $to"
