@@ -455,6 +455,8 @@ drbd_gi_parse(const char *out, struct drbd_gi *ret)
 	    hex_field(&at, &g.gi.bitmap) < 0 ||
 	    hex_field(&at, &g.gi.h0) < 0 || hex_field(&at, &g.gi.h1) < 0)
 		return -EBADMSG;
+	/* DRBD's mark 'was primary', which isn't part of the name */
+	g.gi.current &= ~(uint64_t)1;
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		if (*at != '0' && *at != '1')
 			return -EBADMSG;
