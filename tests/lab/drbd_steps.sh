@@ -1,215 +1,272 @@
-#!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# tests/lab/drbd_steps.sh VG [WORK-FOLDER] - the drbd driver on the real module
+# tests/lab/drbd_steps.sh - one volume on both PMs' real DRBD, step by step
 #
-# Run as root on a machine with DRBD 8.4, drbd-utils, LVM, a volume group with
-# 1 GiB to spare, mirror-pm in PATH, av-fence-peer in /usr/lib/avpair.  Both sides
-# of the mirror are on this one machine, as two resources that meet on loopback:
-# what the module does is what it does on two, but for a loss of power, which
-# tests/lab/drbd_power.sh shows.  Exit code 0 = all good.
-# FOLDER keeps what events2 said (a.events, b.events) for comparison with
-# tests/golden/drbd/.
-set -u
-vg=$1 dir=${2:-/var/tmp/drbd-steps} failed=0 n=0
-wait_s=${WAIT_S:-120}
+# Part of drbd-conformance, which gives pm, pm_copy, VG, THERE, WORK, WAIT_S.  node0
+# is A, node1 is B; on each runs 'mirror-pm serve', which obeys orders in words.
+# Each step needs the ones before it.  A guest is 'mirror-pm write': numbered blocks,
+# one after another; what was acknowledged to it is noted here, outside of the PM.
+# shellcheck shell=bash
 
-A() { mirror-pm do "$dir/a.sock" "$@"; }
-B() { mirror-pm do "$dir/b.sock" "$@"; }
-say() { printf '%s %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
-ok() { n=$((n + 1)); say "ok $*"; }
-bad() { failed=$((failed + 1)); say "not ok $*"; }
+A() { pm node0 "$THERE/mirror-pm do $THERE/s ${*@Q}" </dev/null; }
+B() { pm node1 "$THERE/mirror-pm do $THERE/s ${*@Q}" </dev/null; }
+a() { pm node0 "$@" </dev/null; }
+b() { pm node1 "$@" </dev/null; }
+ok() { echo "ok ${*// /_}"; }
+bad() { steps_failed=$((steps_failed + 1)); echo "not ok ${1// /_}"; echo "  ${*:2}" >&2; }
+good() { if "${@:2}"; then ok "$1"; else bad "$1" "${*:2}"; fi; }
 # is NAME WANT COMMAND...: its answer holds WANT
 is() {
-	local name=$1 want=$2 got
-	shift 2
-	got=$("$@" 2>&1)
-	case $got in *"$want"*) ok "$name" ;; *) bad "$name: wanted '$want', got: $got" ;; esac
+	local got
+	got=$("${@:3}" 2>&1) || :
+	case $got in *"$2"*) ok "$1" ;; *) bad "$1" "wanted '$2', got: $got" ;; esac
 }
-serve() {	# a|b ID MINOR OWN PEER KEY=VALUE...
-	local s=$1 id=$2 minor=$3 own=$4 peer=$5
-	shift 5
-	mkdir -p "$dir/$s"
-	mirror-pm serve "$dir/$s.sock" id="$id" minor="$minor" vg="$vg" listen="$own" peer="$peer" dir="$dir/$s" \
-	    run="$dir/$s/run" psk="$dir/psk" timeout_ms=6000 size=33554432 "$@" </dev/null >>"$dir/$s.log" 2>&1 &
-	echo $! >"$dir/$s.pid"
-	while ! [ -S "$dir/$s.sock" ]; do sleep 0.2; done
+# serve NODE [KEY=VALUE...]
+serve() {
+	local n=$1 i=${1#node}
+	shift
+	pm "$n" "cd $THERE; mkdir -p d; umask 077
+		echo avpair:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f >psk
+		rm -f s
+		setsid ./mirror-pm serve s vg=$VG listen=10.78.0.$((i + 1)) peer=10.78.0.$((2 - i)) \
+			node=$i port=7789 dir=$THERE/d run=$THERE/d/run psk=$THERE/psk \
+			timeout_ms=6000 size=33554432 $* </dev/null >>log 2>&1 &
+		echo \$! >pid
+		until [ -S s ]; do sleep 0.1; done" </dev/null
 }
-end_one() { kill "$(cat "$dir/$1.pid")"; wait "$(cat "$dir/$1.pid")" 2>/dev/null; rm -f "$dir/$1.sock"; }
-cleanup() {
-	local r
-	end_one a; end_one b
-	kill $watchers 2>/dev/null
-	for r in av-o3 av-o4; do drbdsetup down $r 2>/dev/null; lvremove -qq -y "$vg/$r" 2>/dev/null; done
-	lvremove -qq -y "$vg/av-x1" 2>/dev/null
+unserve() { pm "$1" "kill \$(cat $THERE/pid); while kill -0 \$(cat $THERE/pid) 2>/dev/null; do sleep 0.1; done" </dev/null || :; }
+
+# --- the guest ---
+
+guest_start() {	# NODE
+	pm "$1" "exec $THERE/mirror-pm write /dev/drbd1000 2048 3600 7" </dev/null >"$WORK/acks" 2>"$WORK/guest" &
+	guest=$!
+	guest_node=$1
 }
+acks() { wc -l <"$WORK/acks"; }
+more_acks() {	# N more than now, within WAIT_S
+	local want=$(($(acks) + $1)) until=$((SECONDS + WAIT_S))
+	while [ "$(acks)" -lt "$want" ]; do
+		[ $SECONDS -lt $until ] || return 1
+		sleep 0.2
+	done
+}
+guest_end() {
+	pm "$guest_node" 'for p in $(pidof mirror-pm); do tr "\0" " " </proc/$p/cmdline | grep -q " write " && kill $p; done' </dev/null || :
+	wait "$guest" 2>/dev/null || :
+}
+guest_lives() { kill -0 "$guest" 2>/dev/null; }
+kept() { pm "$1" "$THERE/mirror-pm check /dev/drbd1000" <"$WORK/acks"; }
 digests_equal() {
-	local a b
-	a=$(A digest) b=$(B digest)
-	[ "${a#ok digest}" != "$a" ] && [ "$a" = "$b" ] && ok "$1: both legs are equal ($a)" || bad "$1: $a, $b"
+	local x y
+	x=$(A digest) y=$(B digest)
+	[[ $x = "ok digest"* && $x = "$y" ]] || { echo "$x, $y" >&2; return 1; }
 }
-acks() { wc -l <"$dir/acks"; }
+out_of_step() { A status | sed 's/.*out_of_step=\([0-9]*\).*/\1/'; }
+W() { echo "wait:$WAIT_S"; }
 
-rm -rf "$dir"; mkdir -p "$dir"
-(umask 077; echo avpair:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f >"$dir/psk")
-modprobe drbd || exit 77
-watchers=
-trap cleanup EXIT
-for s in a:av-o3 b:av-o4; do
-	drbdsetup events2 --timestamps "${s#*:}" >"$dir/${s%%:*}.events" & watchers="$watchers $!"
-done
-serve a o3 1000 127.0.0.1 127.0.0.2
-serve b o4 1001 127.0.0.2 127.0.0.1
+steps_legs() {
+	serve node0
+	serve node1
+	is "leg created" ok A create
+	is "leg created there" ok B create
+	is "a leg isn't made twice" leg-exists A create
+	is "identity" "disk=uptodate crashed_primary=0 peer_outdated=0 current=0123456789abcde0" A read
+	A open; B open
+	is "up and whole" "disk=uptodate" A "$(W)" server=up
+	is "up and whole there" "disk=uptodate" B "$(W)" server=up
+	is "they meet" ok A "$(W)" peer_disk=uptodate
+	is "primary" ok A primary
+	is "nothing to copy at first" "out_of_step=0 held=0 resync_count=0" A "$(W)" conn=connected
+	is "one primary alone" wrong-state B primary
+}
 
-# --- legs ---
-is "leg created" ok A create
-is "leg created" ok B create
-is "not twice" leg-exists A create
-is "identity" "disk=uptodate crashed_primary=0 peer_outdated=0 current=0123456789abcde0" A read
-A open; B open
-is "up, whole" "disk=uptodate" A wait:$wait_s server=up
-is "up, whole" "disk=uptodate" B wait:$wait_s server=up
-is "they meet" ok A wait:$wait_s peer_disk=uptodate
-is "primary" ok A primary
-is "connected, nothing to copy" "out_of_step=0 held=0 resync_count=0" A wait:$wait_s conn=connected
-is "one primary alone" wrong-state B primary
+steps_held() {
+	local before
+	guest_start node0
+	good "the guest writes" more_acks 20
+	is "the peer goes" ok B disconnect
+	is "held" peer-lost A "$(W)" conn=held
+	before=$(acks)
+	sleep 3
+	good "no write is acknowledged while held" [ "$(acks)" -le $((before + 1)) ]
+	good "none failed" guest_lives
+	is "the handler waits" "fence-peer" a "pgrep -af av-fence-peer"
+	unserve node0
+	serve node0
+	A open
+	is "a new agent finds it held" "found=1 role=primary conn=held" A "$(W)" server=up
+	is "alone" ok A alone:2
+	is "alone is recorded" "alone=1 diskless=0 peer_outdated=1" A "$(W)" alone=1
+	is "DRBD took the handler's answer" "fence-peer av-o3 exit code 4" a "dmesg | grep 'exit code' | tail -n 2"
+	good "writes go on" more_acks 20
+	is "the peer returns" ok B connect
+	is "in step again" "peer_disk=uptodate alone=0" A "$(W)" conn=connected
+	is "no secondary while it is open" volume-in-use A secondary
+	guest_end
+	good "nothing acknowledged is lost" kept node0
+	good "legs are equal after the resync" digests_equal
+}
 
-# --- freeze, alone, thaw ---
-mirror-pm write /dev/drbd1000 2048 600 7 >"$dir/acks" 2>"$dir/writer" & writer=$!
-while [ "$(acks)" -lt 20 ]; do sleep 0.2; done
-is "peer goes" ok B disconnect
-is "held" peer-lost A wait:$wait_s conn=held
-before=$(acks); sleep 3
-[ "$(acks)" -le $((before + 1)) ] && ok "no write is acknowledged while held" || bad "acknowledged while held: $before, $(acks)"
-kill -0 $writer && ok "none failed" || bad "the writer ended"
-# an agent that ends meanwhile changes nothing
-end_one a; serve a o3 1000 127.0.0.1 127.0.0.2
-A open
-is "a new agent finds it held" "found=1 role=primary conn=held" A wait:$wait_s server=up
-is "alone" ok A alone:2
-is "alone, recorded" "alone=1 diskless=0 peer_outdated=1" A wait:$wait_s alone=1
-while [ "$(acks)" -lt $((before + 20)) ]; do sleep 0.2; done
-ok "writes go on"
-is "peer returns" ok B connect
-is "resync" "conn=resync" A wait:$wait_s conn=resync-source || true
-is "in step again" "peer_disk=uptodate alone=0" A wait:$wait_s conn=connected
-is "secondary while it is open" volume-in-use A secondary
-kill $writer; wait $writer 2>/dev/null
-mirror-pm check /dev/drbd1000 <"$dir/acks" && ok "nothing acknowledged is lost" || bad "acknowledged writes are lost"
-digests_equal "after the resync"
+steps_rate() {
+	local left from
+	is "limit" ok A rate:1000
+	is "pause" ok A pause
+	B disconnect; A "$(W)" conn=held; A alone:3
+	a "dd if=/dev/urandom of=/dev/drbd1000 bs=1M count=8 oflag=direct 2>/dev/null"
+	B connect
+	is "paused" "paused=1" A "$(W)" conn=resync-source
+	left=$(out_of_step); sleep 5
+	good "nothing is copied while paused" [ "$left" = "$(out_of_step)" -a "$left" -gt 0 ]
+	from=$SECONDS
+	is "resume" ok A resume
+	is "progress is told" ok A "$(W)" '!copied=0'
+	is "copied" ok A "$(W)" conn=connected
+	echo "# $left bytes at a limit of 1000 KiB/s: $((SECONDS - from)) s"
+	is "no limit" ok A rate:0
+	good "legs are equal after the pause" digests_equal
+}
 
-# --- rate, pause ---
-is "limit" ok A rate:1000
-is "pause" ok A pause
-B disconnect; A wait:$wait_s conn=held; A alone:3
-dd if=/dev/urandom of=/dev/drbd1000 bs=1M count=8 oflag=direct 2>/dev/null
-B connect
-is "paused" "paused=1" A wait:$wait_s conn=resync-source
-left=$(A status | sed 's/.*out_of_step=\([0-9]*\).*/\1/'); sleep 5
-now=$(A status | sed 's/.*out_of_step=\([0-9]*\).*/\1/')
-[ "$left" = "$now" ] && [ "$left" -gt 0 ] && ok "nothing is copied while paused ($left)" || bad "copied while paused: $left, $now"
-is "resume" ok A resume
-from=$(cut -d. -f1 /proc/uptime)
-is "copied" ok A wait:$wait_s conn=connected
-say "# 8 MiB at a limit of 1000 KiB/s: $(($(cut -d. -f1 /proc/uptime) - from)) s"
-is "no limit" ok A rate:0
-digests_equal "after the pause"
+steps_window() {
+	is "not primary twice" wrong-state B primary
+	is "window opened" ok A window:on
+	is "window opened there" ok B window:on
+	is "second primary" ok B primary
+	is "both lead" "role=primary conn=connected" B "$(W)" role=primary
+	is "not closed while both lead" wrong-state A window:off
+	is "the source steps down" ok A secondary
+	is "window closed" ok A window:off
+	is "window closed there" ok B window:off
+	is "sides changed" "role=primary conn=connected" B status
+	is "it is closed" wrong-state A primary
+	A window:on; B window:on; A disconnect
+	is "a link lost while it is open holds" ok B "$(W)" conn=held
+	A connect
+	is "they meet again" "peer_disk=uptodate" B "$(W)" conn=connected
+	is "closed by that" wrong-state A primary
+	B secondary; A primary
+	is "sides changed back" ok A "$(W)" conn=connected role=primary
+}
 
-# --- two primaries for a migration ---
-is "not primary twice" wrong-state B primary
-is "window" ok A window:on
-is "window" ok B window:on
-is "second primary" ok B primary
-is "both lead" "role=primary conn=connected" B wait:$wait_s role=primary
-is "not closed while both lead" wrong-state A window:off
-is "source steps down" ok A secondary
-is "window closed" ok A window:off
-is "window closed" ok B window:off
-is "sides changed" "role=primary conn=connected" B status
-is "closed" wrong-state A primary
-# a link lost while it is open
-A window:on; B window:on; A disconnect
-is "held" ok B wait:$wait_s conn=held
-A connect
-is "they meet, closed" "peer_disk=uptodate" B wait:$wait_s conn=connected
-is "closed" wrong-state A primary
-B secondary; A primary
-is "back" ok A wait:$wait_s conn=connected role=primary
+steps_grow() {
+	local big=50331648
+	guest_start node0
+	good "the guest writes before it grows" more_acks 5
+	is "the peer's leg grows" ok B grow:$big
+	is "grown" ok A grow:$big
+	is "size" size=$big A status
+	good "the guest wrote on" more_acks 5
+	guest_end
+	is "the new part is copied" ok A "$(W)" conn=connected
+	is "the device's size" $big a "blockdev --getsize64 /dev/drbd1000"
+	good "what is new is zero" a "dd if=/dev/drbd1000 bs=1M skip=32 iflag=direct 2>/dev/null | cmp -n 16777216 - /dev/zero"
+	good "legs are equal after growing" digests_equal
+	is "the peer's record" size=$big B "$(W)" size=$big
+	is "too large for the group" no-space B grow:109951162777600
+}
 
-# --- growing ---
-is "peer's leg" ok B grow:50331648
-is "grown" ok A grow:50331648
-is "size" size=50331648 A status
-is "copied" ok A wait:$wait_s conn=connected
-[ "$(blockdev --getsize64 /dev/drbd1000)" = 50331648 ] && ok "device's size" || bad "device's size"
-dd if=/dev/drbd1000 bs=1M skip=32 iflag=direct 2>/dev/null | cmp -s -n 16777216 - /dev/zero && ok "what is new is zero" ||
-	bad "what is new isn't zero"
-digests_equal "after growing"
-is "peer's record" size=50331648 B wait:$wait_s size=50331648
-is "too large" no-space B grow:109951162777600
+steps_snapshot() {
+	local sum
+	sum=$(a "dd if=/dev/drbd1000 bs=1M iflag=direct 2>/dev/null | sha256sum")
+	is "snapshot" ok A snapshot:s1
+	a "dd if=/dev/urandom of=/dev/drbd1000 bs=1M count=4 oflag=direct 2>/dev/null"
+	is "it is as it was" "$sum" a "head -c 50331648 /dev/$VG/av-o3.snap-s1 | sha256sum"
+	is "not twice" snapshot-exists A snapshot:s1
+	is "deleted" ok A snapshot-delete:s1
+	is "no hold" not-supported A hold:1000
+	is "no verify" not-supported A verify
+}
 
-# --- snapshot ---
-sum=$(dd if=/dev/drbd1000 bs=1M iflag=direct 2>/dev/null | sha256sum)
-is "snapshot" ok A snapshot:s1
-dd if=/dev/urandom of=/dev/drbd1000 bs=1M count=4 oflag=direct 2>/dev/null
-[ "$(head -c 50331648 "/dev/$vg/av-o3.snap-s1" | sha256sum)" = "$sum" ] && ok "it is as it was" || bad "the snapshot changed"
-is "not twice" snapshot-exists A snapshot:s1
-is "deleted" ok A snapshot-delete:s1
-is "no hold" not-supported A hold:1000
-is "no verify" not-supported A verify
+steps_split() {
+	B disconnect; A "$(W)" conn=held
+	is "outdate" ok B outdate
+	is "an old leg leads nothing" not-up-to-date B primary-alone:9
+	A secondary
+	B connect
+	is "in step after that" ok A "$(W)" peer_disk=uptodate
+	A disconnect; B disconnect
+	is "alone here" ok A primary-alone:10
+	is "alone there" ok B primary-alone:11
+	a "dd if=/dev/urandom of=/dev/drbd1000 bs=64k count=8 oflag=direct 2>/dev/null"
+	b "dd if=/dev/urandom of=/dev/drbd1000 bs=64k seek=16 count=8 oflag=direct 2>/dev/null"
+	is "steps down" ok B secondary
+	A connect; B connect
+	is "split" "code=split" A "$(W)" conn=split
+	is "split there" "code=split" B "$(W)" conn=split
+	is "the module says so" "Split-Brain detected" a "dmesg | grep Split-Brain"
+	is "the module there says so" "Split-Brain detected" b "dmesg | grep Split-Brain"
+	is "given up" ok B discard:0
+	A connect
+	is "copied whole" "peer_disk=uptodate" A "$(W)" conn=connected
+	good "legs are equal after the split" digests_equal
+}
 
-# --- old, split, given up ---
-B disconnect; A wait:$wait_s conn=held
-is "outdate" ok B outdate
-is "an old leg leads nothing" not-up-to-date B primary-alone:9
-A secondary
-B connect
-is "in step" ok A wait:$wait_s peer_disk=uptodate
-A disconnect; B disconnect
-is "alone here" ok A primary-alone:10
-is "alone there" ok B primary-alone:11
-dd if=/dev/urandom of=/dev/drbd1000 bs=64k count=8 oflag=direct 2>/dev/null
-dd if=/dev/urandom of=/dev/drbd1001 bs=64k seek=16 count=8 oflag=direct 2>/dev/null
-is "steps down" ok B secondary
-A connect; B connect
-is "split" "code=split" A wait:$wait_s conn=split
-is "split" "code=split" B wait:$wait_s conn=split
-dmesg | grep -q "Split-Brain detected" && ok "the module says so, too" || bad "the module saw no split"
-is "given up" ok B discard:0
-A connect
-is "copied whole" "peer_disk=uptodate" A wait:$wait_s conn=connected
-digests_equal "after the split"
+# A cable, not an order; then the plug.
+steps_power() {
+	guest_start node0
+	good "the guest writes before the cut" more_acks 10
+	lab_cut priv0
+	is "the cable is out: held" peer-lost A "$(W)" conn=held
+	lab_mend priv0
+	is "and in: connected" "peer_disk=uptodate" A "$(W)" conn=connected
+	good "the guest wrote on after the cut" more_acks 10
+	pm_kill node0
+	wait "$guest" 2>/dev/null || :
+	is "the peer is lost there" "disk=uptodate" B "$(W)" conn=disconnected
+	is "takeover" ok B primary-alone:20
+	good "nothing acknowledged is lost by the power-off" kept node1
+	guest_start node1
+	good "the guest writes there" more_acks 50
+	pm_start node0
+	wait_until 1800 "ssh of node0" pm_answers node0
+	serve node0
+	is "the record says crashed" "crashed_primary=1" A read
+	A open
+	is "it comes back as a secondary" "role=secondary" A "$(W)" server=up
+	is "resynchronized" "peer_disk=uptodate alone=0" B "$(W)" conn=connected
+	is "less than all was copied" "resync_count=1" B status
+	guest_end
+	good "nothing acknowledged is lost after the return" kept node1
+	good "legs are equal after the return" digests_equal
+	B secondary
+	is "primary at home" ok A primary
+	is "at home" role=primary A "$(W)" conn=connected
+}
 
-# --- refusals ---
-lvcreate -qq -y -L 8M -n av-x1 "$vg"; mkfs.ext4 -q "/dev/$vg/av-x1"
-end_one b
-serve b x1 1002 127.0.0.2 127.0.0.1
-is "a file system is named" "holds ext4" B create
-lvchange -qq --addtag avpair.unit.ffffffffffffffffffffffffffffffff "$vg/av-x1"
-is "another unit's leg" "another unit" B create
-lvremove -qq -y "$vg/av-x1"
-end_one b
-serve b x1 1002 127.0.0.2 127.0.0.1 size=109951162777600
-is "too large at all" bad-request B create
-end_one b
-serve b x1 1002 127.0.0.2 127.0.0.1 size=1099511627776
-is "group is full" no-space B create
-end_one b
-serve b x1 1002 127.0.0.2 127.0.0.1 vg=nosuch
-is "no such group" no-group B create
-end_one b
-serve b x1 1002 127.0.0.2 127.0.0.1 tools=/nonexistent
-is "no tools" tool-missing B create
-end_one b
-serve b o4 1001 127.0.0.2 127.0.0.1
+steps_refusals() {
+	b "lvcreate -qq -y -L 8M -n av-x1 $VG && mkfs.ext4 -q /dev/$VG/av-x1"
+	unserve node1
+	serve node1 id=x1 minor=1002
+	is "a file system is named" "holds ext4" B create
+	good "and kept" b "e2fsck -fn /dev/$VG/av-x1 >/dev/null 2>&1"
+	b "lvchange -qq --addtag avpair.unit.ffffffffffffffffffffffffffffffff $VG/av-x1"
+	is "another unit's leg" "another unit" B create
+	b "lvremove -qq -y $VG/av-x1"
+	for w in "larger than any:bad-request:size=109951162777600" "the group is full:no-space:size=1099511627776" \
+		"no such group:no-group:vg=nosuch" "no tools:tool-missing:tools=/nonexistent"; do
+		unserve node1
+		serve node1 id=x1 minor=1002 "${w##*:}"
+		is "${w%%:*}" "$(cut -d: -f2 <<<"$w")" B create
+	done
+	good "nothing of it is left" b "! lvs $VG/av-x1 2>/dev/null"
+	unserve node1
+	serve node1
+	B open; B "$(W)" server=up
+}
 
-# --- end ---
-B open; B wait:$wait_s server=up
-is "in use" volume-in-use A delete
-is "stopped" ok A stop
-is "stopped" ok B stop
-is "deleted" ok A delete
-is "deleted" ok B delete
-[ -z "$(lvs --noheadings -S 'lv_name=~^av-o' "$vg")" ] && ok "nothing is left" || bad "a leg is left"
-say "$n good, $failed bad"
-[ $failed = 0 ]
+steps_end() {
+	is "in use" volume-in-use A delete
+	is "stopped" ok A stop
+	is "stopped there" ok B stop
+	is "deleted" ok A delete
+	is "deleted there" ok B delete
+	good "no volume is left" a "[ -z \"\$(lvs --noheadings -S lv_name=~^av-o $VG)\" ]"
+}
+
+drbd_steps() {
+	local s steps_failed=0
+	for s in ${LAB_STEPS:-legs held rate window grow snapshot split power refusals end}; do
+		"steps_$s"
+	done
+	[ $steps_failed = 0 ]
+}
