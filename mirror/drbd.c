@@ -26,6 +26,7 @@
 #include "mirror/drbd.h"
 
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
+#define RECONNECT_NS	(5 * AV_NS_PER_S)
 #define CMD_LIMIT_NS	(120 * AV_NS_PER_S)
 
 static int on_wake(sd_event_source *es, void *arg);
@@ -172,6 +173,7 @@ let_go(struct drbd *d)
 	d->again = sd_event_source_disable_unref(d->again);
 	d->poll = sd_event_source_disable_unref(d->poll);
 	d->grace = sd_event_source_disable_unref(d->grace);
+	d->relink = sd_event_source_disable_unref(d->relink);
 }
 
 void
@@ -184,6 +186,7 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 	let_go(d);
 	memset(&d->ev, 0, sizeof(d->ev));
 	d->want_primary = d->go_alone = d->stopping = d->up_tried = false;
+	d->bringing_up = false;
 	d->last_repl = DRBD_R_OFF;
 	drbd_status_map(d);
 	d->st.server = MIRROR_SERVER_DOWN;
@@ -214,6 +217,12 @@ refusal(const struct drbd_result *res, const char *program,
 		    res->rc == -ETIMEDOUT ? "took too long" : "was killed");
 	if (strstr(t, "Need access to UpToDate data") != NULL)
 		return av_err_code(err, -EPERM, "not-up-to-date", "%s", t);
+	if (strcasestr(t, "insufficient free space") != NULL)
+		return av_err_code(err, -ENOSPC, "no-space", "%s", t);
+	if (strstr(t, "generic netlink family") != NULL ||
+	    strstr(t, "modprobe") != NULL)
+		return av_err_code(err, -ENODEV, "no-module",
+		    "this PM's kernel has no DRBD module: %s", t);
 	if (strstr(t, "held open by") != NULL)
 		return av_err_code(err, -EBUSY, "volume-in-use", "%s", t);
 	if (strstr(t, "State change failed") != NULL)
@@ -223,17 +232,17 @@ refusal(const struct drbd_result *res, const char *program,
 }
 
 static void
-own_job_failed(struct drbd *d, const struct drbd_step *plan,
-    const struct av_err *err)
+own_job_failed(struct drbd *d, const char *words, const struct av_err *err)
 {
-	if (plan == drbd_plan_up) {
+	if (words == drbd_plan_up[0].words) {
 		drbd_go_down(d, err->code[0] != '\0' ? err->code : "server-down",
 		    err->text);
 		return;
 	}
 	/* A promotion that DRBD refuses: the order stands, the state doesn't
 	 * allow it; tried again when the connection is made anew. */
-	d->want_primary = false;
+	if (words == drbd_plan_promote[0].words)
+		d->want_primary = false;
 	(void)snprintf(d->st.error_text, sizeof(d->st.error_text), "%s",
 	    err->text);
 }
@@ -263,12 +272,9 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 		d->want_primary = false;
 	d->stopping = false;
 	if (own && job->o.verb == MIRROR_N_VERBS) {
-		bool up = words == drbd_plan_up[0].words;
-
 		job_unlink(d, job);
 		free(job);
-		own_job_failed(d, up ? drbd_plan_up : drbd_plan_promote,
-		    &err);
+		own_job_failed(d, words, &err);
 		return;
 	}
 	drbd_status_map(d);
@@ -361,7 +367,7 @@ bring_up(struct drbd *d)
 {
 	if (d->up_tried)
 		return;
-	d->up_tried = true;
+	d->up_tried = d->bringing_up = true;
 	if (job_add(d, NULL, NULL, drbd_plan_up) == NULL)
 		drbd_go_down(d, "server-down", "no memory");
 }
@@ -371,10 +377,10 @@ came_up(struct drbd *d)
 {
 	d->st.server = MIRROR_SERVER_UP;
 	d->st.found = !d->up_tried;
-	d->gi_due = true;
-	/* found: a connection that isn't there wasn't wanted */
-	if (d->st.found && !d->ev.now.connection)
-		d->st.wants_connect = false;
+	d->gi_due = d->snap_due = true;
+	/* a fresh one connects by itself */
+	d->st.wants_connect = !d->st.found || !d->rec.disconnected;
+	d->rec.disconnected = !d->st.wants_connect;
 	if (d->rec.alone && d->ev.now.role != DRBD_ROLE_PRIMARY) {
 		d->rec.alone = false;
 		record_save(d);
@@ -387,6 +393,8 @@ look_at_server(struct drbd *d)
 	const struct drbd_model *m = &d->ev.now;
 
 	if (d->st.server == MIRROR_SERVER_STARTING) {
+		if (d->bringing_up)
+			return;
 		if (d->ev.whole && m->resource && m->device)
 			came_up(d);
 		else if (d->ev.whole || (d->events == NULL &&
@@ -400,12 +408,45 @@ look_at_server(struct drbd *d)
 	}
 }
 
+/*
+ * The module ends a connection for good when it doesn't like the peer's words: a
+ * split, which it says by a handler, or what may change: another setting while a
+ * window is opened, a key that is being replaced.
+ */
+static void
+look_at_link(struct drbd *d)
+{
+	const struct drbd_model *m = &d->ev.now;
+
+	if (!m->connection)
+		d->st.window = false;
+	/* whoever is alone with an open window would be refused by its peer */
+	if (d->st.window && d->jobs == NULL && m->connection &&
+	    m->cstate != DRBD_C_CONNECTED)
+		(void)job_add(d, NULL, NULL, drbd_plan_shut);
+	if ((m->connection && m->cstate != DRBD_C_STANDALONE) ||
+	    !d->st.wants_connect || m->split_brain || d->jobs != NULL)
+		return;
+	if (av_clock_ns() >= d->reconnect_ns) {
+		d->reconnect_ns = av_clock_ns() + RECONNECT_NS;
+		(void)job_add(d, NULL, NULL, drbd_plan_reconnect);
+	}
+	d->relink = sd_event_source_disable_unref(d->relink);
+	(void)sd_event_add_time(d->loop, &d->relink, CLOCK_MONOTONIC,
+	    d->reconnect_ns / AV_NS_PER_US + 1000, 1000, on_grace, d);
+}
+
 /* Both legs in step: what 'alone' recorded is over. */
 static void
 look_at_peer(struct drbd *d)
 {
 	const struct drbd_model *m = &d->ev.now;
 
+	/* A promotion without the right to it: the module waits for the answer,
+	 * and refuses all other commands meanwhile. */
+	if (m->role == DRBD_ROLE_SECONDARY && !d->go_alone && d->ev.whole &&
+	    drbd_fence_waiting(d->fence) > 0)
+		(void)drbd_fence_answer(d->fence, "refused");
 	if (!drbd_is_connected(d))
 		return;
 	if (drbd_fence_waiting(d->fence) > 0)	/* the peer is back */
@@ -438,7 +479,9 @@ turn(struct drbd *d)
 	if (d->st.server == MIRROR_SERVER_UP) {
 		if (d->ev.now.role == DRBD_ROLE_PRIMARY)
 			d->want_primary = false;
+		look_at_link(d);
 		look_at_peer(d);
+		drbd_follow_size(d);
 		if (drbd_status_map(d) || d->st.conn != before ||
 		    d->st.role != role)
 			d->gi_due = true;
@@ -554,7 +597,7 @@ drbd_order(struct mirror *m, struct mirror_op *op,
     const struct mirror_order *o, struct av_err *err)
 {
 	struct drbd *d = container_of(m, struct drbd, m);
-	const struct drbd_step *plan = drbd_plan(o->verb, o->alone);
+	const struct drbd_step *plan = drbd_plan(o);
 	uint64_t due;
 	int rc;
 
@@ -588,6 +631,7 @@ drbd_close(struct mirror *m)
 	d->changed = NULL;
 	jobs_end(d, -ECANCELED, "", "cancelled");
 	let_go(d);
+	d->zero = drbd_zero_let_go(d->zero);
 	d->wake = sd_event_source_disable_unref(d->wake);
 	sd_event_unref(d->loop);
 	free(d->digests);
@@ -655,31 +699,10 @@ drbd_front_path(const struct mirror *m)
 	return ((const struct drbd *)(const void *)m)->c.front_path;
 }
 
-/* A logical volume isn't a file; LVM's own snapshots aren't used yet. */
-static int
-drbd_leg_snapshot(const char *dir, const char *id, const char *name,
-    uint64_t *ret_size_bytes, struct av_err *err)
-{
-	(void)dir;
-	(void)name;
-	(void)ret_size_bytes;
-	return av_err_code(err, -EOPNOTSUPP, "not-supported",
-	    "'%s': driver 'drbd' makes no snapshots", id);
-}
-
-static int
-drbd_leg_snapshot_delete(const char *dir, const char *id, const char *name,
-    struct av_err *err)
-{
-	(void)dir;
-	(void)id;
-	(void)name;
-	(void)err;
-	return 0;	/* there are none */
-}
-
 const struct mirror_ops mirror_drbd_ops = {
 	.name = "drbd",
+	.leg_slow = true,
+	.window = true,
 	.leg_create = drbd_leg_create,
 	.leg_delete = drbd_leg_delete,
 	.leg_read = drbd_leg_read,

@@ -13,6 +13,8 @@
  *   drbd_leg.c     logical volume and metadata
  *   drbd_fence.c   the agent's end of av-fence-peer's socket
  *   drbd_digest.c  reads the leg in a thread
+ *   drbd_zero.c    zeroes a range, in a thread
+ *   drbd_grow.c    steps of growing
  */
 #ifndef AV_MIRROR_DRBD_H
 #define AV_MIRROR_DRBD_H
@@ -36,6 +38,11 @@ struct drbd_record {
 	uint64_t	gen;		/* the unit's generation of the last 'alone' */
 	bool		alone;		/* primary on one leg */
 	bool		peer_outdated;	/* the peer's leg is old, or may be */
+	bool		disconnected;	/* by order: it stands alone */
+	uint64_t	room_bytes;	/* the logical volume has room for so much;
+					 * 0 = for size_bytes */
+	uint64_t	grow_from;	/* not 0: growing is under way, the logical
+					 * volume ended here before */
 	char		vg[128];
 	unsigned	minor;
 	char		tools_path[MIRROR_PATH_MAX], dev_dir[MIRROR_PATH_MAX];
@@ -160,6 +167,8 @@ struct drbd_model {
 	uint64_t	out_of_step_kib;
 	uint64_t	upper_pending;
 	bool		split_brain;	/* its handler was called since connecting */
+	unsigned	n_connections;	/* how many were made, with those that are
+					 * gone again */
 };
 
 enum drbd_line {
@@ -208,6 +217,14 @@ int drbd_leg_delete(const char *dir, const char *id, struct av_err *err);
 int drbd_leg_read(const char *dir, const char *id,
     struct mirror_leg_info *ret, struct av_err *err);
 
+/* A refusal of LVM's in our codes: no-space, no-group; else 'rc'. */
+int drbd_lv_refusal(const struct drbd_record *rec, int rc, const char *text,
+    struct av_err *err);
+int drbd_leg_snapshot(const char *dir, const char *id, const char *name,
+    uint64_t *ret_size_bytes, struct av_err *err);
+int drbd_leg_snapshot_delete(const char *dir, const char *id,
+    const char *name, struct av_err *err);
+
 /* --- fence-peer's socket --- */
 
 /*
@@ -236,6 +253,18 @@ int drbd_digest_start(sd_event *loop, const char *path, uint64_t offset,
 /* Ends the thread; 'done' doesn't run any more. */
 struct drbd_digest *drbd_digest_free(struct drbd_digest *g);
 
+/* --- zeroes --- */
+
+struct drbd_zero;
+typedef void (*drbd_zero_done)(int rc, void *arg);
+/* [from, to); takes as long as it takes. */
+int drbd_zero_now(const char *path, uint64_t from, uint64_t to);
+int drbd_zero_start(sd_event *loop, const char *path, uint64_t from,
+    uint64_t to, drbd_zero_done done, void *arg, struct drbd_zero **ret,
+    struct av_err *err);
+/* Doesn't wait; a step of 64 MiB that is under way may still be done. */
+struct drbd_zero *drbd_zero_let_go(struct drbd_zero *z);
+
 /* --- the driver --- */
 
 struct drbd;
@@ -248,6 +277,10 @@ struct drbd_job {
 	uint64_t		 grace_ns;	/* a handler was answered: until
 						 * then DRBD thaws by itself */
 	bool			 had_no_disk;	/* before the order */
+	unsigned		 n_connections;	/* of CONNECT: before it */
+	uint64_t		 lv_bytes;	/* of GROW: as it is, as it ... */
+	uint64_t		 lv_new_bytes;	/* ... must be */
+	uint64_t		 again_ns;	/* of GROW: look again then */
 	struct drbd_job		*next;
 };
 
@@ -271,14 +304,19 @@ struct drbd {
 	struct drbd_fence *fence;
 	struct drbd_digest *digest;
 	int		digest_rc;
+	struct drbd_zero *zero;		/* outlives the order that began it */
+	int		zero_rc;
 	uint32_t	*digests;
 	size_t		n_digests;
 	sd_event_source	*wake;		/* deferred: events, steps */
 	sd_event_source	*again;		/* restart of the stream */
 	sd_event_source	*poll;		/* statistics while resyncing */
 	sd_event_source	*grace;		/* job->grace_ns */
+	sd_event_source	*relink;	/* reconnect_ns */
+	uint64_t	reconnect_ns;	/* not tried again before */
 	unsigned	restarts;	/* of the stream, in a row */
 	bool		up_tried;
+	bool		bringing_up;	/* 'drbdadm up' isn't at its end */
 	bool		want_primary;	/* ordered; promoted when connected */
 	bool		go_alone;	/* fence-peer is answered at once */
 	bool		stopping;
@@ -290,7 +328,8 @@ enum drbd_step_kind {
 	DRBD_STEP_END = 0,
 	DRBD_STEP_CALL,		/* call(): 0, or -errno ends the order */
 	DRBD_STEP_RUN,		/* words: %c resource file, %r resource, %m minor,
-				 * %k rate in KiB/s; must exit with 0 */
+				 * %k rate in KiB/s, %l VG/LV, %b its new size,
+				 * %n new size in sectors; must exit with 0 */
 	DRBD_STEP_WAIT,		/* until need() is false */
 };
 
@@ -304,9 +343,18 @@ struct drbd_step {
 };
 
 /* Tables; DRBD_PLAN_UP and DRBD_PLAN_PROMOTE are the driver's own. */
-const struct drbd_step *drbd_plan(enum mirror_verb verb, bool alone);
+const struct drbd_step *drbd_plan(const struct mirror_order *o);
+extern const struct drbd_step drbd_plan_grow[];
+extern const struct drbd_step *const drbd_plan_grow_again;
+/* of a logical volume for so much data */
+uint64_t drbd_lv_bytes(uint64_t size_bytes);
+bool drbd_is_sync(enum drbd_repl repl);
+/* DRBD's size has grown: record and resource file follow. */
+void drbd_follow_size(struct drbd *d);
 extern const struct drbd_step drbd_plan_up[];
 extern const struct drbd_step drbd_plan_promote[];
+extern const struct drbd_step drbd_plan_reconnect[];
+extern const struct drbd_step drbd_plan_shut[];	/* the window */
 void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
     const struct drbd_step *step, struct drbd_argv *ret);
 

@@ -23,6 +23,8 @@
 #define RATE_MAX_KIB_S	4194304u	/* drbd.conf(5): c-max-rate, resync-rate */
 #define RATE_MIN_KIB_S	250u
 #define RECORD_MAX	8192
+/* Resync data under way: DRBD's own 50 KiB lets a round trip of 1 ms make 50 MB/s. */
+#define FILL_SECTORS	2048u
 
 static bool
 put(char *buf, size_t n, const char *s)
@@ -105,14 +107,17 @@ record_path(char *buf, size_t n, const char *dir, const char *id,
 static json_t *
 record_json(const struct drbd_record *r)
 {
-	return json_pack("{s:s,s:i,s:s,s:s,s:I,s:I,s:b,s:b,s:s,s:I,s:s,s:s}",
+	return json_pack("{s:s,s:i,s:s,s:s,s:I,s:I,s:b,s:b,s:s,s:I,s:s,s:s,"
+	    "s:I,s:I,s:b}",
 	    "format", "avpair-drbd-leg", "version", DRBD_RECORD_VERSION,
 	    "unit", r->unit_uuid, "volume", r->volume_uuid,
 	    "size_bytes", (json_int_t)r->size_bytes,
 	    "gen", (json_int_t)r->gen, "alone", (int)r->alone,
 	    "peer_outdated", (int)r->peer_outdated, "vg", r->vg,
 	    "minor", (json_int_t)r->minor, "tools_path", r->tools_path,
-	    "dev_dir", r->dev_dir);
+	    "dev_dir", r->dev_dir, "room_bytes", (json_int_t)r->room_bytes,
+	    "grow_from", (json_int_t)r->grow_from, "disconnected",
+	    (int)r->disconnected);
 }
 
 int
@@ -181,16 +186,20 @@ record_parse(const json_t *j, struct drbd_record *ret)
 	    take_u64(j, "gen", INT64_MAX, &r.gen) &&
 	    json_is_boolean(json_object_get(j, "alone")) &&
 	    json_is_boolean(json_object_get(j, "peer_outdated")) &&
+	    json_is_boolean(json_object_get(j, "disconnected")) &&
 	    take_text(j, "vg", r.vg, sizeof(r.vg)) &&
 	    take_u64(j, "minor", (1u << 20) - 1, &minor) &&
 	    take_text(j, "tools_path", r.tools_path, sizeof(r.tools_path)) &&
 	    take_text(j, "dev_dir", r.dev_dir, sizeof(r.dev_dir)) &&
+	    take_u64(j, "room_bytes", INT64_MAX, &r.room_bytes) &&
+	    take_u64(j, "grow_from", INT64_MAX, &r.grow_from) &&
 	    is_name(r.vg) && is_plain_path(r.dev_dir);
 	if (!ok)
 		return -EBADMSG;
 	r.minor = (unsigned)minor;
 	r.alone = json_is_true(json_object_get(j, "alone"));
 	r.peer_outdated = json_is_true(json_object_get(j, "peer_outdated"));
+	r.disconnected = json_is_true(json_object_get(j, "disconnected"));
 	*ret = r;
 	return 0;
 }
@@ -380,9 +389,10 @@ print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 	    "\t\tfencing resource-and-stonith;\n"
 	    "\t\tdisk-barrier no;\n\t\tdisk-flushes yes;\n"
 	    "\t\tmd-flushes yes;\n\t\tal-extents 1237;\n"
-	    "\t\tc-plan-ahead 20;\n\t\tc-max-rate %" PRIu64 "k;\n"
+	    "\t\tc-plan-ahead 20;\n\t\tc-fill-target %u;\n"
+	    "\t\tc-max-rate %" PRIu64 "k;\n"
 	    "\t\tresync-rate %" PRIu64 "k;\n\t}\n",
-	    rec->size_bytes / 512, rate, rate);
+	    rec->size_bytes / 512, FILL_SECTORS, rate, rate);
 }
 
 static void
@@ -396,13 +406,14 @@ print_net(FILE *f, const struct drbd_conf *c)
 		tenths = 600;
 	secs = tenths / 10 + 1;
 	fprintf(f, "\tnet {\n\t\tprotocol C;\n\t\ttimeout %u;\n"
-	    "\t\tconnect-int %u;\n\t\tping-int %u;\n\t\tping-timeout 5;\n"
+	    "\t\tconnect-int %u;\n\t\tping-int %u;\n\t\tping-timeout %u;\n"
 	    "\t\tallow-two-primaries no;\n"
 	    "\t\tafter-sb-0pri disconnect;\n\t\tafter-sb-1pri disconnect;\n"
 	    "\t\tafter-sb-2pri disconnect;\n\t\trr-conflict disconnect;\n"
 	    "\t\talways-asbp no;\n\t\tverify-alg crc32c;\n"
 	    "\t\tcram-hmac-alg sha256;\n\t\tshared-secret \"%s\";\n\t}\n",
-	    tenths, secs, secs, c->secret);
+	    tenths, secs, secs, tenths < 5 ? 5 : tenths > 300 ? 300 : tenths,
+	    c->secret);
 }
 
 char *

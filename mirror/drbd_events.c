@@ -255,6 +255,8 @@ apply_object(struct drbd_model *m, const struct object *o, struct span verb,
 		o->gone(m);
 		return DRBD_LINE_CHANGED;
 	}
+	if (o->key == key_connection && !*exists)
+		m->n_connections++;
 	/* A change of what was never made: lines were lost, or came in another
 	 * order.  A partial object would be a guess. */
 	if (span_is(verb, "change") && !*exists)
@@ -361,6 +363,7 @@ drbd_stream_begin(struct drbd_stream *s, const char *name)
 	memset(&s->next, 0, sizeof(s->next));
 	/* a split that was seen isn't in the first picture */
 	s->next.split_brain = s->now.split_brain;
+	s->next.n_connections = s->now.n_connections;
 	s->whole = s->lost = s->overlong = false;
 	s->n = 0;
 }
@@ -452,6 +455,8 @@ drbd_gi_parse(const char *out, struct drbd_gi *ret)
 	    hex_field(&at, &g.gi.bitmap) < 0 ||
 	    hex_field(&at, &g.gi.h0) < 0 || hex_field(&at, &g.gi.h1) < 0)
 		return -EBADMSG;
+	/* DRBD's mark 'was primary', which isn't part of the name */
+	g.gi.current &= ~(uint64_t)1;
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		if (*at != '0' && *at != '1')
 			return -EBADMSG;

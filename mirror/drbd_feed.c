@@ -51,6 +51,7 @@ on_snap(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 		m->read_kib = d->snap.now.read_kib;
 		m->written_kib = d->snap.now.written_kib;
 		m->upper_pending = d->snap.now.upper_pending;
+		m->size_kib = d->snap.now.size_kib;
 	}
 	drbd_wake(d);
 }

@@ -80,11 +80,12 @@ wants_network(const struct drbd *d, const struct drbd_job *job)
 	return d->st.wants_connect && !is_networked(d, job);
 }
 
+/* The module may have dropped it again before anybody looked: a split. */
 static bool
 has_no_connection(const struct drbd *d, const struct drbd_job *job)
 {
-	(void)job;
-	return !d->ev.now.connection;
+	return !d->ev.now.connection &&
+	    d->ev.now.n_connections == job->n_connections;
 }
 
 static bool
@@ -106,6 +107,13 @@ is_gi_due(const struct drbd *d, const struct drbd_job *job)
 {
 	(void)job;
 	return d->gi_due || d->query != NULL;
+}
+
+static bool
+is_attaching(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.disk == DRBD_D_ATTACHING;
 }
 
 static bool
@@ -178,14 +186,30 @@ may_outdate(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	    "wrong-role", "a primary can't be outdated") : 0;
 }
 
+/* Recorded: in the module's own view a link that was ended by order and one that
+ * DRBD broke off look the same. */
+static int
+note_network(struct drbd *d, bool wants, struct av_err *err)
+{
+	struct drbd_record rec = d->rec;
+	int rc;
+
+	d->st.wants_connect = wants;
+	if (rec.disconnected == !wants)
+		return 0;
+	rec.disconnected = !wants;
+	rc = drbd_record_write(d->c.dir, d->c.id, &rec, err);
+	if (rc == 0)
+		d->rec = rec;
+	return rc;
+}
+
 static int
 want_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)job;
-	(void)err;
 	d->want_primary = true;
-	d->st.wants_connect = true;
-	return 0;
+	return note_network(d, true, err);
 }
 
 /* Durable before a write can complete on one leg; from here on the handler is
@@ -241,9 +265,8 @@ forget_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 static int
 want_network(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
-	(void)err;
-	d->st.wants_connect = job->o.verb == MIRROR_V_CONNECT;
-	return 0;
+	job->n_connections = d->ev.now.n_connections;
+	return note_network(d, job->o.verb == MIRROR_V_CONNECT, err);
 }
 
 static int
@@ -306,10 +329,23 @@ digest_result(struct drbd *d, struct drbd_job *job, struct av_err *err)
 #define PROMOTE		"drbdadm -c %c primary %r"
 #define RESUME		"drbdsetup resume-io %m"
 
+static int
+is_up(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->bringing_up = false;
+	d->gi_due = d->snap_due = true;
+	return 0;
+}
+
+/* 'up' is four steps for the module, and events2 tells each: resource, device
+ * without a disk, disk, connection.  It is there after the last one. */
 const struct drbd_step drbd_plan_up[] = {
 	RUN("drbdadm -c %c up %r"),
 	WAIT_WHILE(is_not_there),
-	CALL(refresh_gi),
+	WAIT_WHILE(is_attaching),
+	CALL(is_up),
 	END
 };
 
@@ -317,6 +353,11 @@ const struct drbd_step drbd_plan_promote[] = {
 	RUN_IF(can_promote, PROMOTE),
 	WAIT_WHILE(can_promote),
 	CALL(refresh_gi),
+	END
+};
+
+const struct drbd_step drbd_plan_reconnect[] = {
+	RUN_IF(wants_network, CONNECT),
 	END
 };
 
@@ -409,7 +450,6 @@ static const struct drbd_step plan_outdate[] = {
 static const struct drbd_step plan_connect[] = {
 	CALL(want_network),
 	RUN_IF(wants_network, CONNECT),
-	/* it may stand alone again at once: a split */
 	WAIT_WHILE(has_no_connection),
 	END
 };
@@ -464,20 +504,125 @@ static const struct drbd_step plan_digest[] = {
 	END
 };
 
+/* --- given up: unfinished, all bits set, durable; whatever the identities say, the
+ * better disk is the source then --- */
+
+static int
+may_discard(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	return d->st.role == MIRROR_PRIMARY ? av_err_code(err, -EPERM,
+	    "wrong-role", "a primary's data can't be given up") : 0;
+}
+
+static bool
+is_consistent(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->ev.now.disk >= DRBD_D_OUTDATED;
+}
+
+static const struct drbd_step plan_discard[] = {
+	CALL(may_discard),
+	RUN_IF(is_networked, DISCONNECT),
+	WAIT_WHILE(is_networked),
+	RUN_IF(is_consistent, "drbdsetup invalidate %m"),
+	WAIT_WHILE(is_consistent),
+	RUN_IF(wants_network, CONNECT),
+	CALL(refresh_gi),
+	WAIT_WHILE(is_gi_due),
+	END
+};
+
+/* --- two primaries, for the time of a migration --- */
+
+static int
+may_open_window(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	const struct drbd_model *m = &d->ev.now;
+
+	if (job->o.open && (!drbd_is_connected(d) ||
+	    m->repl != DRBD_R_ESTABLISHED || m->disk != DRBD_D_UPTODATE ||
+	    m->peer_disk != DRBD_D_UPTODATE))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both legs aren't connected and in step");
+	if (!job->o.open && m->role == DRBD_ROLE_PRIMARY &&
+	    m->peer_role == DRBD_ROLE_PRIMARY)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both PMs are primary");
+	return 0;
+}
+
+static bool
+is_window_opened(const struct drbd *d, const struct drbd_job *job)
+{
+	return job->o.open && !d->st.window;
+}
+
+/* Without a connection there is nothing to close: the next one has it closed. */
+static bool
+is_window_closed(const struct drbd *d, const struct drbd_job *job)
+{
+	return !job->o.open && is_networked(d, job);
+}
+
+static int
+note_window(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	d->st.window = job->o.open;
+	return 0;
+}
+
+static const struct drbd_step plan_window[] = {
+	CALL(may_open_window),
+	RUN_IF(is_window_opened,
+	    "drbdadm -c %c net-options --allow-two-primaries=yes %r"),
+	RUN_IF(is_window_closed,
+	    "drbdadm -c %c net-options --allow-two-primaries=no %r"),
+	CALL(note_window),
+	END
+};
+
+static int
+note_shut(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->st.window = false;
+	return 0;
+}
+
+const struct drbd_step drbd_plan_shut[] = {
+	CALL(note_shut),
+	RUN_IF(is_networked,
+	    "drbdadm -c %c net-options --allow-two-primaries=no %r"),
+	END
+};
+
 /* Refused as a server refuses: by the order's end, not by its call. */
 static int
 unable(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
+	const char *why = "driver 'drbd' can't do that";
+
 	(void)d;
-	(void)job;
-	return av_err_code(err, -EOPNOTSUPP, "not-supported",
-	    "driver 'drbd' can't do that");
+	if (job->o.verb == MIRROR_V_VERIFY ||
+	    job->o.verb == MIRROR_V_VERIFY_CANCEL)
+		why = "driver 'drbd' compares no legs while a volume is used";
+	else if (job->o.verb == MIRROR_V_HOLD ||
+	    job->o.verb == MIRROR_V_RELEASE)
+		/* resume-io ends a freeze of fencing as well: a peer that is lost
+		 * while writes are held would make them go on alone, without
+		 * the right to */
+		why = "driver 'drbd' can't hold writes without risk";
+	return av_err_code(err, -EOPNOTSUPP, "not-supported", "%s", why);
 }
 
 static const struct drbd_step plan_unable[] = { CALL(unable), END };
 
 const struct drbd_step *
-drbd_plan(enum mirror_verb verb, bool alone)
+drbd_plan(const struct mirror_order *o)
 {
 	static const struct drbd_step *const plans[MIRROR_N_VERBS] = {
 		[MIRROR_V_PRIMARY] = plan_primary,
@@ -492,11 +637,15 @@ drbd_plan(enum mirror_verb verb, bool alone)
 		[MIRROR_V_RESYNC_PAUSE] = plan_pause,
 		[MIRROR_V_RESYNC_RESUME] = plan_resume,
 		[MIRROR_V_DISKLESS] = plan_diskless,
+		[MIRROR_V_DISCARD] = plan_discard,
+		[MIRROR_V_WINDOW] = plan_window,
+		[MIRROR_V_GROW] = drbd_plan_grow,
 	};
+	enum mirror_verb verb = o->verb;
 
 	if ((unsigned)verb >= MIRROR_N_VERBS || plans[verb] == NULL)
 		return plan_unable;
-	if (verb == MIRROR_V_PRIMARY && alone)
+	if (verb == MIRROR_V_PRIMARY && o->alone)
 		return plan_primary_alone;
 	return plans[verb];
 }
@@ -528,6 +677,12 @@ drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 			    d->c.res) :
 			    at[i] == 'm' ? snprintf(word + n, room, "%u",
 			    d->rec.minor) :
+			    at[i] == 'l' ? snprintf(word + n, room, "%s/%s",
+			    d->rec.vg, d->c.res) :
+			    at[i] == 'b' ? snprintf(word + n, room,
+			    "%" PRIu64, job->lv_new_bytes) :
+			    at[i] == 'n' ? snprintf(word + n, room,
+			    "%" PRIu64, job->o.new_size_bytes / 512) :
 			    snprintf(word + n, room, "%" PRIu64,
 			    drbd_rate_kib_s(job->o.rate_kib_s));
 			n += (size_t)r;

@@ -9,7 +9,8 @@
  *   sec   Connected, peer pri     any            connected
  *   sec   Connected, peer sec     any            disconnected (nothing is in
  *                                                force without a primary)
- *   any   StandAlone that nobody ordered         split
+ *   any   StandAlone or none, and DRBD called
+ *         its split-brain handler                split
  *   pri   else                    yes            held
  *   pri   else                    no             disconnected, alone
  *   sec ordered to be primary, not connected     primary, connecting
@@ -21,8 +22,8 @@
 #include "base/clock.h"
 #include "mirror/drbd.h"
 
-static bool
-is_sync(enum drbd_repl r)
+bool
+drbd_is_sync(enum drbd_repl r)
 {
 	return r >= DRBD_R_BEFORE_SOURCE && r <= DRBD_R_TARGET;
 }
@@ -71,8 +72,9 @@ is_split(const struct drbd *d)
 {
 	const struct drbd_model *m = &d->ev.now;
 
-	return m->connection && m->cstate == DRBD_C_STANDALONE &&
-	    d->st.wants_connect && d->jobs == NULL;
+	/* the module drops the connection altogether when it breaks it off */
+	return m->split_brain && d->st.wants_connect && d->jobs == NULL &&
+	    (!m->connection || m->cstate == DRBD_C_STANDALONE);
 }
 
 static enum mirror_conn
@@ -82,7 +84,7 @@ map_conn(const struct drbd *d)
 	bool primary = m->role == DRBD_ROLE_PRIMARY;
 
 	if (drbd_is_connected(d)) {
-		if (is_sync(m->repl))
+		if (drbd_is_sync(m->repl))
 			return m->repl == DRBD_R_SOURCE ||
 			    m->repl == DRBD_R_BEFORE_SOURCE ?
 			    MIRROR_RESYNC_SOURCE : MIRROR_RESYNC_TARGET;
@@ -116,10 +118,8 @@ map_error(struct drbd *d)
 	const struct drbd_model *m = &d->ev.now;
 
 	if (d->st.conn == MIRROR_SPLIT)
-		say(&d->st, m->split_brain ? "split" : "peer-refused",
-		    m->split_brain ?
-		    "both legs hold data that the other hasn't" :
-		    "DRBD broke the connection off and stands alone");
+		say(&d->st, "split",
+		    "both legs hold data that the other hasn't");
 	else if (d->st.disk == MIRROR_DISK_FAILED)
 		say(&d->st, "disk-error", "this PM's leg has failed");
 	else if (d->st.conn == MIRROR_HELD)
@@ -136,7 +136,7 @@ map_resync(struct drbd *d)
 {
 	struct mirror_status *st = &d->st;
 	const struct drbd_model *m = &d->ev.now;
-	bool was = is_sync(d->last_repl), is = is_sync(m->repl);
+	bool was = drbd_is_sync(d->last_repl), is = drbd_is_sync(m->repl);
 	uint64_t now = av_clock_ns(), left = m->out_of_step_kib, gone, ms;
 
 	d->last_repl = m->repl;
@@ -188,6 +188,8 @@ drbd_status_map(struct drbd *d)
 	st->gi = d->gi.gi;
 	st->gen = d->rec.gen;
 	st->size_bytes = d->rec.size_bytes;
+	st->room_bytes = d->rec.room_bytes != 0 ? d->rec.room_bytes :
+	    d->rec.size_bytes;
 	st->read_bytes = m->read_kib << 10;
 	st->written_bytes = m->written_kib << 10;
 	st->held_requests = m->suspended != 0 ? m->upper_pending : 0;

@@ -82,6 +82,14 @@ mirror_leg_read(const char *driver, const char *dir, const char *id,
 	return o == NULL ? -EINVAL : o->leg_read(dir, id, ret, err);
 }
 
+bool
+mirror_leg_is_slow(const char *driver)
+{
+	const struct mirror_ops *o = find_driver(driver, NULL);
+
+	return o != NULL && o->leg_slow;
+}
+
 int
 mirror_open(const char *driver, const struct mirror_conf *conf,
     sd_event *loop, mirror_changed_fn changed, void *arg,
@@ -319,6 +327,24 @@ mirror_hold_writes(struct mirror *m, struct mirror_op *op,
 	if (timeout_ms > MIRROR_HOLD_MAX_MS)
 		return av_err_code(err, -EINVAL, "bad-request",
 		    "writes are held for at most %u ms", MIRROR_HOLD_MAX_MS);
+	return order(m, op, &o, err);
+}
+
+bool
+mirror_needs_window(const struct mirror *m)
+{
+	return m->ops->window;
+}
+
+int
+mirror_window(struct mirror *m, struct mirror_op *op, bool open,
+    struct av_err *err)
+{
+	struct mirror_order o = { .verb = MIRROR_V_WINDOW, .open = open };
+
+	if (!m->ops->window)
+		return av_err_code(err, -EOPNOTSUPP, "not-supported",
+		    "driver '%s' needs no window", m->ops->name);
 	return order(m, op, &o, err);
 }
 

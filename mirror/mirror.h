@@ -237,6 +237,9 @@ struct mirror_status {
 	uint64_t		resync_limit_kib_s;	/* as ordered; 0 = none */
 	uint64_t		resync_speed_kib_s;	/* measured; 0 = none runs */
 	uint64_t		peer_size_bytes;	/* as it said last; 0 = unknown */
+	/* Not 0: the leg has room for so much.  A secondary, too, is to be ordered
+	 * to grow when that is less than what is wanted (drbd). */
+	uint64_t		room_bytes;
 	enum mirror_hold	hold;
 	uint64_t		hold_left_ms;	/* until it expires; 0 = not held */
 	struct mirror_verify	verify;
@@ -244,6 +247,7 @@ struct mirror_status {
 	/* Primary: requests reach the peer now; held with disk-error, too. */
 	bool			peer_connected;
 	bool			diskless;	/* ordered; conn says if it works */
+	bool			window;		/* mirror_window(): open here */
 	uint32_t		lease_ms;	/* 0 = off */
 	bool			lease_expired;	/* holds; conn is what it was */
 	uint64_t		disk_slow_ms;	/* oldest request at this disk,
@@ -379,6 +383,9 @@ int mirror_leg_delete(const char *driver, const char *dir, const char *id,
     struct av_err *err);
 int mirror_leg_read(const char *driver, const char *dir, const char *id,
     struct mirror_leg_info *ret, struct av_err *err);
+/* Its legs take long to make or delete (drbd runs programs and writes zeroes
+ * everywhere): do that in a thread. */
+bool mirror_leg_is_slow(const char *driver);
 
 /* --- server --- */
 
@@ -448,8 +455,8 @@ int mirror_outdate(struct mirror *m, struct mirror_op *op,
 /* Secondary only, and only by a person's word: this leg's data is given up.  It is
  * unfinished from then on, durably: never promoted, and the target of the next
  * resync, whatever the identities say.  winner_base: the kept leg's gi.bitmap; when
- * both parted from the same base only what differs is copied, else (or 0) all.
- * Given again: nothing more happens.  drbd: not-supported. */
+ * both parted from the same base only what differs is copied, else (or 0) all;
+ * drbd: always all.  Given again: nothing more happens. */
 int mirror_discard(struct mirror *m, struct mirror_op *op,
     uint64_t winner_base, struct av_err *err);
 /* Ends/permits the connection to the peer (both directions).  A connected primary
@@ -497,6 +504,9 @@ int mirror_resync_resume(struct mirror *m, struct mirror_op *op,
  * no-space (either leg), bad-request (smaller, not a multiple of 512, too
  * large), wrong-role, wrong-state, peer-version, not-supported.  The same size
  * again: done(0).  Allow a minute for large preallocated legs.
+ * drbd: both PMs get the order, in any order; the secondary's makes its leg larger
+ * and that's all.  The primary's waits for it, until its deadline.  What is new is
+ * copied after done(0) by a resync.
  */
 int mirror_grow(struct mirror *m, struct mirror_op *op,
     uint64_t new_size_bytes, struct av_err *err);
@@ -515,6 +525,25 @@ int mirror_hold_writes(struct mirror *m, struct mirror_op *op,
  * weren't; what was made meanwhile isn't a snapshot.  -EALREADY wrong-state:
  * none was ordered. */
 int mirror_release_writes(struct mirror *m, struct mirror_op *op,
+    struct av_err *err);
+/*
+ * The window of a live migration.  While it is open on both PMs, the secondary
+ * of a connected pair may become primary besides the other one, so that the
+ * hypervisor there can open the front before the guest changes sides.  The
+ * owner sees to it that one of them alone writes at any time.
+ *   open:  both PMs (any order), then 'primary' at the target; refused with
+ *          wrong-state unless connected and in step, so it is also the owner's
+ *          last look before it begins.
+ *   close: after 'secondary' at one side; both PMs.  wrong-state while both are
+ *          primary.  Closed already: done(0).
+ * If the connection is lost meanwhile both are held, and the owner lets one go on
+ * ('alone') and ends the other ('secondary'), as ever.  A server that starts has
+ * it closed.
+ * Ask mirror_needs_window() first: a driver whose secondary accepts connections
+ * and holds their requests (replica, sim) needs none; not-supported from the call.
+ */
+bool mirror_needs_window(const struct mirror *m);
+int mirror_window(struct mirror *m, struct mirror_op *op, bool open,
     struct av_err *err);
 /* Clean end of the server; held requests fail.  done(0) = the process is gone. */
 int mirror_stop(struct mirror *m, struct mirror_op *op, struct av_err *err);
@@ -594,12 +623,14 @@ enum mirror_verb {
 	MIRROR_V_DISKLESS,
 	MIRROR_V_ALIVE,		/* op is NULL, nothing answers */
 	MIRROR_V_DISCARD,
+	MIRROR_V_WINDOW,
 	MIRROR_N_VERBS
 };
 
 struct mirror_order {
 	enum mirror_verb	verb;
 	bool			alone;
+	bool			open;		/* of WINDOW */
 	bool			repair;
 	uint64_t		gen;
 	uint64_t		winner_base;
@@ -613,6 +644,8 @@ struct mirror_order {
 
 struct mirror_ops {
 	const char	*name;
+	bool		 leg_slow;	/* mirror_leg_is_slow() */
+	bool		 window;	/* mirror_needs_window() */
 	int	(*leg_create)(const struct mirror_leg_spec *spec,
 		    struct av_err *err);
 	int	(*leg_delete)(const char *dir, const char *id,

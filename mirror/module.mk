@@ -69,3 +69,10 @@ $(B)/tests/unit/mirror/crash: $(CRASH_OBJS) $(CRASH_SERVER_OBJS) $(BASE_LIBS)
 	$(LINK)
 $(B)/tests/unit/mirror/crash: LDLIBS = $(BASE_LDLIBS) -lgnutls
 UNIT_TESTS += $(B)/tests/unit/mirror/crash
+
+# one PM's side of a mirror on a real machine, for tests/lab/drbd_*; not installed
+$(B)/tests/lab/mirror-pm: $(B)/tests/lab/mirror_pm.o \
+	$(B)/tests/lab/mirror_pm_write.o $(MIRROR_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/tests/lab/mirror-pm: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS)
+PROGRAMS += $(B)/tests/lab/mirror-pm

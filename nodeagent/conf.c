@@ -279,7 +279,27 @@ SETTER(storage_dir)
 SETTER(driver_vmm) { return set_driver(&CONF->driver_vmm, value, "qemu", err); }
 SETTER(driver_mirror)
 {
+	if (strcmp(value, "drbd") == 0)
+		return set_text(&CONF->driver_mirror, value, err);
 	return set_driver(&CONF->driver_mirror, value, "replica", err);
+}
+
+TEXT_SETTER(drbd_vg)
+
+SETTER(drbd_handler)
+{
+	if (*value != '/')
+		return av_err_set(err, -EINVAL, "'%s' is not a path", value);
+	return set_text(&CONF->drbd_handler, value, err);
+}
+
+SETTER(drbd_unencrypted_ok)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return av_err_set(err, -EINVAL, "'%s' is neither 'yes' nor "
+		    "'no'", value);
+	CONF->drbd_unencrypted_ok = *value == 'y';
+	return 0;
 }
 
 SETTER(unit_interface)
@@ -304,6 +324,8 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(memory_bytes, false), KEY(storage_bytes, false),
 	KEY(plugin, false), KEY(nbdkit, false), KEY(qemu, false),
 	KEY(vmrun, false), KEY(driver_vmm, false), KEY(driver_mirror, false),
+	KEY(drbd_vg, false), KEY(drbd_handler, false),
+	KEY(drbd_unencrypted_ok, false),
 	KEY(initial_admin_file, false), KEY(time_scale, false),
 	KEY(socket_gid, false), KEY(mtbf_policy, false),
 };
@@ -338,9 +360,38 @@ set_defaults(struct agent_conf *c)
 	return rc == 0 ? 0 : -ENOMEM;
 }
 
+/* What volumes would all be refused for is said at the start. */
+static int
+check_drbd(const struct agent_conf *c, const char *path, struct av_err *err)
+{
+	uint8_t zero[16] = { 0 }, addr[16];
+
+	if (c->drbd_vg == NULL)
+		return av_err_set(err, -EINVAL, "%s: driver_mirror drbd needs "
+		    "drbd_vg, the volume group of the legs", path);
+	if (!c->drbd_unencrypted_ok)
+		return av_err_set(err, -EINVAL, "%s: DRBD 8.4 can't encrypt: "
+		    "guests' data would cross the private cable in clear text; "
+		    "'drbd_unencrypted_ok = yes' allows that, 'driver_mirror ="
+		    " replica' avoids it", path);
+	if ((inet_pton(AF_INET, c->mirror_listen, addr) == 1 &&
+	    memcmp(addr, zero, 4) == 0) ||
+	    (inet_pton(AF_INET6, c->mirror_listen, addr) == 1 &&
+	    memcmp(addr, zero, 16) == 0))
+		return av_err_set(err, -EINVAL, "%s: driver_mirror drbd needs "
+		    "this PM's own address as mirror_listen", path);
+	return 0;
+}
+
 static int
 check_together(const struct agent_conf *c, const char *path, struct av_err *err)
 {
+	if (strcmp(c->driver_mirror, "drbd") == 0) {
+		int rc = check_drbd(c, path, err);
+
+		if (rc < 0)
+			return rc;
+	}
 	if (strcmp(c->arbiter, "none") != 0 && c->arbiter_url == NULL)
 		return av_err_set(err, -EINVAL,
 		    "%s: arbiter %s needs arbiter_url", path, c->arbiter);
@@ -391,7 +442,8 @@ conf_dispose(struct agent_conf *c)
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
-	    &c->driver_vmm, &c->driver_mirror, &c->watchdog,
+	    &c->driver_vmm, &c->driver_mirror, &c->drbd_vg,
+	    &c->drbd_handler, &c->watchdog,
 	    &c->mtbf_policy, &c->initial_admin_file };
 	size_t i;
 

@@ -9,6 +9,7 @@
 #ifndef AV_NODEAGENT_CONF_H
 #define AV_NODEAGENT_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,7 +61,10 @@ struct agent_conf {
 	char	*qemu;
 	char	*vmrun;			/* NULL = beside this program */
 	char	*driver_vmm;
-	char	*driver_mirror;
+	char	*driver_mirror;		/* "replica", "drbd", "sim" */
+	char	*drbd_vg;		/* volume group of the legs; drbd alone */
+	char	*drbd_handler;		/* NULL = /usr/lib/avpair/av-fence-peer */
+	bool	 drbd_unencrypted_ok;	/* DRBD 8.4 has no TLS */
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
 	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */

@@ -99,12 +99,10 @@ storage_of_host(const char *dir)
 	return (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }
 
-/* First line of 'PROGRAM ARG'; empty when it can't be had. */
+/* First line that the program prints; empty when it can't be had. */
 static void
-program_version(const char *program, const char *arg, char *ret, size_t n)
+program_line(const char *const *argv, char *ret, size_t n)
 {
-	char *const argv[] = { (char *)(uintptr_t)program,
-	    (char *)(uintptr_t)arg, NULL };
 	char *const envp[] = { (char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin",
 	    NULL };
 	posix_spawn_file_actions_t fa;
@@ -118,7 +116,8 @@ program_version(const char *program, const char *arg, char *ret, size_t n)
 	(void)posix_spawn_file_actions_init(&fa);
 	(void)posix_spawn_file_actions_adddup2(&fa, pipes[1], 1);
 	(void)posix_spawn_file_actions_addclose(&fa, pipes[0]);
-	if (posix_spawnp(&pid, program, &fa, NULL, argv, envp) == 0) {
+	if (posix_spawnp(&pid, argv[0], &fa, NULL,
+	    (char *const *)(uintptr_t)argv, envp) == 0) {
 		(void)close(pipes[1]);
 		f = fdopen(pipes[0], "r");
 		if (f != NULL) {
@@ -133,6 +132,27 @@ program_version(const char *program, const char *arg, char *ret, size_t n)
 	}
 	(void)posix_spawn_file_actions_destroy(&fa);
 	ret[strcspn(ret, "\n")] = '\0';
+}
+
+static void
+program_version(const char *program, const char *arg, char *ret, size_t n)
+{
+	const char *const argv[] = { program, arg, NULL };
+
+	program_line(argv, ret, n);
+}
+
+/* All of it: what our own legs take is subtracted where limits are compared. */
+static uint64_t
+storage_of_vg(const char *vg)
+{
+	const char *const argv[] = { "vgs", "--noheadings", "--nosuffix",
+	    "--units", "b", "--options", "vg_size", "--", vg, NULL };
+	char line[64];
+	unsigned long long bytes;
+
+	program_line(argv, line, sizeof(line));
+	return sscanf(line, "%llu", &bytes) == 1 ? bytes : 0;
 }
 
 /* The first word that begins with a digit: "... version 7.2.1 (...)" -> 7.2.1 */
@@ -202,6 +222,7 @@ host_describe(const struct agent_conf *conf)
 	uint64_t memory = conf->memory_bytes > 0 ? conf->memory_bytes :
 	    memory_of_host();
 	uint64_t storage = conf->storage_bytes > 0 ? conf->storage_bytes :
+	    conf->drbd_vg != NULL ? storage_of_vg(conf->drbd_vg) :
 	    storage_of_host(conf->storage_dir != NULL ?
 	    conf->storage_dir : conf->state_dir);
 

@@ -158,8 +158,10 @@ imagecopy_start(sd_event *event, const char *image_path,
 	ic->ops = ops;
 	ic->ctx = ctx;
 	ic->progress_fd = ic->stderr_fd = -1;
-	(void)snprintf(uri, sizeof(uri), "nbd+unix:///front?socket=%s",
-	    front_socket);
+	/* a mirror's front is a socket, or a block device (drbd) */
+	(void)snprintf(uri, sizeof(uri), "%s%s",
+	    strncmp(front_socket, "/dev/", 5) == 0 ? "" :
+	    "nbd+unix:///front?socket=", front_socket);
 	if (pipe2(progress, O_CLOEXEC) < 0 || pipe2(words, O_CLOEXEC) < 0) {
 		rc = -errno;
 		goto out;

@@ -87,55 +87,23 @@ report(struct volume *v, const char *event, const char *reason)
 
 /* --- the leg's files --- */
 
-int
-volume_leg_create(struct volume *v, uint64_t initial_current,
-    struct av_err *err)
-{
-	struct mirror_leg_spec spec = { .dir = v->vs->dir,
-	    .id = volume_short_id(v), .unit_uuid = v->vs->conf->unit_uuid,
-	    .volume_uuid = v->row.uuid, .size_bytes = v->row.size_bytes,
-	    .initial_current = initial_current, .gen = v->vs->right.gen };
-
-	return mirror_leg_create(v->vs->conf->driver_mirror, &spec, err);
-}
-
 static void
-leg_create(struct volume *v)
+leg_created(struct volume *v, int rc, const struct av_err *err)
 {
-	struct av_err err = { 0 };
-	int rc = volume_leg_create(v, v->row.initial_identity, &err);
-
-	if (rc == -EEXIST) {	/* made before a crash, or another's? */
-		struct mirror_leg_info info;
-		char uuid[37];
-
-		rc = mirror_leg_read(v->vs->conf->driver_mirror, v->vs->dir,
-		    volume_short_id(v), &info, &err);
-		(void)snprintf(uuid, sizeof(uuid), "%.8s%.4s%.4s%.4s%.12s",
-		    v->row.uuid, v->row.uuid + 9, v->row.uuid + 14,
-		    v->row.uuid + 19, v->row.uuid + 24);
-		if (rc == 0 && strcmp(info.volume_uuid, uuid) != 0)
-			rc = av_err_set(&err, -EEXIST,
-			    "a leg of another volume is in the way");
-	}
 	if (rc < 0) {
-		log_err(v->row.id, "leg not created: %s", err.text);
-		(void)snprintf(v->error, sizeof(v->error), "%s", err.text);
-		report(v, "create-failed", err.text);
+		log_err(v->row.id, "leg not created: %s", err->text);
+		(void)snprintf(v->error, sizeof(v->error), "%s", err->text);
+		report(v, "create-failed", err->text);
 		return;
 	}
 	report(v, "created", NULL);
 }
 
 static void
-leg_delete(struct volume *v)
+leg_deleted(struct volume *v, int rc, const struct av_err *err)
 {
-	struct av_err err = { 0 };
-	int rc = mirror_leg_delete(v->vs->conf->driver_mirror, v->vs->dir,
-	    volume_short_id(v), &err);
-
-	if (rc < 0 && rc != -ENOENT) {
-		log_err(v->row.id, "leg not deleted: %s", err.text);
+	if (rc < 0) {
+		log_err(v->row.id, "leg not deleted: %s", err->text);
 		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 		return;
 	}
@@ -185,9 +153,11 @@ server_open(struct volume *v)
 	    .psk_file = c->psk_file, .nbdkit_path = c->nbdkit,
 	    .plugin_path = c->plugin, .log_path = log_path,
 	    .peer_timeout_ms = (uint32_t)(500 * c->time_scale) };
+	struct mirror_drbd_conf drbd;
 	struct av_err err = { 0 };
 	size_t i;
 
+	mc.drbd = volume_drbd_conf(v, &drbd);
 	(void)snprintf(run_dir, sizeof(run_dir), "%s/volumes/%s", c->run_dir,
 	    volume_short_id(v));
 	(void)snprintf(log_path, sizeof(log_path), "%s/volume-%s.log",
@@ -385,7 +355,7 @@ volume_remove(struct volume *v)
 	if (v->row.phase != STORE_DELETING)
 		return;
 	if (v->row.leg_exists[v->vs->conf->node])
-		leg_delete(v);
+		volume_job_start(v, VOLUME_JOB_DELETE, 0, leg_deleted);
 	else if (!v->row.leg_exists[1 - v->vs->conf->node])
 		report(v, "deleted", NULL);	/* no leg was ever made */
 }
@@ -398,6 +368,8 @@ volume_reconcile(struct volume *v)
 	    now_ns < v->report_retry_ns;
 	bool gone = !v->in_db || v->row.phase == STORE_DELETING;
 
+	if (v->job != NULL)
+		return;		/* its leg is being made, or removed */
 	if (!gone && volume_leg_replace(v))
 		return;
 	if (!gone && v->m != NULL && v->row.leg_exists[v->vs->conf->node])
@@ -407,7 +379,8 @@ volume_reconcile(struct volume *v)
 	else if (gone)
 		volume_remove(v);
 	else if (!v->row.leg_exists[v->vs->conf->node])
-		leg_create(v);
+		volume_job_start(v, VOLUME_JOB_CREATE, v->row.initial_identity,
+		    leg_created);
 	else
 		server_reconcile(v);
 }
@@ -458,7 +431,7 @@ drop_gone(struct volumes *vs)
 		struct volume *v = *at;
 
 		if (v->in_db || v->op_busy || v->care_busy || v->reporting ||
-		    v->m != NULL) {
+		    v->m != NULL || v->job != NULL) {
 			at = &v->next;
 			continue;
 		}
@@ -528,6 +501,7 @@ volumes_close(struct volumes *vs)
 		struct volume *v = vs->list;
 
 		vs->list = v->next;
+		volume_job_let_go(v);
 		v->m = mirror_close(v->m);
 		free(v);
 	}

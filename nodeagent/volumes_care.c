@@ -28,6 +28,10 @@ failed(struct volume *v, int rc, const struct av_err *err)
 	(void)snprintf(v->care_error, sizeof(v->care_error), "%s: %s",
 	    v->care_what, err->text);
 	v->care_retry_ns = av_clock_ns() + CARE_RETRY_NS;
+	/* a driver that can't is told once */
+	if (strcmp(v->care_what, "verify") == 0 && rc == -EOPNOTSUPP &&
+	    strcmp(err->code, "not-supported") == 0)
+		v->verify_tries = VERIFY_TRIES;
 	/* certainly not done, and trying again won't help */
 	if (strcmp(v->care_what, "grow") == 0 && err->outcome == AV_NOT_DONE &&
 	    (rc == -ENOSPC || rc == -EOPNOTSUPP || rc == -EINVAL ||
@@ -211,7 +215,7 @@ volume_care(struct volume *v, const struct mirror_status *st)
 	enum right_kind right = v->vs->right.kind;
 	bool leads = v->primary_here && st->role == MIRROR_PRIMARY &&
 	    (right == RIGHT_TOGETHER || right == RIGHT_ALONE);
-
+	bool together = right == RIGHT_TOGETHER;
 	uint64_t now_ns = av_clock_ns();
 
 	if (v->care_busy || v->reporting || now_ns < v->care_retry_ns ||
@@ -222,8 +226,11 @@ volume_care(struct volume *v, const struct mirror_status *st)
 		order_pause(v);
 	} else if (v->vs->resync_rate_kib_s != st->resync_limit_kib_s) {
 		order_rate(v);
-	} else if (leads && v->grow_failed_rc != 0) {
+	} else if (v->grow_failed_rc != 0 && (leads || together)) {
 		report_grow_failed(v, st);
+	} else if (!leads && together && st->room_bytes != 0 &&
+	    v->row.size_bytes > st->room_bytes) {
+		order_grow(v);		/* its own leg, for the one that leads */
 	} else if (leads && v->row.size_bytes > st->size_bytes &&
 	    st->conn == MIRROR_CONNECTED && !verify_busy(st)) {
 		order_grow(v);

@@ -15,6 +15,17 @@
 
 #define VOLUMES_RETRY_NS	(1 * AV_NS_PER_S)
 
+/* /dev/drbdN of a volume: this + its port_index, so the same on both PMs; small
+ * numbers are left to the administrator's own resources. */
+#define VOLUME_DRBD_MINOR_BASE	1000u
+
+struct volume;
+struct volume_job;
+enum volume_job_kind { VOLUME_JOB_CREATE = 0, VOLUME_JOB_DELETE,
+	VOLUME_JOB_REPLACE /* delete, create */ };
+typedef void (*volume_job_fn)(struct volume *v, int rc,
+    const struct av_err *err);
+
 struct volume {
 	struct volume	*next;
 	struct volumes	*vs;
@@ -46,6 +57,7 @@ struct volume {
 	uint64_t	 verify_run;	/* the run that the server's verify is of */
 	unsigned	 verify_tries;	/* of this run */
 	int		 grow_failed_rc;	/* to be reported; 0 = nothing */
+	struct volume_job *job;		/* volumes_job.c; NULL = none */
 	/* volumes_leg.c */
 	void		(*on_report)(struct volume *v, int rc);	/* of the one under
 								 * way; may be NULL */
@@ -75,11 +87,8 @@ struct volumes {
  * NULL); a no-op while one is under way. */
 void volume_report(struct volume *v, const char *event, json_t *more);
 
-/* volumes.c: "o3"; a new leg of the row's size (initial_current as in mirror.h); an
- * order begins, is refused, is done; orders. */
+/* volumes.c: "o3"; an order begins, is refused, is done; orders. */
 const char *volume_short_id(const struct volume *v);
-int volume_leg_create(struct volume *v, uint64_t initial_current,
-    struct av_err *err);
 struct mirror_op *volume_order_begin(struct volume *v, const char *what);
 void volume_order_end(struct volume *v, int rc, const struct av_err *err);
 void volume_order_done(struct mirror_op *op, int rc, const struct av_err *err);
@@ -90,6 +99,17 @@ struct volume *volume_find(const struct volumes *vs, const char *id);
 /* NULL = no server, or it doesn't answer yet; NULL may be passed. */
 const struct mirror_status *volume_live_status(const struct volume *v);
 void volume_order_stop(struct volume *v);
+
+/* volumes_job.c.  'done' runs once: from inside the call with a driver that is
+ * quick, else from the loop.  A leg that is gone, or made already, is no error. */
+void volume_job_start(struct volume *v, enum volume_job_kind kind,
+    uint64_t initial_current, volume_job_fn done);
+/* The agent ends: 'done' doesn't run any more. */
+void volume_job_let_go(struct volume *v);
+/* What the drbd driver needs besides, in 'buf'; NULL = another driver.  Borrows
+ * from the agent's configuration. */
+const struct mirror_drbd_conf *volume_drbd_conf(const struct volume *v,
+    struct mirror_drbd_conf *buf);
 
 /* volumes_leg.c */
 bool volume_leg_failed_here(const struct volume *v);

@@ -284,27 +284,26 @@ volume_leg_down(struct volume *v, const struct mirror_status *st)
 /* --- a new leg on a replaced disk --- */
 
 static void
-leg_make(struct volume *v)
+leg_made(struct volume *v, int rc, const struct av_err *err)
 {
-	struct av_err err = { 0 };
-	int rc;
-
-	v->m = mirror_close(v->m);
-	v->stopping = false;
-	v->n_down = 0;
-	rc = mirror_leg_delete(v->vs->conf->driver_mirror, v->vs->dir,
-	    volume_short_id(v), &err);
-	if (rc == 0 || rc == -ENOENT)
-		rc = volume_leg_create(v, 0, &err);
 	if (rc < 0) {
-		log_err(v->row.id, "leg not made anew: %s", err.text);
+		log_err(v->row.id, "leg not made anew: %s", err->text);
 		(void)snprintf(v->error, sizeof(v->error),
-		    "leg not made anew: %s", err.text);
+		    "leg not made anew: %s", err->text);
 		v->retry_ns = av_clock_ns() + VOLUMES_RETRY_NS;
 		return;
 	}
 	v->error[0] = '\0';
 	volume_report(v, "leg-made", NULL);
+}
+
+static void
+leg_make(struct volume *v)
+{
+	v->m = mirror_close(v->m);
+	v->stopping = false;
+	v->n_down = 0;
+	volume_job_start(v, VOLUME_JOB_REPLACE, 0, leg_made);
 }
 
 bool

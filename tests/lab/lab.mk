@@ -2,4 +2,7 @@
 # make lab-test: the packages in two QEMU machines; docs/LAB.md.  By hand: too long for CI.
 lab-test: all deb
 	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run-tests tests/lab/lab-test
-.PHONY: lab-test
+# the drbd driver on the real module
+lab-conformance-drbd: all $(B)/tests/unit/mirror/test_conform
+	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run-tests tests/lab/drbd-conformance
+.PHONY: lab-test lab-conformance-drbd

@@ -37,7 +37,8 @@ int
 drbd_pair_tools(const char *dir, int i, struct mirror_drbd_conf *ret)
 {
 	static const char *const names[] = { "drbdadm", "drbdsetup",
-		"drbdmeta", "lvcreate", "lvremove", "blkdiscard" };
+		"drbdmeta", "lvcreate", "lvremove", "lvextend", "lvchange",
+		"lvs", "blkid" };
 	static char text[2][3][4096];
 	char (*t)[4096] = text[i];
 	char path[256], fake[4096], handler[256];

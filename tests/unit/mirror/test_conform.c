@@ -3,8 +3,14 @@
  *
  * tests/unit/mirror/test_conform.c - one suite for replica, drbd and sim
  *
- * The cases use mirror.h alone; 'struct driver' says how a pair of legs is made.
- * drbd runs against tests/unit/mirror/fake-drbd/fake.
+ * The cases use mirror.h alone; world_new() says how a pair of legs is made.
+ * drbd runs against tests/unit/mirror/fake-drbd/fake; or, as tests/lab/drbd-conformance
+ * calls it, on the real module of this machine, where both PMs are resources that
+ * meet on loopback:
+ *   AVPAIR_CONFORM_VG	its volume group
+ *   AVPAIR_CONFORM_TOOLS	where side0/drbdadm and side1/drbdadm are
+ *				(tests/lab/drbd_side)
+ *   AVPAIR_CONFORM_WAIT_S	how long anything may take (15)
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -36,6 +42,8 @@ struct world {
 };
 
 static const char *driver;	/* of the run */
+static const char *real_vg;	/* not NULL: the module of this machine */
+static uint64_t wait_s = 15;
 
 /* --- a world of two PMs --- */
 
@@ -61,16 +69,47 @@ name_it(struct world *w, int i, uint16_t port, uint16_t peer_port)
 	(void)snprintf(b[2], 128, "%s/psk", w->dir);
 	(void)snprintf(b[3], 128, "%s/node%d/log", w->dir, i);
 	(void)snprintf(b[4], 128, "%s/nbdkit-avreplica-plugin.so", build);
-	w->conf[i] = (struct mirror_conf){ .id = "o3", .dir = b[0],
+	w->conf[i] = (struct mirror_conf){ .id = i && real_vg != NULL ? "o4" :
+		"o3", .dir = b[0],
 		.unit_uuid = UNIT, .volume_uuid = VOLUME,
 		.node = (unsigned)i, .run_dir = b[1],
 		.listen_addr = "127.0.0.1", .port = port,
 		.peer_addrs = { "127.0.0.1" }, .n_peer_addrs = 1,
 		.peer_port = peer_port, .psk_file = b[2], .log_path = b[3],
 		.plugin_path = b[4] };
-	w->spec[i] = (struct mirror_leg_spec){ .dir = b[0], .id = "o3",
-		.unit_uuid = UNIT, .volume_uuid = VOLUME, .size_bytes = SIZE,
+	w->spec[i] = (struct mirror_leg_spec){ .dir = b[0],
+		.id = w->conf[i].id, .unit_uuid = UNIT, .volume_uuid = VOLUME, .size_bytes = SIZE,
 		.initial_current = 0x1234560, .gen = 1 };
+}
+
+/* Two resources of one kernel; what a failed case left goes first. */
+static void
+real_side(struct world *w, int i)
+{
+	static const char *const ids[] = { "av-o3", "av-o4" };
+	static const char *const addrs[] = { "127.0.0.1", "127.0.0.2" };
+	char word[7][64], *down[] = { word[0], word[1], word[2], NULL };
+	char *remove[] = { word[3], word[4], word[5], word[6], NULL };
+
+	(void)snprintf(word[0], 64, "drbdsetup");
+	(void)snprintf(word[1], 64, "down");
+	(void)snprintf(word[2], 64, "%s", ids[i]);
+	(void)snprintf(word[3], 64, "lvremove");
+	(void)snprintf(word[4], 64, "-qq");
+	(void)snprintf(word[5], 64, "-y");
+	(void)snprintf(word[6], 64, "%.32s/%s", real_vg, ids[i]);
+	(void)drbd_pair_run(down);
+	(void)drbd_pair_run(remove);
+	(void)snprintf(w->names[i][5], sizeof(w->names[i][5]),
+	    "%.60s/side%d:/usr/sbin:/usr/bin:/sbin:/bin",
+	    getenv("AVPAIR_CONFORM_TOOLS"), i);
+	w->drbd[i] = (struct mirror_drbd_conf){ .vg = real_vg,
+		.minor = 1000 + (unsigned)i, .unencrypted_ok = true,
+		.tools_path = w->names[i][5] };
+	w->conf[i].listen_addr = addrs[i];
+	w->conf[i].peer_addrs[0] = addrs[1 - i];
+	w->conf[i].port = w->conf[i].peer_port = 7810;
+	w->conf[i].peer_timeout_ms = 6000;
 }
 
 static struct world *
@@ -98,7 +137,9 @@ world_new(void)
 			return NULL;
 		if (strcmp(driver, "drbd") != 0)
 			continue;
-		if (drbd_pair_tools(w->dir, i, &w->drbd[i]) < 0)
+		if (real_vg != NULL)
+			real_side(w, i);
+		else if (drbd_pair_tools(w->dir, i, &w->drbd[i]) < 0)
 			return NULL;
 		w->conf[i].drbd = w->spec[i].drbd = &w->drbd[i];
 	}
@@ -112,11 +153,15 @@ world_free(struct world *w)
 	char *argv[] = { cmd[0], cmd[1], w->dir, NULL };
 	int i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		w->m[i] = mirror_close(w->m[i]);
+		if (real_vg != NULL)
+			(void)mirror_leg_delete(driver, w->conf[i].dir,
+			    w->conf[i].id, NULL);
+	}
 	mirror_sim_reset();
 	sd_event_unref(w->loop);
-	if (strcmp(driver, "drbd") == 0)
+	if (strcmp(driver, "drbd") == 0 && real_vg == NULL)
 		drbd_pair_end(w->dir);
 	/* a handler's end may still be writing there */
 	for (i = 0; i < 5 && drbd_pair_run(argv) != 0; i++)
@@ -127,7 +172,7 @@ world_free(struct world *w)
 /* --- waiting --- */
 
 #define WAIT(w, cond) do { \
-	uint64_t due_ = av_clock_ns() + 15 * AV_NS_PER_S; \
+	uint64_t due_ = av_clock_ns() + wait_s * AV_NS_PER_S; \
 	while (!(cond)) { \
 		if (av_clock_ns() > due_) { \
 			fprintf(stderr, "%s: waited in vain: ", driver); \
@@ -164,7 +209,7 @@ struct order {
 	struct world	*w;
 	unsigned	n_done;
 	int		rc;
-	char		code[32];
+	char		code[32], text[256];
 	enum av_outcome	outcome;
 	size_t		n;
 };
@@ -181,11 +226,12 @@ done(struct mirror_op *op, int rc, const struct av_err *err)
 	o->n = op->n_digests;
 	o->outcome = err->outcome;
 	(void)snprintf(o->code, sizeof(o->code), "%s", err->code);
+	(void)snprintf(o->text, sizeof(o->text), "%s", err->text);
 }
 
 enum verb { PRIMARY, PRIMARY_ALONE, ALONE, SECONDARY, OUTDATE, CONNECT,
 	DISCONNECT, RATE, STOP, DIGEST, PAUSE, RESUME, GROW, HOLD, RELEASE,
-	GIVE_UP, VERIFY, DISCARD };
+	GIVE_UP, VERIFY, DISCARD, WINDOW_OPEN, WINDOW_CLOSE };
 
 static int
 call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
@@ -215,6 +261,9 @@ call(struct world *w, int i, struct order *o, enum verb v, uint64_t gen,
 	case GIVE_UP:	return mirror_diskless(m, &o->op, gen, err);
 	case VERIFY:	return mirror_verify(m, &o->op, &verify, err);
 	case DISCARD:	return mirror_discard(m, &o->op, gen, err);
+	case WINDOW_OPEN:
+	case WINDOW_CLOSE: return mirror_window(m, &o->op, v == WINDOW_OPEN,
+			    err);
 	case DIGEST:
 	default:	return mirror_digest(m, &o->op, 0, 0, err);
 	}
@@ -227,13 +276,15 @@ start_order(struct world *w, int i, struct order *o, enum verb v,
     uint64_t gen)
 {
 	struct av_err err = { 0 };
-	uint64_t deadline = o->op.deadline_ns;
+	uint64_t deadline = o->op.deadline_ns == 1 ? 1 : 0;
 	int rc;
 
 	memset(o, 0, sizeof(*o));
 	o->w = w;
 	o->op.done = done;
 	o->op.deadline_ns = deadline;
+	if (deadline == 0 && real_vg != NULL)	/* emulated PMs take their time */
+		o->op.deadline_ns = av_clock_ns() + wait_s * AV_NS_PER_S;
 	w->in_call = true;
 	rc = call(w, i, o, v, gen, &err);
 	w->in_call = false;
@@ -247,7 +298,8 @@ start_order(struct world *w, int i, struct order *o, enum verb v,
 	WAIT(w, (o)->n_done > 0); \
 	CHECK_EQ((o)->n_done, 1); \
 	if ((o)->rc != (want)) \
-		fprintf(stderr, "%s: code '%s'\n", driver, (o)->code); \
+		fprintf(stderr, "%s: code '%s': %s\n", driver, (o)->code, \
+		    (o)->text); \
 	CHECK_EQ((o)->rc, want); \
 	} while (0)
 #define ORDER(w, i, o, verb, gen)	ORDER_RC(w, i, o, verb, gen, 0)
@@ -318,17 +370,14 @@ end(struct world *w)
 
 /*
  * No case is left out for a driver.  What drbd can't it refuses, and why:
- *   grow	the volume below has to grow on both PMs first
- *   hold	needs suspend-io of both, untried without a kernel
- *   verify	drbdadm's findings aren't mapped (docs/design-mirror.md)
- *   discard	--discard-my-data belongs to a split that has no order yet
+ *   hold	its end (resume-io) ends a freeze of fencing as well
+ *   verify	DRBD's findings aren't mapped (docs/design-mirror.md)
  * A lease it hasn't: the kernel asks nobody.
  */
 static bool
-unable(enum verb v)
+is_drbd(void)
 {
-	return strcmp(driver, "drbd") == 0 && (v == GROW || v == HOLD ||
-	    v == RELEASE || v == VERIFY || v == DISCARD);
+	return strcmp(driver, "drbd") == 0;
 }
 
 /* --- cases --- */
@@ -341,16 +390,16 @@ case_leg(void)
 	struct av_err err = { 0 };
 
 	CHECK(w != NULL);
-	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, "o3", &info, &err),
+	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, w->conf[0].id, &info, &err),
 	    -ENOENT);
 	CHECK_STR(err.code, "leg-missing");
-	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, "o3", &err),
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, w->conf[0].id, &err),
 	    -ENOENT);
 	CHECK_STR(err.code, "leg-missing");
 	CHECK_EQ(legs(w), 0);
 	CHECK_EQ(mirror_leg_create(driver, &w->spec[0], &err), -EEXIST);
 	CHECK_STR(err.code, "leg-exists");
-	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, "o3", &info, &err),
+	CHECK_EQ(mirror_leg_read(driver, w->conf[0].dir, w->conf[0].id, &info, &err),
 	    0);
 	CHECK_EQ(info.size_bytes, SIZE);
 	CHECK_EQ(info.gi.current, 0x1234560);
@@ -360,11 +409,11 @@ case_leg(void)
 	    !info.peer_outdated);
 	CHECK_STR(info.volume_uuid, VOLUME);
 	CHECK_EQ(open_one(w, 0), 0);
-	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, "o3", &err),
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[0].dir, w->conf[0].id, &err),
 	    -EBUSY);
 	CHECK_STR(err.code, "volume-in-use");
-	CHECK_EQ(mirror_leg_delete(driver, w->conf[1].dir, "o3", &err), 0);
-	CHECK_EQ(mirror_leg_read(driver, w->conf[1].dir, "o3", &info, &err),
+	CHECK_EQ(mirror_leg_delete(driver, w->conf[1].dir, w->conf[1].id, &err), 0);
+	CHECK_EQ(mirror_leg_read(driver, w->conf[1].dir, w->conf[1].id, &info, &err),
 	    -ENOENT);
 	return end(w);
 }
@@ -642,7 +691,7 @@ case_pause(void)
 	CHECK(st(w, 0)->conn == MIRROR_CONNECTED);
 	ORDER(w, 0, &o, DISCONNECT, 0);
 	ORDER(w, 0, &o, ALONE, 5);
-	if (strcmp(driver, "drbd") != 0) {	/* the fake one copies at once */
+	if (!is_drbd() || real_vg != NULL) {	/* the fake one copies at once */
 		ORDER(w, 0, &o, CONNECT, 0);
 		WAIT(w, st(w, 0)->conn == MIRROR_RESYNC_SOURCE ||
 		    st(w, 0)->conn == MIRROR_CONNECTED);
@@ -666,20 +715,20 @@ case_grow(void)
 	BEGIN_CONNECTED(w, o);
 	CHECK(start_order(w, 0, &o, GROW, SIZE + 1) < 0);
 	CHECK_STR(o.code, "bad-request");
-	if (unable(GROW)) {
-		ORDER_RC(w, 0, &o, GROW, SIZE * 2, -EOPNOTSUPP);
-		CHECK_STR(o.code, "not-supported");
-		return end(w);
+	if (is_drbd()) {	/* its share of the order */
+		ORDER(w, 1, &o, GROW, SIZE * 2);
+		CHECK_EQ(st(w, 1)->size_bytes, SIZE);
+	} else {
+		ORDER_RC(w, 1, &o, GROW, SIZE * 2, -EPERM);
+		CHECK_STR(o.code, "wrong-role");
 	}
-	ORDER_RC(w, 1, &o, GROW, SIZE * 2, -EPERM);
-	CHECK_STR(o.code, "wrong-role");
 	ORDER_RC(w, 0, &o, GROW, SIZE - 512, -EINVAL);
 	ORDER(w, 0, &o, GROW, SIZE);
 	ORDER(w, 0, &o, GROW, SIZE * 2);
 	CHECK_EQ(st(w, 0)->size_bytes, SIZE * 2);
 	WAIT(w, st(w, 1)->size_bytes == SIZE * 2);
 	for (i = 0; i < 2; i++) {
-		CHECK_EQ(mirror_leg_read(driver, w->conf[i].dir, "o3", &info,
+		CHECK_EQ(mirror_leg_read(driver, w->conf[i].dir, w->conf[i].id, &info,
 		    &err), 0);
 		CHECK_EQ(info.size_bytes, SIZE * 2);
 	}
@@ -697,7 +746,7 @@ case_hold(void)
 	BEGIN_CONNECTED(w, o);
 	CHECK(start_order(w, 0, &o, HOLD, MIRROR_HOLD_MAX_MS + 1) < 0);
 	CHECK_STR(o.code, "bad-request");
-	if (unable(HOLD)) {
+	if (is_drbd()) {
 		ORDER_RC(w, 0, &o, HOLD, 0, -EOPNOTSUPP);
 		CHECK_STR(o.code, "not-supported");
 		ORDER_RC(w, 0, &o, RELEASE, 0, -EOPNOTSUPP);
@@ -722,7 +771,7 @@ static int
 case_verify(void)
 {
 	BEGIN_CONNECTED(w, o);
-	if (unable(VERIFY)) {
+	if (is_drbd()) {
 		ORDER_RC(w, 0, &o, VERIFY, 0, -EOPNOTSUPP);
 		CHECK_STR(o.code, "not-supported");
 		return end(w);
@@ -740,22 +789,54 @@ static int
 case_discard(void)
 {
 	BEGIN_CONNECTED(w, o);
-	if (unable(DISCARD)) {
-		ORDER_RC(w, 1, &o, DISCARD, 0, -EOPNOTSUPP);
-		CHECK_STR(o.code, "not-supported");
-		return end(w);
-	}
 	ORDER_RC(w, 0, &o, DISCARD, 0, -EPERM);
 	CHECK_STR(o.code, "wrong-role");
 	ORDER(w, 0, &o, SECONDARY, 0);
+	ORDER(w, 1, &o, DISCONNECT, 0);		/* as in 'outdate' */
 	ORDER(w, 1, &o, DISCARD, 0);
 	ORDER(w, 1, &o, DISCARD, 0);		/* again: nothing more */
 	CHECK(st(w, 1)->disk == MIRROR_DISK_INCONSISTENT);
 	ORDER_RC(w, 1, &o, PRIMARY_ALONE, 2, -EPERM);
 	CHECK_STR(o.code, "not-up-to-date");
 	ORDER(w, 0, &o, PRIMARY, 0);
+	ORDER(w, 1, &o, CONNECT, 0);
 	WAIT(w, st(w, 0)->conn == MIRROR_CONNECTED &&
 	    st(w, 1)->disk == MIRROR_DISK_UPTODATE);
+	return end(w);
+}
+
+/* Two primaries for as long as the owner wants them, and no longer. */
+static int
+case_window(void)
+{
+	BEGIN_CONNECTED(w, o);
+	if (!mirror_needs_window(w->m[0])) {
+		CHECK_EQ(start_order(w, 0, &o, WINDOW_OPEN, 0), -EOPNOTSUPP);
+		CHECK_STR(o.code, "not-supported");
+		return end(w);
+	}
+	ORDER_RC(w, 1, &o, PRIMARY, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 0, &o, WINDOW_OPEN, 0);
+	ORDER_RC(w, 1, &o, PRIMARY, 0, -EPERM);		/* one side's word */
+	ORDER(w, 1, &o, WINDOW_OPEN, 0);
+	ORDER(w, 1, &o, PRIMARY, 0);
+	WAIT(w, st(w, 1)->role == MIRROR_PRIMARY &&
+	    st(w, 1)->conn == MIRROR_CONNECTED &&
+	    st(w, 0)->conn == MIRROR_CONNECTED);
+	ORDER_RC(w, 0, &o, WINDOW_CLOSE, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
+	ORDER(w, 0, &o, SECONDARY, 0);
+	ORDER(w, 0, &o, WINDOW_CLOSE, 0);
+	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
+	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
+	CHECK(st(w, 1)->role == MIRROR_PRIMARY);
+	ORDER_RC(w, 0, &o, PRIMARY, 0, -EPERM);
+	/* not while a leg is missing */
+	ORDER(w, 0, &o, DISCONNECT, 0);
+	WAIT(w, st(w, 1)->conn == MIRROR_HELD);
+	ORDER_RC(w, 1, &o, WINDOW_OPEN, 0, -EPERM);
+	CHECK_STR(o.code, "wrong-state");
 	return end(w);
 }
 
@@ -767,7 +848,7 @@ case_snapshot(void)
 	int rc;
 
 	BEGIN(w);
-	rc = mirror_leg_snapshot(driver, w->conf[0].dir, "o3", "s1", &n,
+	rc = mirror_leg_snapshot(driver, w->conf[0].dir, w->conf[0].id, "s1", &n,
 	    &err);
 	CHECK(rc == 0 || rc == -EOPNOTSUPP);
 	if (rc < 0)
@@ -775,9 +856,9 @@ case_snapshot(void)
 		    "no-reflink" : "not-supported") == 0);
 	else
 		CHECK_EQ(n, SIZE);
-	CHECK_EQ(mirror_leg_snapshot_delete(driver, w->conf[0].dir, "o3",
+	CHECK_EQ(mirror_leg_snapshot_delete(driver, w->conf[0].dir, w->conf[0].id,
 	    "s1", &err), 0);
-	CHECK_EQ(mirror_leg_snapshot_delete(driver, w->conf[0].dir, "o3",
+	CHECK_EQ(mirror_leg_snapshot_delete(driver, w->conf[0].dir, w->conf[0].id,
 	    "none", &err), 0);
 	return end(w);
 }
@@ -841,6 +922,7 @@ static const struct {
 	{ "hold", case_hold },
 	{ "verify", case_verify },
 	{ "discard", case_discard },
+	{ "window", case_window },
 	{ "snapshot", case_snapshot },
 	{ "close_ends_orders", case_close_ends_orders },
 	{ "deadline", case_deadline },
@@ -854,8 +936,13 @@ main(int argc, char **argv)
 	size_t i, k;
 	int failed = 0;
 
+	real_vg = getenv("AVPAIR_CONFORM_VG");
+	if (getenv("AVPAIR_CONFORM_WAIT_S") != NULL)
+		(void)av_parse_u64(getenv("AVPAIR_CONFORM_WAIT_S"), &wait_s);
 	for (k = 0; k < ARRAY_SIZE(drivers); k++) {
 		driver = drivers[k];
+		if (real_vg != NULL && !is_drbd())
+			continue;
 		for (i = 0; i < ARRAY_SIZE(cases); i++) {
 			int ok;
 

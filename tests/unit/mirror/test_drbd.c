@@ -501,6 +501,100 @@ TEST(events_stream_is_started_again)
 	return 0;
 }
 
+/* --- a logical volume of the leg's name is there already --- */
+
+static int
+put_lv(struct rig *r, const char *data, const char *tags)
+{
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/dev/avvg", r->node[0]);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "%s/dev/avvg/av-o3", r->node[0]);
+	if (av_file_write(path, data, strlen(data), 0600, NULL) < 0)
+		return -EIO;
+	(void)snprintf(path, sizeof(path), "%s/dev/avvg.av-o3.tags",
+	    r->node[0]);
+	return av_file_write(path, tags, strlen(tags), 0600, NULL);
+}
+
+static int
+lv_is(struct rig *r, const char *data)
+{
+	AUTO_FREE char *now = NULL;
+	char path[160];
+	size_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/dev/avvg/av-o3", r->node[0]);
+	CHECK_EQ(av_file_read(path, 1 << 23, &now, &n, NULL), 0);
+	CHECK_EQ(n, strlen(data));
+	CHECK_EQ(memcmp(now, data, n), 0);
+	return 0;
+}
+
+TEST(whoever_has_the_volume_keeps_it)
+{
+	static const struct {
+		const char *data, *tags, *words;
+	} table[] = {
+		{ "ext4 and what is in it", "", "holds ext4" },
+		{ "unknown", "", "isn't ours" },
+		{ "a leg", "avpair.unit.ffffffffffffffffffffffffffffffff,"
+		    "avpair.volume." VOLUME, "another unit" },
+		{ "half a leg", "avpair.making,avpair.unit." UNIT
+		    ",avpair.volume.ffffffffffffffffffffffffffffffff",
+		    "this unit" },
+		{ "a leg", "avpair.unit." UNIT ",avpair.volume." VOLUME,
+		    "this unit" },
+	};
+	struct rig *r = rig_new();
+	size_t i;
+
+	CHECK(r != NULL);
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		struct av_err err = { 0 };
+
+		CHECK_EQ(put_lv(r, table[i].data, table[i].tags), 0);
+		CHECK_EQ(mirror_leg_create("drbd", &r->spec[0], &err),
+		    -EEXIST);
+		CHECK_STR(err.code, "leg-exists");
+		if (strstr(err.text, table[i].words) == NULL)
+			fprintf(stderr, "%s\n", err.text);
+		CHECK(strstr(err.text, table[i].words) != NULL);
+		CHECK_EQ(lv_is(r, table[i].data), 0);
+	}
+	/* ours, of a PM that ended in the middle */
+	CHECK_EQ(put_lv(r, "half a leg", "avpair.making,avpair.unit." UNIT
+	    ",avpair.volume." VOLUME), 0);
+	CHECK_EQ(mirror_leg_create("drbd", &r->spec[0], NULL), 0);
+	rig_free(r);
+	return 0;
+}
+
+/* --- growing: the fake's new extents hold somebody's old data --- */
+
+TEST(what_is_new_is_zero)
+{
+	RIG(r);
+	AUTO_FREE char *lv = NULL;
+	char path[160];
+	size_t n, i;
+
+	OVER(r, mirror_grow(r->m[1], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	OVER(r, mirror_grow(r->m[0], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	CHECK_EQ(st(r, 0)->size_bytes, SIZE * 2);
+	(void)snprintf(path, sizeof(path), "%s/dev/avvg/av-o3", r->node[0]);
+	CHECK_EQ(av_file_read(path, SIZE * 4, &lv, &n, NULL), 0);
+	CHECK(n > SIZE * 2);
+	for (i = SIZE; i < SIZE * 2; i++)
+		CHECK(lv[i] == 0);
+	rig_free(r);
+	return 0;
+}
+
 TEST(bad_parameters)
 {
 	struct rig *r = rig_new();
@@ -701,6 +795,7 @@ main(int argc, char **argv)
 		T(agent_restarts_while_held), T(handler_exit_codes),
 		T(refusals_in_drbd_words), T(failed_alone_is_taken_back),
 		T(events_stream_is_started_again), T(bad_parameters),
+		T(whoever_has_the_volume_keeps_it), T(what_is_new_is_zero),
 		T(record_is_checked), T(resource_file),
 	};
 	static const struct test_case real[] = {
