@@ -109,8 +109,12 @@ spec_fill(const struct guest *g, struct vmm_spec *spec, struct av_err *err)
 		if (rc < 0)
 			return av_err_set(err, rc, "%s is not in the database",
 			    row->disks[i].volume_id);
-		(void)snprintf(d->nbd_socket, sizeof(d->nbd_socket), "%s",
-		    front != NULL ? front : "/nonexistent");
+		if (front != NULL && strncmp(front, "/dev/", 5) == 0)
+			(void)snprintf(d->block_path, sizeof(d->block_path),
+			    "%s", front);
+		else
+			(void)snprintf(d->nbd_socket, sizeof(d->nbd_socket),
+			    "%s", front != NULL ? front : "/nonexistent");
 		(void)snprintf(d->volume_uuid, sizeof(d->volume_uuid), "%s",
 		    vol.uuid);
 		d->boot_order = row->disks[i].boot ? 1 : 0;

@@ -165,6 +165,33 @@ disk_serial(const char *uuid, char ret[21])
 	ret[n] = '\0';
 }
 
+/* Past the page cache, so that what the guest saw complete is at the mirror. */
+static void
+args_device(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
+{
+	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"host_device\",\"node-name\":\"dev%u\","
+	    "\"aio\":\"native\",\"filename\":\"%s\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false}}}", i,
+	    d->read_only ? "true" : "false", i, d->block_path);
+}
+
+static void
+args_socket(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
+{
+	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"nbd\",\"node-name\":\"nbd%u\",\"export\":\"%s\","
+	    "\"server\":{\"type\":\"unix\",\"path\":\"%s\"},"
+	    "\"reconnect-delay\":%d,\"open-timeout\":%d}}", i,
+	    d->read_only ? "true" : "false", i,
+	    d->export_name[0] != '\0' ? d->export_name : "front",
+	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
+}
+
 static void
 args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 {
@@ -176,15 +203,10 @@ args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 		(void)snprintf(boot, sizeof(boot), ",bootindex=%d",
 		    d->boot_order);
 	vmm_args_add(a, "-blockdev");
-	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
-	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
-	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
-	    "\"driver\":\"nbd\",\"node-name\":\"nbd%u\",\"export\":\"%s\","
-	    "\"server\":{\"type\":\"unix\",\"path\":\"%s\"},"
-	    "\"reconnect-delay\":%d,\"open-timeout\":%d}}", i,
-	    d->read_only ? "true" : "false", i,
-	    d->export_name[0] != '\0' ? d->export_name : "front",
-	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
+	if (d->block_path[0] != '\0')
+		args_device(a, d, i);
+	else
+		args_socket(a, d, i);
 	vmm_args_add(a, "-device");
 	if (s->os == VMM_OS_LEGACY)
 		vmm_args_addf(a, "ide-hd,id=hd%u,drive=disk%u,bus=ide.%u,"

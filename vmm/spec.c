@@ -60,9 +60,14 @@ disks_check(const struct vmm_spec *s, struct av_err *err)
 	for (i = 0; i < s->n_disks; i++) {
 		const struct vmm_disk *d = &s->disks[i];
 
-		if (!path_ok(d->nbd_socket, sizeof(d->nbd_socket)))
-			return av_err_set(err, -EINVAL,
-			    "disk %u: bad socket path", i);
+		if (d->block_path[0] != '\0' ?
+		    d->nbd_socket[0] != '\0' || !path_ok(d->block_path,
+		    sizeof(d->block_path)) || strncmp(d->block_path, "/dev/",
+		    5) != 0 :
+		    !path_ok(d->nbd_socket, sizeof(d->nbd_socket)))
+			return av_err_set(err, -EINVAL, "disk %u: bad %s", i,
+			    d->block_path[0] != '\0' ? "device" :
+			    "socket path");
 		if (!word_ok(d->export_name, sizeof(d->export_name), "._-"))
 			return av_err_set(err, -EINVAL,
 			    "disk %u: bad export name", i);

@@ -60,6 +60,8 @@ enum vmm_nic_model { VMM_NIC_AUTO = 0 /* by os */, VMM_NIC_VIRTIO, VMM_NIC_E1000
 
 struct vmm_disk {
 	char	nbd_socket[VMM_PATH_MAX + 12];	/* the mirror server's socket */
+	char	block_path[32];			/* or a block device, "/dev/drbd3":
+						 * then nbd_socket is "" */
 	char	export_name[32];		/* "" = "front" */
 	char	volume_uuid[37];		/* first 20 hex digits = serial */
 	int	boot_order;			/* 1 = first; 0 = not bootable */

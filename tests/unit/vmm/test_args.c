@@ -123,6 +123,26 @@ TEST(old_guest)
 	CHECK_EQ(vmm_spec_check(&s, &err), -EINVAL); \
 	CHECK(err.text[0] != '\0'); } while (0)
 
+TEST(a_block_device_is_opened_past_the_cache)
+{
+	struct vmm_args a = { 0 };
+	struct vmm_spec s;
+
+	spec_fill(&s);
+	s.disks[0].nbd_socket[0] = '\0';
+	snprintf(s.disks[0].block_path, 32, "/dev/drbd3");
+	CHECK_EQ(vmm_spec_check(&s, NULL), 0);
+	CHECK_EQ(vmm_qemu_args(&a, "/usr/bin/qemu", VMM_ACCEL_TCG, &s), 0);
+	CHECK(has(&a, "{\"driver\":\"raw\",\"node-name\":\"disk0\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":false,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"host_device\",\"node-name\":\"dev0\","
+	    "\"aio\":\"native\",\"filename\":\"/dev/drbd3\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false}}}"));
+	vmm_args_dispose(&a);
+	return 0;
+}
+
 TEST(bad_specs)
 {
 	REFUSED(s.vcpus = 0);
@@ -139,6 +159,13 @@ TEST(bad_specs)
 	REFUSED(s.disks[0].nbd_socket[4] = ',');
 	REFUSED(snprintf(s.disks[0].export_name, 32, "a,b"));
 	REFUSED(s.disks[0].boot_order = -1);
+	/* a socket and a device at once; a file; what isn't a path */
+	REFUSED(snprintf(s.disks[0].block_path, 32, "/dev/drbd3"));
+	REFUSED((s.disks[0].nbd_socket[0] = '\0',
+	    snprintf(s.disks[0].block_path, 32, "/etc/drbd3")));
+	REFUSED((s.disks[0].nbd_socket[0] = '\0',
+	    snprintf(s.disks[0].block_path, 32, "/dev/drbd3,x")));
+	REFUSED(s.disks[0].nbd_socket[0] = '\0');
 	REFUSED(s.nics[0].tap[2] = ',');
 	REFUSED(s.nics[0].tap[0] = '\0');
 	REFUSED(s.nics[0].mac[0] |= 1);
@@ -149,4 +176,5 @@ TEST(bad_specs)
 	return 0;
 }
 
-TESTS_MAIN(T(virtio_guest_exactly), T(old_guest), T(bad_specs))
+TESTS_MAIN(T(virtio_guest_exactly), T(old_guest),
+	T(a_block_device_is_opened_past_the_cache), T(bad_specs))
