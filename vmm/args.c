@@ -178,8 +178,8 @@ args_device(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
 	    d->read_only ? "true" : "false", i, d->block_path);
 }
 
-static void
-args_socket(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
+void
+vmm_args_nbd(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
 {
 	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
 	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
@@ -206,7 +206,7 @@ args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 	if (d->block_path[0] != '\0')
 		args_device(a, d, i);
 	else
-		args_socket(a, d, i);
+		vmm_args_nbd(a, d, i);
 	vmm_args_add(a, "-device");
 	if (s->os == VMM_OS_LEGACY)
 		vmm_args_addf(a, "ide-hd,id=hd%u,drive=disk%u,bus=ide.%u,"

@@ -22,3 +22,5 @@ UNIT_TESTS += $(VMM_TESTS)
 
 # the guests of deploy/guest belong to who runs guests
 include deploy/guest/guest.mk
+
+include vmm/xenrun/xenrun.mk
