@@ -317,6 +317,8 @@ guest_reconcile(struct guest *g)
 	case VMM_EXITED:
 		dead_reconcile(g, &st);
 		break;
+	case VMM_INCOMING:
+		break;
 	}
 }
 
@@ -556,6 +558,7 @@ activity(const struct guest *g)
 		return st.alive ? "running" : "booting";
 	case VMM_ABSENT:
 	case VMM_EXITED:
+	case VMM_INCOMING:
 		break;
 	}
 	if (g->row.want == STORE_WANT_STOPPED)

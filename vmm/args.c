@@ -22,6 +22,11 @@
 /* At start the server must be there soon: the start's deadline covers it. */
 #define NBD_OPEN_S	20
 
+/* ATA's for disks past 8 GB */
+#define CYLS_MAX	16383u
+#define HEADS		16u
+#define SECTORS		63u
+
 void
 vmm_args_add(struct vmm_args *a, const char *word)
 {
@@ -97,7 +102,9 @@ args_machine(struct vmm_args *a, enum vmm_accel accel,
 	opt(a, "-uuid", s->uuid);
 	opt(a, "-nodefaults", NULL);
 	opt(a, "-no-user-config", NULL);
-	opt(a, "-machine", legacy ? "pc,usb=off" : "q35,usb=off");
+	/* by version: a guest may come from a PM whose QEMU is newer or older */
+	opt(a, "-machine", legacy ? "pc-i440fx-7.2,usb=off" :
+	    "pc-q35-7.2,usb=off");
 	opt(a, "-accel", accel == VMM_ACCEL_KVM ? "kvm" : "tcg,thread=multi");
 	opt(a, "-cpu", accel == VMM_ACCEL_KVM ? "host" : "max,la57=off");
 	vmm_args_add(a, "-smp");
@@ -192,11 +199,33 @@ vmm_args_nbd(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
 	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
 }
 
+/*
+ * Cylinders and heads are given, or QEMU reads the first sector before it does
+ * anything else, which an incoming guest's disk doesn't answer.  Firmware makes LBA
+ * translation of these; for virtio they are nothing but a formality, an IDE disk's
+ * must fit its size.
+ */
+static void
+disk_geometry(const struct vmm_spec *s, const struct vmm_disk *d, char ret[64])
+{
+	uint64_t cyls = d->size_bytes / 512 / (HEADS * SECTORS);
+
+	ret[0] = '\0';
+	if (s->os == VMM_OS_LEGACY && d->size_bytes == 0)
+		return;
+	if (s->os != VMM_OS_LEGACY || cyls > CYLS_MAX)
+		cyls = CYLS_MAX;
+	if (cyls < 2)
+		cyls = 2;
+	(void)snprintf(ret, 64, ",cyls=%u,heads=%u,secs=%u", (unsigned)cyls,
+	    HEADS, SECTORS);
+}
+
 static void
 args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 {
 	const struct vmm_disk *d = &s->disks[i];
-	char serial[21], boot[32] = "";
+	char serial[21], boot[32] = "", chs[64];
 
 	disk_serial(d->volume_uuid, serial);
 	if (d->boot_order > 0)
@@ -207,14 +236,16 @@ args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 		args_device(a, d, i);
 	else
 		vmm_args_nbd(a, d, i);
+	disk_geometry(s, d, chs);
 	vmm_args_add(a, "-device");
 	if (s->os == VMM_OS_LEGACY)
 		vmm_args_addf(a, "ide-hd,id=hd%u,drive=disk%u,bus=ide.%u,"
-		    "unit=%u,serial=%s,rerror=stop,werror=stop%s", i, i,
-		    i / 2, i % 2, serial, boot);
+		    "unit=%u,serial=%s,rerror=stop,werror=stop%s%s", i, i,
+		    i / 2, i % 2, serial, chs, boot);
 	else
 		vmm_args_addf(a, "virtio-blk-pci,id=hd%u,drive=disk%u,"
-		    "serial=%s,rerror=stop,werror=stop%s", i, i, serial, boot);
+		    "serial=%s,rerror=stop,werror=stop%s%s", i, i, serial,
+		    chs, boot);
 }
 
 static void

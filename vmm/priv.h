@@ -14,12 +14,15 @@
 
 enum vmm_op_kind { VMM_OP_NONE = 0, VMM_OP_START, VMM_OP_ATTACH,
 	VMM_OP_SHUTDOWN, VMM_OP_KILL, VMM_OP_PAUSE, VMM_OP_RESUME,
-	VMM_OP_RESIZE };
+	VMM_OP_RESIZE, VMM_OP_INCOMING, VMM_OP_MIGRATE, VMM_OP_MIGRATE_CANCEL };
 
 #define VMM_CAP_PAUSE	(1u << 0)	/* pause, resume, VMM_START_PAUSED:
 					 * while PAUSED no guest instruction runs */
 
 #define VMM_CAP_RESIZE	(1u << 1)	/* disk_resize */
+
+#define VMM_CAP_MIGRATE	(1u << 2)	/* start_incoming, migrate_out,
+					 * migrate_cancel; needs VMM_CAP_PAUSE */
 
 /* A hypervisor driver.  One const table per driver; see vmm.c for the list.
  * Every call that takes no 'err' can't fail; an op begun with 0 must be ended with
@@ -43,6 +46,13 @@ struct vmm_ops {
 	/* VMM_CAP_RESIZE */
 	int  (*disk_resize)(struct vmm_dom *dom, unsigned disk,
 	    uint64_t size_bytes, struct av_err *err);
+	/* VMM_CAP_MIGRATE: what vmm.h promises.  The link and the limits are
+	 * checked, the latter filled in. */
+	int  (*start_incoming)(struct vmm_dom *dom, const struct vmm_link *link,
+	    struct av_err *err);
+	int  (*migrate_out)(struct vmm_dom *dom, const struct vmm_link *target,
+	    const struct vmm_migrate_limits *limits, struct av_err *err);
+	int  (*migrate_cancel)(struct vmm_dom *dom, struct av_err *err);
 };
 
 #define VMM_DONE_MAX	4
@@ -79,10 +89,27 @@ int vmm_spec_check(const struct vmm_spec *spec, struct av_err *err);
 /* New state and reason; detail NULL = "".  Equal ones are no change. */
 void vmm_dom_set(struct vmm_dom *dom, enum vmm_state state,
     enum vmm_reason reason, const char *detail);
+/* Its phase and the reason for it, NULL = "".  Equal ones are no change. */
+void vmm_dom_phase(struct vmm_dom *dom, enum vmm_phase phase, const char *why);
 /* Something else in dom->st was changed. */
 void vmm_dom_touch(struct vmm_dom *dom);
 /* Ends the live op; without one, nothing. */
 void vmm_op_finish(struct vmm_dom *dom, int rc, const struct av_err *err);
+/* vmm.c's and migrate.c's: 'op' becomes the live one, the driver is called next;
+ * the driver's answer 'rc'. */
+int vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
+    struct av_err *err);
+int vmm_op_ran(struct vmm_dom *dom, struct vmm_op *op, int rc);
+/* May this guest be paused, resumed, as far as migrations go?  0 or an errno. */
+int vmm_migration_pause_check(const struct vmm_dom *dom, struct av_err *err);
+int vmm_migration_resume_check(const struct vmm_dom *dom, struct av_err *err);
+
+static inline bool
+vmm_has_process(const struct vmm_dom *dom)
+{
+	return dom->st.state != VMM_ABSENT && dom->st.state != VMM_EXITED;
+}
+
 static inline enum vmm_op_kind
 vmm_op_kind(const struct vmm_dom *dom)
 {

@@ -5,6 +5,7 @@
  */
 #include "vmm/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -63,6 +64,44 @@ vmm_proc_start_time(pid_t pid, uint64_t *ret)
 	for (field = 3; p != NULL && field < 22; field++)
 		p = strtok_r(NULL, " ", &save);
 	return p != NULL && av_parse_u64(p, ret) == 0 ? 0 : -EBADMSG;
+}
+
+static int
+task_stopped(pid_t pid, const char *task)
+{
+	char path[PATH_MAX], buf[SMALL_MAX], *p;
+	size_t n;
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid,
+	    task);
+	rc = small_read(path, buf, sizeof(buf), &n);
+	if (rc == -ENOENT || rc == -ESRCH)
+		return 0;		/* it has just ended */
+	if (rc < 0)
+		return rc;
+	p = strrchr(buf, ')');
+	return p == NULL || p[1] == '\0' ? -EBADMSG :
+	    strchr("TtZX", p[2]) != NULL ? 0 : -EAGAIN;
+}
+
+int
+vmm_proc_stopped(pid_t pid)
+{
+	struct dirent *e;
+	char path[64];
+	DIR *d;
+	int rc = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	if (d == NULL)
+		return -errno;
+	while (rc == 0 && (e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			rc = task_stopped(pid, e->d_name);
+	(void)closedir(d);		/* read only */
+	return rc;
 }
 
 static bool
@@ -166,7 +205,7 @@ vmm_pidfd_kill(int pidfd, int sig)
 }
 
 void
-vmm_last_line(const char *path, char *ret, size_t n)
+vmm_last_line(const char *path, const char *but, char *ret, size_t n)
 {
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char buf[SMALL_MAX];
@@ -185,6 +224,10 @@ vmm_last_line(const char *path, char *ret, size_t n)
 		have--;
 	buf[have] = '\0';
 	p = strrchr(buf, '\n');
+	if (p != NULL && but != NULL && strstr(p, but) != NULL) {
+		*p = '\0';
+		p = strrchr(buf, '\n');
+	}
 	(void)snprintf(ret, n, "%s", p != NULL ? p + 1 : buf);
 	av_utf8_trim(ret);
 }

@@ -25,7 +25,10 @@ int vmm_proc_exit_read(const char *runtime_dir, bool *ret_signaled,
     int *ret_code);
 int vmm_proc_start_time(pid_t pid, uint64_t *ret);
 int vmm_pidfd_kill(int pidfd, int sig);
-/* The file's last line that isn't empty, cut to n; "" when there is none. */
-void vmm_last_line(const char *path, char *ret, size_t n);
+/* The file's last line that isn't empty, cut to n; "" when there is none.  One that
+ * holds 'but' (NULL = any) gives way to the line before. */
+void vmm_last_line(const char *path, const char *but, char *ret, size_t n);
+/* 0: all threads of the process are stopped by a signal; -EAGAIN: not all yet. */
+int vmm_proc_stopped(pid_t pid);
 
 #endif

@@ -28,6 +28,7 @@ struct qmp {
 	int		 fd;
 	sd_event_source	*io;
 	bool		 greeted;
+	bool		 oob;		/* it takes commands out of turn */
 	bool		 is_up;
 	bool		 is_down;
 	bool		*gone;		/* set by qmp_free() in a callback */
@@ -131,11 +132,12 @@ qmp_push(struct qmp *q)
 }
 
 static int
-qmp_encode(const char *cmd, json_t *args, uint64_t id, char **ret)
+qmp_encode(const char *exec, const char *cmd, json_t *args, uint64_t id,
+    char **ret)
 {
 	AUTO_JSON json_t *msg = NULL;
 
-	msg = json_pack("{s:s, s:I, s:o*}", "execute", cmd, "id",
+	msg = json_pack("{s:s, s:I, s:o*}", exec, cmd, "id",
 	    (json_int_t)id, "arguments", args);
 	if (msg == NULL)
 		return -ENOMEM;
@@ -144,8 +146,8 @@ qmp_encode(const char *cmd, json_t *args, uint64_t id, char **ret)
 }
 
 static int
-qmp_send(struct qmp *q, const char *cmd, json_t *args, qmp_reply_fn *reply,
-    void *ctx, bool hold)
+qmp_send(struct qmp *q, const char *exec, const char *cmd, json_t *args,
+    qmp_reply_fn *reply, void *ctx, bool hold)
 {
 	AUTO_FREE char *line = NULL;
 	size_t i;
@@ -157,7 +159,7 @@ qmp_send(struct qmp *q, const char *cmd, json_t *args, qmp_reply_fn *reply,
 		json_decref(args);
 		return q->is_down ? -EPIPE : -EBUSY;
 	}
-	rc = qmp_encode(cmd, args, q->next_id, &line);
+	rc = qmp_encode(exec, cmd, args, q->next_id, &line);
 	if (rc == 0 && hold)
 		rc = bytes_append(&q->held, &q->n_held, line, strlen(line));
 	else if (rc == 0)
@@ -177,7 +179,15 @@ int
 qmp_call(struct qmp *q, const char *cmd, json_t *args, qmp_reply_fn *reply,
     void *ctx)
 {
-	return qmp_send(q, cmd, args, reply, ctx, !q->is_up);
+	return qmp_send(q, "execute", cmd, args, reply, ctx, !q->is_up);
+}
+
+int
+qmp_call_oob(struct qmp *q, const char *cmd, json_t *args,
+    qmp_reply_fn *reply, void *ctx)
+{
+	return qmp_send(q, q->is_up && q->oob ? "exec-oob" : "execute", cmd,
+	    args, reply, ctx, !q->is_up);
 }
 
 /* --- greeting -> capabilities -> up --- */
@@ -240,6 +250,29 @@ qmp_answer(struct qmp *q, json_t *msg)
 }
 
 static void
+qmp_greeted(struct qmp *q, const json_t *hello)
+{
+	const json_t *caps = json_object_get(hello, "capabilities");
+	size_t i;
+
+	if (hello == NULL) {
+		qmp_fail(q, -EBADMSG, "no greeting");
+		return;
+	}
+	for (i = 0; i < json_array_size(caps); i++) {
+		const char *cap = json_string_value(json_array_get(caps, i));
+
+		if (cap != NULL && strcmp(cap, "oob") == 0)
+			q->oob = true;
+	}
+	q->greeted = true;
+	if (qmp_send(q, "execute", "qmp_capabilities", q->oob ?
+	    json_pack("{s:[s]}", "enable", "oob") : NULL, qmp_is_up, q,
+	    false) < 0)
+		qmp_fail(q, -ENOMEM, "no memory");
+}
+
+static void
 qmp_line(struct qmp *q, const char *line, size_t n)
 {
 	AUTO_JSON json_t *msg = json_loadb(line, n, 0, NULL);
@@ -250,14 +283,7 @@ qmp_line(struct qmp *q, const char *line, size_t n)
 		return;
 	}
 	if (!q->greeted) {
-		if (json_object_get(msg, "QMP") == NULL) {
-			qmp_fail(q, -EBADMSG, "no greeting");
-			return;
-		}
-		q->greeted = true;
-		if (qmp_send(q, "qmp_capabilities", NULL, qmp_is_up, q,
-		    false) < 0)
-			qmp_fail(q, -ENOMEM, "no memory");
+		qmp_greeted(q, json_object_get(msg, "QMP"));
 		return;
 	}
 	event = json_string_value(json_object_get(msg, "event"));

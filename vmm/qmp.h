@@ -46,5 +46,8 @@ struct qmp *qmp_free(struct qmp *q);	/* no reply runs for what is under way */
 /* 'args' is stolen, also on error; NULL = none.  'reply' may be NULL. */
 int qmp_call(struct qmp *q, const char *cmd, json_t *args,
     qmp_reply_fn *reply, void *ctx);
+/* The same, out of turn where QEMU can: it answers although its big lock is held. */
+int qmp_call_oob(struct qmp *q, const char *cmd, json_t *args,
+    qmp_reply_fn *reply, void *ctx);
 
 #endif

@@ -12,26 +12,9 @@
 
 #include "base/assert.h"
 #include "base/cleanup.h"
-#include "vmm/priv.h"
+#include "vmm/sim.h"
 
-#define SIM_MAX		64
-
-struct sim_guest {
-	char			place[VMM_PATH_MAX];	/* "" = free */
-	enum vmm_state		state;
-	enum vmm_reason		reason;
-	int			signal;
-	bool			alive;
-	uint64_t		disk_bytes[VMM_DISKS_MAX];	/* as told */
-};
-
-struct sim {
-	struct sim_guest	*guest;
-	bool			 deaf;
-	bool			 fail_start;
-};
-
-static struct sim_guest sim_guests[SIM_MAX];
+struct sim_guest vmm_sim_guests[SIM_MAX];
 
 static struct sim_guest *
 sim_find(const char *place)
@@ -40,20 +23,43 @@ sim_find(const char *place)
 	size_t i;
 
 	for (i = 0; i < SIM_MAX; i++) {
-		if (strcmp(sim_guests[i].place, place) == 0)
-			return &sim_guests[i];
-		if (room == NULL && sim_guests[i].place[0] == '\0')
-			room = &sim_guests[i];
+		struct sim_guest *g = &vmm_sim_guests[i];
+
+		if (strcmp(g->place, place) == 0)
+			return g;
+		if (room == NULL && g->place[0] == '\0')
+			room = g;
 	}
 	if (room != NULL)
 		(void)snprintf(room->place, sizeof(room->place), "%s", place);
 	return room;
 }
 
-static bool
-sim_is_on(const struct sim_guest *g)
+bool
+vmm_sim_is_on(const struct sim_guest *g)
 {
-	return g->state == VMM_RUNNING || g->state == VMM_PAUSED;
+	return g->state == VMM_RUNNING || g->state == VMM_PAUSED ||
+	    g->state == VMM_INCOMING;
+}
+
+void
+vmm_sim_put(struct sim_guest *g, enum vmm_state state, enum vmm_reason reason,
+    const char *detail)
+{
+	struct vmm_dom *dom = g->dom;
+
+	g->state = state;
+	g->reason = reason;
+	if (state == VMM_EXITED) {
+		g->alive = g->pinned = false;
+		memset(&g->mig, 0, sizeof(g->mig));
+	}
+	if (dom == NULL)
+		return;
+	vmm_dom_set(dom, state, reason, detail);
+	dom->st.pid = state == VMM_EXITED ? 0 : 1;
+	dom->st.answers = state != VMM_EXITED;
+	dom->st.signal = g->signal;
 }
 
 static void
@@ -61,14 +67,10 @@ sim_move(struct vmm_dom *dom, enum vmm_state state, enum vmm_reason reason)
 {
 	struct sim *s = dom->drv;
 
-	s->guest->state = state;
-	s->guest->reason = reason;
+	s->guest->dom = dom;
 	if (state == VMM_EXITED)
-		s->guest->alive = false;
-	vmm_dom_set(dom, state, reason, NULL);
-	dom->st.pid = state == VMM_EXITED ? 0 : 1;
-	dom->st.answers = state != VMM_EXITED;
-	dom->st.signal = s->guest->signal;
+		vmm_sim_migrate_gone(s->guest, NULL);
+	vmm_sim_put(s->guest, state, reason, NULL);
 }
 
 static int
@@ -84,13 +86,22 @@ sim_open(struct vmm_dom *dom, struct av_err *err)
 		return av_err_set(err, -ENOSPC, "too many simulated VMs");
 	}
 	dom->drv = s;
+	if (vmm_sim_migrate_open(dom) < 0) {
+		free(s);
+		return av_err_set(err, -ENOMEM, "no timer");
+	}
 	return 0;
 }
 
 static void
 sim_close(struct vmm_dom *dom)
 {
-	free(dom->drv);
+	struct sim *s = dom->drv;
+
+	if (s->guest->dom == dom)
+		s->guest->dom = NULL;
+	vmm_sim_migrate_close(dom);
+	free(s);
 }
 
 static int
@@ -98,7 +109,7 @@ sim_start(struct vmm_dom *dom, unsigned flags, struct av_err *err)
 {
 	struct sim *s = dom->drv;
 
-	if (sim_is_on(s->guest))
+	if (vmm_sim_is_on(s->guest))
 		return av_err_set(err, -EEXIST, "vm '%s' runs already",
 		    dom->spec.name);
 	if (s->fail_start) {
@@ -111,6 +122,7 @@ sim_start(struct vmm_dom *dom, unsigned flags, struct av_err *err)
 		return 0;
 	}
 	s->guest->signal = 0;
+	memset(&s->guest->mig, 0, sizeof(s->guest->mig));
 	memset(s->guest->disk_bytes, 0, sizeof(s->guest->disk_bytes));
 	if (flags & VMM_START_PAUSED)
 		sim_move(dom, VMM_PAUSED, VMM_REASON_ASKED);
@@ -129,8 +141,9 @@ sim_attach(struct vmm_dom *dom, struct av_err *err)
 	(void)err;
 	if (s->guest->state != VMM_ABSENT)
 		sim_move(dom, s->guest->state, s->guest->reason);
-	if (sim_is_on(s->guest)) {
+	if (vmm_sim_is_on(s->guest)) {
 		dom->st.alive = s->guest->alive;
+		vmm_sim_migrate_attached(dom);
 		vmm_op_finish(dom, 0, NULL);
 		return 0;
 	}
@@ -158,7 +171,7 @@ sim_kill(struct vmm_dom *dom, struct av_err *err)
 	struct sim *s = dom->drv;
 
 	(void)err;
-	if (sim_is_on(s->guest))
+	if (vmm_sim_is_on(s->guest))
 		sim_move(dom, VMM_EXITED, VMM_REASON_ASKED);
 	vmm_op_finish(dom, 0, NULL);
 	return 0;
@@ -167,7 +180,10 @@ sim_kill(struct vmm_dom *dom, struct av_err *err)
 static int
 sim_pause(struct vmm_dom *dom, struct av_err *err)
 {
+	struct sim *s = dom->drv;
+
 	(void)err;
+	s->guest->pinned = vmm_is_migrating_out(&dom->st);
 	sim_move(dom, VMM_PAUSED, VMM_REASON_ASKED);
 	vmm_op_finish(dom, 0, NULL);
 	return 0;
@@ -176,7 +192,16 @@ sim_pause(struct vmm_dom *dom, struct av_err *err)
 static int
 sim_resume(struct vmm_dom *dom, struct av_err *err)
 {
+	struct sim *s = dom->drv;
+
 	(void)err;
+	if (vmm_is_migrating_out(&dom->st))
+		vmm_sim_migrate_end(s->guest, VMM_PHASE_CANCELLED,
+		    "the guest was paused and resumed");
+	else
+		vmm_dom_phase(dom, (s->guest->mig.phase = VMM_PHASE_NONE),
+		    NULL);
+	s->guest->pinned = false;
 	sim_move(dom, VMM_RUNNING, VMM_REASON_NONE);
 	vmm_op_finish(dom, 0, NULL);
 	return 0;
@@ -213,7 +238,7 @@ sim_of(struct vmm_dom *dom)
 void
 vmm_sim_guest_panic(struct vmm_dom *dom)
 {
-	if (sim_is_on(sim_of(dom)->guest))
+	if (vmm_sim_is_on(sim_of(dom)->guest))
 		sim_move(dom, VMM_EXITED, VMM_REASON_PANIC);
 }
 
@@ -222,7 +247,7 @@ vmm_sim_die(struct vmm_dom *dom, int signal)
 {
 	struct sim *s = sim_of(dom);
 
-	if (!sim_is_on(s->guest))
+	if (!vmm_sim_is_on(s->guest))
 		return;
 	s->guest->signal = signal;
 	sim_move(dom, VMM_EXITED, VMM_REASON_SIGNAL);
@@ -267,12 +292,13 @@ vmm_sim_disk_bytes(struct vmm_dom *dom, unsigned disk)
 void
 vmm_sim_reset(void)
 {
-	memset(sim_guests, 0, sizeof(sim_guests));
+	memset(vmm_sim_guests, 0, sizeof(vmm_sim_guests));
+	vmm_sim_migrate_reset();
 }
 
 const struct vmm_ops vmm_sim_ops = {
 	.name = "sim",
-	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE,
+	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE | VMM_CAP_MIGRATE,
 	.open = sim_open,
 	.close = sim_close,
 	.start = sim_start,
@@ -283,4 +309,7 @@ const struct vmm_ops vmm_sim_ops = {
 	.pause = sim_pause,
 	.resume = sim_resume,
 	.disk_resize = sim_disk_resize,
+	.start_incoming = vmm_sim_start_incoming,
+	.migrate_out = vmm_sim_migrate_out,
+	.migrate_cancel = vmm_sim_migrate_cancel,
 };

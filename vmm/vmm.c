@@ -28,6 +28,9 @@ static const uint64_t vmm_default_ns[] = {
 	[VMM_OP_PAUSE]	  = 5 * AV_NS_PER_S,
 	[VMM_OP_RESUME]	  = 5 * AV_NS_PER_S,
 	[VMM_OP_RESIZE]	  = 2 * AV_NS_PER_S,	/* a pause may be due */
+	[VMM_OP_INCOMING] = 30 * AV_NS_PER_S,
+	[VMM_OP_MIGRATE]  = 5 * AV_NS_PER_S,
+	[VMM_OP_MIGRATE_CANCEL] = 5 * AV_NS_PER_S,
 };
 
 const char *
@@ -36,7 +39,7 @@ vmm_state_name(enum vmm_state s)
 	static const char *const names[] = {
 		[VMM_ABSENT] = "absent", [VMM_STARTING] = "starting",
 		[VMM_RUNNING] = "running", [VMM_PAUSED] = "paused",
-		[VMM_EXITED] = "exited",
+		[VMM_EXITED] = "exited", [VMM_INCOMING] = "incoming",
 	};
 
 	return (unsigned)s < ARRAY_SIZE(names) ? names[s] : "?";
@@ -49,11 +52,13 @@ vmm_reason_name(enum vmm_reason r)
 		[VMM_REASON_NONE] = "none", [VMM_REASON_ASKED] = "asked",
 		[VMM_REASON_IO_ERROR] = "io-error",
 		[VMM_REASON_OTHER] = "other",
+		[VMM_REASON_MIGRATION] = "migration",
 		[VMM_REASON_GUEST_SHUTDOWN] = "guest-shutdown",
 		[VMM_REASON_PANIC] = "panic", [VMM_REASON_SIGNAL] = "signal",
 		[VMM_REASON_EXIT_CODE] = "exit-code",
 		[VMM_REASON_VANISHED] = "vanished",
 		[VMM_REASON_START_FAILED] = "start-failed",
+		[VMM_REASON_INCOMING_FAILED] = "incoming-failed",
 	};
 
 	return (unsigned)r < ARRAY_SIZE(names) ? names[r] : "?";
@@ -79,6 +84,12 @@ vmm_ops_check(void)
 		    o->kill == NULL || o->timeout == NULL)
 			return -EINVAL;
 		if ((o->pause != NULL) != can || (o->resume != NULL) != can)
+			return -EINVAL;
+		can = (o->caps & VMM_CAP_MIGRATE) != 0;
+		if ((o->start_incoming != NULL) != can ||
+		    (o->migrate_out != NULL) != can ||
+		    (o->migrate_cancel != NULL) != can ||
+		    (can && !(o->caps & VMM_CAP_PAUSE)))
 			return -EINVAL;
 		for (j = 0; j < i; j++)
 			if (strcmp(o->name, vmm_drivers[j]->name) == 0)
@@ -155,9 +166,25 @@ vmm_dom_set(struct vmm_dom *dom, enum vmm_state state, enum vmm_reason reason,
 	if (state == VMM_EXITED || state == VMM_ABSENT) {
 		st->pid = 0;
 		st->alive = st->answers = st->agent = false;
+		memset(&st->migration, 0, sizeof(st->migration));
 	} else {
 		st->signal = st->exit_code = 0;
 	}
+	vmm_dom_touch(dom);
+}
+
+void
+vmm_dom_phase(struct vmm_dom *dom, enum vmm_phase phase, const char *why)
+{
+	struct vmm_migration *m = &dom->st.migration;
+
+	if (why == NULL)
+		why = "";
+	if (m->phase == phase && strncmp(m->why, why, sizeof(m->why) - 1) == 0)
+		return;
+	m->phase = phase;
+	(void)snprintf(m->why, sizeof(m->why), "%s", why);
+	av_utf8_trim(m->why);
 	vmm_dom_touch(dom);
 }
 
@@ -191,8 +218,7 @@ vmm_deadline_passed(sd_event_source *s, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* Makes 'op' the live one.  The driver is called next. */
-static int
+int
 vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
     struct av_err *err)
 {
@@ -228,8 +254,8 @@ vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
 	return 0;
 }
 
-/* The driver refused: as if the op had never been. */
-static int
+/* When the driver refused it is as if the op had never been. */
+int
 vmm_op_ran(struct vmm_dom *dom, struct vmm_op *op, int rc)
 {
 	AV_ASSERT(rc <= 0);
@@ -312,12 +338,6 @@ vmm_close(struct vmm_dom *dom)
 	return NULL;
 }
 
-static bool
-vmm_has_process(const struct vmm_dom *dom)
-{
-	return dom->st.state != VMM_ABSENT && dom->st.state != VMM_EXITED;
-}
-
 int
 vmm_set_spec(struct vmm_dom *dom, const struct vmm_spec *spec,
     struct av_err *err)
@@ -375,7 +395,7 @@ vmm_shutdown(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err)
 {
 	int rc;
 
-	if (!vmm_has_process(dom))
+	if (!vmm_has_process(dom) || dom->st.state == VMM_INCOMING)
 		return av_err_set(err, -ESRCH, "vm '%s' is off",
 		    dom->spec.name);
 	rc = vmm_op_begin(dom, op, VMM_OP_SHUTDOWN, err);
@@ -404,7 +424,9 @@ vmm_pause_check(struct vmm_dom *dom, enum vmm_state already,
 	if (!vmm_has_process(dom))
 		return av_err_set(err, -ESRCH, "vm '%s' is off",
 		    dom->spec.name);
-	if (dom->st.state == already)
+	/* one that a migration has stopped may still be pinned: vmm.h */
+	if (dom->st.state == already && !(already == VMM_PAUSED &&
+	    vmm_is_migrating_out(&dom->st)))
 		return av_err_set(err, -EALREADY, "vm '%s' is %s already",
 		    dom->spec.name, vmm_state_name(already));
 	return 0;
@@ -415,6 +437,8 @@ vmm_pause(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err)
 {
 	int rc = vmm_pause_check(dom, VMM_PAUSED, err);
 
+	if (rc == 0)
+		rc = vmm_migration_pause_check(dom, err);
 	if (rc == 0)
 		rc = vmm_op_begin(dom, op, VMM_OP_PAUSE, err);
 	if (rc < 0)
@@ -427,6 +451,8 @@ vmm_resume(struct vmm_dom *dom, struct vmm_op *op, struct av_err *err)
 {
 	int rc = vmm_pause_check(dom, VMM_RUNNING, err);
 
+	if (rc == 0)
+		rc = vmm_migration_resume_check(dom, err);
 	if (rc == 0)
 		rc = vmm_op_begin(dom, op, VMM_OP_RESUME, err);
 	if (rc < 0)
@@ -448,7 +474,7 @@ vmm_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
 		return av_err_set(err, -EINVAL, "vm '%s': no disk %u of %llu "
 		    "bytes", dom->spec.name, disk,
 		    (unsigned long long)size_bytes);
-	if (!vmm_has_process(dom))
+	if (!vmm_has_process(dom) || dom->st.state == VMM_INCOMING)
 		return av_err_set(err, -ESRCH, "vm '%s' is off",
 		    dom->spec.name);
 	rc = vmm_op_begin(dom, op, VMM_OP_RESIZE, err);

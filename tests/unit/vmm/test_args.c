@@ -31,7 +31,7 @@ spec_fill(struct vmm_spec *s)
 static const char *const golden_virtio[] = {
 	"/usr/bin/qemu-system-x86_64",
 	"-name", "guest=o12,debug-threads=on", "-uuid", UUID, "-nodefaults",
-	"-no-user-config", "-machine", "q35,usb=off", "-accel",
+	"-no-user-config", "-machine", "pc-q35-7.2,usb=off", "-accel",
 	"tcg,thread=multi", "-cpu", "max,la57=off", "-smp",
 	"2,sockets=1,cores=2,threads=1", "-m", "size=512M", "-rtc",
 	"base=utc,driftfix=slew", "-boot", "menu=off,strict=on", "-S",
@@ -59,7 +59,8 @@ static const char *const golden_virtio[] = {
 	"\"/run/avpair/mirror/o3/front.sock\"},\"reconnect-delay\":1073741824,"
 	"\"open-timeout\":20}}", "-device",
 	"virtio-blk-pci,id=hd0,drive=disk0,serial=00112233445566778899,"
-	"rerror=stop,werror=stop,bootindex=1", "-netdev",
+	"rerror=stop,werror=stop,cyls=16383,heads=16,secs=63,bootindex=1",
+	"-netdev",
 	"tap,id=net0,ifname=avt12n0,script=no,downscript=no,vhost=off",
 	"-device", "virtio-net-pci,id=nic0,netdev=net0,mac=02:12:34:00:00:05,"
 	"romfile=",
@@ -102,7 +103,7 @@ TEST(old_guest)
 	s.os = VMM_OS_LEGACY;
 	s.clock = VMM_CLOCK_LOCALTIME;
 	CHECK_EQ(vmm_qemu_args(&a, "/q", VMM_ACCEL_KVM, &s), 0);
-	CHECK(has(&a, "pc,usb=off"));
+	CHECK(has(&a, "pc-i440fx-7.2,usb=off"));
 	CHECK(has(&a, "kvm"));
 	CHECK(has(&a, "host"));
 	CHECK(has(&a, "base=localtime,driftfix=slew"));
@@ -111,6 +112,13 @@ TEST(old_guest)
 	    "bootindex=1"));
 	CHECK(has(&a, "e1000,id=nic0,netdev=net0,mac=02:12:34:00:00:05,"
 	    "romfile="));
+	vmm_args_dispose(&a);
+	/* a size is a geometry, so that QEMU needn't read the disk for it */
+	s.disks[0].size_bytes = 1ull << 30;
+	CHECK_EQ(vmm_qemu_args(&a, "/q", VMM_ACCEL_KVM, &s), 0);
+	CHECK(has(&a, "ide-hd,id=hd0,drive=disk0,bus=ide.0,unit=0,"
+	    "serial=00112233445566778899,rerror=stop,werror=stop,"
+	    "cyls=2080,heads=16,secs=63,bootindex=1"));
 	vmm_args_dispose(&a);
 	return 0;
 }
