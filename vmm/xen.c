@@ -204,7 +204,7 @@ guest_gone_start(struct xen *q, const char *detail)
 	char path[VMM_PATH_MAX + 16], words[160];
 
 	(void)snprintf(path, sizeof(path), "%s/xen.log", log_dir(q));
-	vmm_last_line(path, words, sizeof(words));
+	vmm_last_line(path, NULL, words, sizeof(words));
 	forget_guest(q);
 	vmm_dom_set(q->dom, VMM_EXITED, VMM_REASON_START_FAILED,
 	    words[0] != '\0' ? words : detail);
@@ -256,7 +256,7 @@ process_gone(struct xen *q, bool signaled, int code)
 	forget_process(q);
 	if (xen_is_starting(vmm_op_kind(q->dom)) && !q->ending) {
 		(void)snprintf(path, sizeof(path), "%s/xen.log", log_dir(q));
-		vmm_last_line(path, words, sizeof(words));
+		vmm_last_line(path, NULL, words, sizeof(words));
 		xen_fail_op(q, -EIO, AV_MAYBE, words[0] != '\0' ? words :
 		    "av-xenrun died");
 	}
@@ -689,10 +689,8 @@ moved(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 		return;
 	if (rc < 0)
 		vmm_op_finish(q->dom, rc, err);
-	else if (q->dom->st.state == (kind == VMM_OP_PAUSE ? VMM_PAUSED :
-	    VMM_RUNNING))
-		vmm_op_finish(q->dom, 0, NULL);
-	/* else the STATUS that says so is still to come */
+	else	/* with it: a state that was there before is no news */
+		(void)qmp_call(q->qmp, "query-status", NULL, status_got, q);
 }
 
 static int
@@ -750,7 +748,7 @@ xen_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 
 const struct vmm_ops vmm_xen_ops = {
 	.name = "xen",
-	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE,
+	.caps = VMM_CAP_PAUSE | VMM_CAP_RESIZE | VMM_CAP_MIGRATE,
 	.open = xen_open,
 	.close = xen_close,
 	.start = xen_start,
@@ -761,4 +759,7 @@ const struct vmm_ops vmm_xen_ops = {
 	.pause = xen_pause,
 	.resume = xen_resume,
 	.disk_resize = xen_disk_resize,
+	.start_incoming = xen_start_incoming,
+	.migrate_out = xen_migrate_out,
+	.migrate_cancel = xen_migrate_cancel,
 };

@@ -28,6 +28,8 @@ struct xen {
 	bool		  ending;	/* the domain is to go, whatever happens */
 	bool		  destroyer;	/* that was begun as 'destroy' */
 	bool		  rx_known;
+	bool		  pinned;	/* paused in the middle of a migration */
+	struct vmm_link	  link;		/* of a migration */
 	enum vmm_op_kind  order;	/* whose answer is awaited */
 	uint64_t	  kill_at_ns;	/* 0 = none, as all of these */
 	uint64_t	  give_up_ns;	/* a failed start's last limit */
@@ -51,10 +53,19 @@ int  xen_order(struct xen *q, const char *cmd, json_t *args,
 /* What av-xenrun says about its guest. */
 void xen_status_apply(struct xen *q, const json_t *msg);
 
+/* --- xen_migrate.c --- */
+int  xen_start_incoming(struct vmm_dom *dom, const struct vmm_link *link,
+    struct av_err *err);
+int  xen_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
+    const struct vmm_migrate_limits *limits, struct av_err *err);
+int  xen_migrate_cancel(struct vmm_dom *dom, struct av_err *err);
+/* The part "migration" of what av-xenrun says; NULL = none. */
+void xen_migration_apply(struct xen *q, const json_t *msg);
+
 static inline bool
 xen_is_starting(enum vmm_op_kind kind)
 {
-	return kind == VMM_OP_START;
+	return kind == VMM_OP_START || kind == VMM_OP_INCOMING;
 }
 
 #endif

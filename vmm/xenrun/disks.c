@@ -106,7 +106,7 @@ ready_wait(const struct xr *xr, unsigned domid, struct av_err *err)
 		(void)nanosleep(&t, NULL);
 	}
 	log_path(xr, path);
-	vmm_last_line(path, words, sizeof(words));
+	vmm_last_line(path, NULL, words, sizeof(words));
 	return av_err_set(err, -EIO, "%s", words[0] != '\0' ? words :
 	    "the process of its disks does not get ready");
 }

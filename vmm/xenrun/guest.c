@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "vmm/xenrun/move.h"
 #include "vmm/xenrun/run.h"
 
 #define GONE_STEP_MS	50
@@ -152,6 +153,7 @@ xr_guest_end(struct xr *xr, int code, const char *why)
 	(void)snprintf(xr->why, sizeof(xr->why), "%s", why);
 	xr_state_set(xr, XR_ENDING);
 	xr->disks_io = sd_event_source_disable_unref(xr->disks_io);
+	xr_move_break(xr);
 	xr->ender.work = end_work;
 	xr->ender.done = end_done;
 	xr_task_start(xr, &xr->ender);
@@ -277,9 +279,11 @@ made(struct xr *xr, int rc, const struct av_err *err)
 		return;
 	}
 	xr_made_use(xr);
-	xr_state_set(xr, XR_PAUSED);
-	if (xr->want_run && xr_guest_cont(xr, &why) < 0)
-		(void)fprintf(stderr, "%s\n", why.text);
+	xr->state = XR_PAUSED;
+	if (!xr->want_run)
+		xr_serve_status(xr->serve);
+	else if (xr_guest_cont(xr, &why) < 0)	/* a reset: says nothing */
+		xr_guest_end(xr, XR_EX_START_FAILED, why.text);
 	xr_guest_look(xr);
 }
 
@@ -319,6 +323,7 @@ xr_guest_look(struct xr *xr)
 	struct xr_info in;
 	int rc, code;
 
+	xr_move_look(xr);
 	if (xr->state == XR_ENDING || xr->state == XR_MAKING || xr->job.live)
 		return;		/* whoever works looks when he is done */
 	rc = xr_be_find(xr->spec.uuid, &in);
@@ -354,6 +359,26 @@ xr_guest_stop(struct xr *xr, struct av_err *err)
 		return av_err_set(err, rc, "Xen can't pause it");
 	xr_state_set(xr, XR_PAUSED);
 	return 0;
+}
+
+void
+xr_guest_settle(struct xr *xr, struct av_err *err)
+{
+	struct xr_info in;
+	int rc;
+
+	if (xr->state == XR_ENDING) {
+		end_check(xr);
+		return;
+	}
+	rc = xr_be_find(xr->spec.uuid, &in);
+	if (rc == 0)
+		xr_state_set(xr, in.paused ? XR_PAUSED : XR_RUNNING);
+	if (rc == 0 && xr->want_run && in.paused)
+		(void)xr_guest_cont(xr, err);
+	else if (rc == 0 && !xr->want_run && !in.paused)
+		(void)xr_guest_stop(xr, err);
+	xr_guest_look(xr);
 }
 
 static int
@@ -422,9 +447,14 @@ xr_guest_adopt(struct xr *xr, struct av_err *err)
 		    "it was left behind half made");
 		return 0;
 	}
-	xr->want_run = !in.paused;
-	xr_state_set(xr, in.paused ? XR_PAUSED : XR_RUNNING);
 	xr_made_use(xr);
+	rc = xr_move_adopt(xr, &in, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		xr->want_run = !in.paused;
+		xr_state_set(xr, in.paused ? XR_PAUSED : XR_RUNNING);
+	}
 	if (xr_disks_pidfd(xr) == -ESRCH)
 		xr_guest_end(xr, XR_EX_BACKEND,
 		    "the process of its disks died");

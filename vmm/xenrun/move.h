@@ -20,6 +20,13 @@ int xr_move_stop(struct xr *xr, struct av_err *err);
 int xr_move_cont(struct xr *xr, struct av_err *err);
 /* Mode incoming: listens at RUNTIME/incoming.json's place. */
 int xr_move_in(struct xr *xr, struct av_err *err);
+/* A domain came or went: has the guest stopped for the stream? */
+void xr_move_look(struct xr *xr);
+/* Any stream ends, so that its job does. */
+void xr_move_break(struct xr *xr);
+/* Mode adopt: 1 = the domain's state is a migration's, and is set. */
+int xr_move_adopt(struct xr *xr, const struct xr_info *in,
+    struct av_err *err);
 json_t *xr_move_json(const struct xr_move *m);
 
 #endif

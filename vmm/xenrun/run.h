@@ -77,6 +77,8 @@ void xr_guest_end(struct xr *xr, int code, const char *why);
 void xr_guest_look(struct xr *xr);	/* a domain came or went */
 int  xr_guest_stop(struct xr *xr, struct av_err *err);
 int  xr_guest_cont(struct xr *xr, struct av_err *err);
+/* After a job: what the domain is now, and what the agent wants of it. */
+void xr_guest_settle(struct xr *xr, struct av_err *err);
 void xr_state_set(struct xr *xr, enum xr_state state);
 /* In a thread: the domain of 'xr' from its description. */
 int  xr_make_work(struct xr *xr, struct av_err *err);
