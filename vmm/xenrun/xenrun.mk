@@ -13,4 +13,4 @@ endif
 $(B)/tests/unit/vmm/av-xenrun-fake: $(XENRUN_OBJS) $(B)/tests/unit/vmm/xen_be_fake.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(B)/tests/unit/vmm/av-xenrun-fake: LDLIBS = -lgnutls -pthread $(VMM_LDLIBS) $(BASE_LDLIBS)
-$(B)/tests/unit/vmm/test_conform $(B)/tests/unit/vmm/test_xen: | $(B)/tests/unit/vmm/av-xenrun-fake
+$(B)/tests/unit/vmm/test_conform $(B)/tests/unit/vmm/test_xen $(B)/tests/unit/vmm/test_xen_move: | $(B)/tests/unit/vmm/av-xenrun-fake
