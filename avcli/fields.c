@@ -62,6 +62,13 @@ static const struct field failover_fields[] = {
 	MAYBE("vms", "virtual-machine", F_LIST),
 	END,
 };
+static const struct field timing_fields[] = {
+	FIELD("heartbeat_ms", "heartbeat-interval", F_MS),
+	FIELD("lost_ms", "lost-after", F_MS),
+	FIELD("dead_ms", "machines-started-after", F_MS),
+	FIELD("frozen_ms", "paused-at-most", F_MS),
+	END,
+};
 static const struct field schedule_fields[] = {
 	FIELD("every", "every", F_TEXT),
 	FIELD("day", "day", F_TEXT),
@@ -87,6 +94,7 @@ static const struct field unit_fields[] = {
 	GROUP("arbiter", "arbiter", arbiter_fields),
 	GROUPS("links", "links", link_fields, "link"),
 	GROUP("alerts", "open-alerts", alert_counts),
+	GROUP("timings", "timings", timing_fields),
 	GROUP("last_failover", "last-failover", failover_fields),
 	FIELD("resync_rate_kib_s", "resync-limit-kib-s", F_TEXT),
 	GROUP("verify_schedule", "verify-schedule", schedule_fields),
@@ -124,6 +132,7 @@ static const struct field agent_fields[] = {
 	FIELD("pid", "pid", F_TEXT),
 	FIELD("rss_bytes", "memory", F_SIZE),
 	FIELD("uptime_s", "uptime", F_SECONDS),
+	FIELD("beats_ignored", "ignored-heartbeats", F_TEXT),
 	END,
 };
 static const struct field mtbf_fields[] = {

@@ -130,11 +130,12 @@ facts_make(struct agent *a)
 		a->images_read_ns = now_ns;
 	}
 	(void)snprintf(node, sizeof(node), "node%d", a->conf.node);
-	facts = json_pack("{s:s,s:s,s:{s:i,s:I,s:I},s:I,s:o,s:o,s:o,s:o,s:O,s:o}",
+	facts = json_pack("{s:s,s:s,s:{s:i,s:I,s:I,s:I},s:I,s:o,s:o,s:o,s:o,s:O,s:o}",
 	    "node", node, "acceleration", vmm_accel_name(a->accel), "agent",
 	    "pid", (int)getpid(), "rss_bytes",
 	    (json_int_t)host_self_rss_bytes(), "uptime_s",
-	    (json_int_t)((now_ns - a->started_ns) / AV_NS_PER_S), "uptime_s",
+	    (json_int_t)((now_ns - a->started_ns) / AV_NS_PER_S),
+	    "beats_ignored", (json_int_t)order_beats_ignored(a->order), "uptime_s",
 	    (json_int_t)host_uptime_s(), "vms", guests_facts(a->guests),
 	    "volumes", volumes_facts(a->volumes), "ports", ports_read(&a->conf),
 	    "last_failover", failover_fact(a), "images", a->images,

@@ -33,7 +33,8 @@ $(B)/avnoded: $(B)/nodeagent/main.o $(NODEAGENT_LIBS)
 	$(LINK)
 $(B)/avnoded: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/avnoded
-LIVE_SCRIPTS += tests/live/test_membership.sh tests/live/test_quorum.sh tests/live/test_split.sh
+LIVE_SCRIPTS += tests/live/test_membership.sh tests/live/test_quorum.sh tests/live/test_split.sh \
+	tests/live/test_ping.sh tests/live/test_refused.sh
 
 $(B)/av-watchdog: $(B)/nodeagent/guard_main.o $(NODEAGENT_LIBS)
 	$(LINK)

@@ -321,7 +321,7 @@ on_beat(void *arg, const struct heartbeat_beat *b)
 	struct order *o = arg;
 	struct role_event ev = { .type = ROLE_EV_PEER_INFO, .peer = b->hello };
 
-	o->peer_incompatible = b->timing_hash != o->timing.hash;
+	o->peer_timings = b->timing_hash != o->timing.hash;
 	if (b->hello.rec.mode == ROLE_MODE_ALONE && !b->hello.rec.pending &&
 	    b->hello.rec.gen > o->role.rec.gen)
 		ev.type = ROLE_EV_PEER_OWNS;

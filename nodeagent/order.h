@@ -168,6 +168,8 @@ bool order_peer_hello(const struct order *o, struct role_hello *ret);
 /* --- reading --- */
 const struct role *order_role(const struct order *o);
 const struct timing *order_timing(const struct order *o);
+/* Packets at the heartbeats' port that weren't the peer's, ever (heartbeat.h). */
+uint64_t order_beats_ignored(const struct order *o);
 /* Members role, signs, arbiter, ordering, daemons of the facts object; yours. */
 json_t *order_facts(const struct order *o);
 /* Any sign of the peer now? */

@@ -47,13 +47,14 @@ role_facts(const struct order *o)
 {
 	const struct role *r = &o->role;
 	struct role_reason why = r->reason;
+	bool incompatible = o->peer_timings || o->peer_version;
 	int owner = -1;
 
 	if (r->state == ROLE_ALONE || r->state == ROLE_REJOINING)
 		owner = o->node;
 	else if (r->follow_gen != 0)
 		owner = 1 - o->node;
-	if (o->peer_incompatible && r->state != ROLE_TOGETHER &&
+	if (incompatible && r->state != ROLE_TOGETHER &&
 	    r->state != ROLE_ALONE) {
 		why.why = ROLE_WHY_PEER_INCOMPATIBLE;
 	} else if (r->state == ROLE_TOGETHER && o->sync != SYNC_DONE) {
@@ -63,7 +64,7 @@ role_facts(const struct order *o)
 	/* to people a PM that hands back to both still runs alone */
 	return json_pack("{s:s,s:o,s:b,s:I,s:s?}", "state",
 	    r->state == ROLE_REJOINING ? "alone" : role_state_name(r->state),
-	    "reason", reason_facts(&why), "incompatible", o->peer_incompatible,
+	    "reason", reason_facts(&why), "incompatible", incompatible,
 	    "generation", (json_int_t)r->rec.gen, "owner",
 	    owner < 0 ? NULL : owner == 0 ? "node0" : "node1");
 }
@@ -100,15 +101,33 @@ sign_facts(const struct order *o)
 	    json_boolean(now - o->mirror_seen_ns < o->timing.mirror_lost_ns));
 }
 
+uint64_t
+order_beats_ignored(const struct order *o)
+{
+	return heartbeat_ignored(o->hb);
+}
+
+/* What people are told of timing.h; both PMs' are alike, or they wouldn't meet. */
+static json_t *
+timing_facts(const struct timing *t)
+{
+	return json_pack("{s:I,s:I,s:I,s:I}", "heartbeat_ms",
+	    (json_int_t)(t->heartbeat_ns / AV_NS_PER_MS), "lost_ms",
+	    (json_int_t)(t->lost_ns / AV_NS_PER_MS), "dead_ms",
+	    (json_int_t)(t->peer_dead_ns / AV_NS_PER_MS), "frozen_ms",
+	    (json_int_t)(t->frozen_ns / AV_NS_PER_MS));
+}
+
 json_t *
 order_facts(const struct order *o)
 {
-	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s}}",
+	return json_pack("{s:o,s:o,s:{s:s,s:s,s:s,s:s},s:b,s:{s:s},s:o}",
 	    "role", role_facts(o), "signs", sign_facts(o), "arbiter",
 	    "kind", strcmp(o->arbiter_kind, "closed") == 0 ? "etcd" :
 	    o->arbiter_kind, "state",
 	    arbiter_state_name(o->last_answer.state), "address",
 	    o->arbiter_address, "text", o->last_answer.text,
 	    "ordering", order_available(o, NULL) == 0, "daemons", "corosync",
-	    o->corosync_up ? "up" : "down");
+	    o->corosync_up ? "up" : "down", "timings",
+	    timing_facts(&o->timing));
 }

@@ -90,7 +90,8 @@ struct order {
 	bool			 mirror_known;
 	uint64_t		 mirror_seen_ns;
 	bool			 lost, quiet;
-	bool			 peer_incompatible;
+	bool			 peer_timings;	/* the peer's are others */
+	bool			 peer_version;	/* its agent's is another */
 
 	/* the group */
 	bool			 in_group, peer_in_group;

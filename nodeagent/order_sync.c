@@ -247,8 +247,9 @@ on_hello(struct order *o, int node, const uint8_t *data, size_t n)
 	int rc = order_hello_decode(data, n, &h);
 
 	if (node != o->node)
-		o->peer_incompatible = rc < 0 ||
-		    h.timing_hash != o->timing.hash;
+		o->peer_version = rc < 0;
+	if (node != o->node && rc == 0)
+		o->peer_timings = h.timing_hash != o->timing.hash;
 	if (rc < 0 || h.timing_hash != o->timing.hash) {
 		if (node != o->node)
 			log_err("unit", "the other PM's agent has %s: it isn't "
@@ -446,7 +447,7 @@ order_sync_group(struct order *o, bool self, bool peer)
 	o->in_group = self;
 	o->peer_in_group = peer;
 	if (!peer)
-		o->peer_incompatible = false;
+		o->peer_timings = o->peer_version = false;
 	order_sync_drop_view(o);
 	if (self && peer)
 		order_sync_hello_due(o);

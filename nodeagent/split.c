@@ -291,60 +291,68 @@ carry_out(struct agent *a)
 
 /* Is the peer's choice of the same split as ours? */
 static bool
-same_split(const struct agent *a)
+same_split(const struct split *s, const json_t *peer)
 {
-	const char *of = json_string_value(json_object_get(peer_part(a),
-	    "of"));
+	const char *of = json_string_value(json_object_get(peer, "of"));
 
-	return of != NULL && strcmp(of, a->split->of) == 0;
+	return of != NULL && s->of[0] != '\0' && strcmp(of, s->of) == 0;
 }
 
-/*
- * A choice holds for the split that the person saw: what was run since, by a
- * takeover, isn't given up by it.  False: not known yet which split this is.
- */
-static bool
-of_this_split(struct agent *a)
+void
+split_is_of(struct split *s, const uint64_t gen[2])
 {
-	struct split *s = a->split;
-	uint64_t gen[2];
-	struct role_hello hello;
 	char of[sizeof(s->of)];
 
-	if (!order_peer_hello(a->order, &hello))
-		return false;
-	gen[a->conf.node] = order_role(a->order)->rec.gen;
-	gen[1 - a->conf.node] = hello.rec.gen;
 	(void)snprintf(of, sizeof(of), "%llu:%llu", (unsigned long long)gen[0],
 	    (unsigned long long)gen[1]);
 	if (strcmp(of, s->of) == 0)
-		return true;
+		return;
 	if (any(s)) {
 		log_warn("unit", "the choice after the split before this one "
 		    "is void: a person chooses again");
 		forget(s);
 	}
 	(void)snprintf(s->of, sizeof(s->of), "%s", of);
+}
+
+/* False: not known yet which split this is. */
+static bool
+of_this_split(struct agent *a)
+{
+	uint64_t gen[2];
+	struct role_hello hello;
+
+	if (!order_peer_hello(a->order, &hello))
+		return false;
+	gen[a->conf.node] = order_role(a->order)->rec.gen;
+	gen[1 - a->conf.node] = hello.rec.gen;
+	split_is_of(a->split, gen);
 	return true;
 }
 
-static void
-hear_peer(struct agent *a)
+bool
+split_hear(struct split *s, const json_t *peer, int self)
 {
-	struct split *s = a->split;
 	AUTO_JSON json_t *before = json_deep_copy(s->decided);
-	json_t *theirs = json_object_get(peer_part(a), "decided");
 	struct av_err err = { 0 };
 
-	if (!same_split(a) || !split_merge(s->decided, theirs, a->conf.node))
-		return;
+	if (!same_split(s, peer) || !split_merge(s->decided,
+	    json_object_get(peer, "decided"), self))
+		return false;
 	if (save(s, &err) < 0) {	/* not durable: it wasn't said */
 		json_decref(s->decided);
 		s->decided = TAKE_PTR(before);
 		log_err("unit", "%s", err.text);
-		return;
+		return false;
 	}
 	log_notice("unit", "the other PM was told a choice after the split");
+	return true;
+}
+
+const json_t *
+split_peek_decided(const struct split *s)
+{
+	return s->decided;
 }
 
 void
@@ -365,12 +373,12 @@ split_reconcile(struct agent *a)
 		return;
 	if (!of_this_split(a))
 		return;
-	hear_peer(a);
+	(void)split_hear(s, peer, a->conf.node);
 	if (!any(s))
 		return;
 	mine = volumes_split_facts(a->volumes);
 	/* alike on both, as the other one's facts say: then it stands */
-	if (same_split(a) &&
+	if (same_split(s, peer) &&
 	    json_equal(s->decided, json_object_get(peer, "decided")) &&
 	    split_complete(s->decided, mine, json_object_get(peer, "volumes")))
 		carry_out(a);

@@ -52,7 +52,19 @@ json_t *split_info(const struct store *st, const json_t *const facts[2],
 int split_decide(struct agent *a, const char *object, int keep, bool dry_run,
     json_t **ret_result, struct av_err *err);
 
-/* --- pure, for tests --- */
+/* --- parts without an agent, for tests too --- */
+
+/* The split that is chosen in now is of these generations (node0's first).  A choice
+ * holds for the split that the person saw: one of another split is forgotten, in
+ * the file too, so that what was run since by a takeover isn't given up by it. */
+void split_is_of(struct split *s, const uint64_t gen[2]);
+/* Takes over, durably, what the other PM was told (its part of the facts), if that
+ * is of the same split.  True = the choice here has changed. */
+bool split_hear(struct split *s, const json_t *peer, int self);
+/* "unit" and volume ids -> "node0" or "node1", as decided so far. */
+const json_t *split_peek_decided(const struct split *s);
+
+/* --- pure --- */
 
 /* What a PM holds after hearing the peer's choice: keys that it lacks are taken
  * over; where the two differ node0's stands.  True = 'own' has changed. */

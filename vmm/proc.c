@@ -104,20 +104,27 @@ vmm_proc_stopped(pid_t pid)
 	return rc;
 }
 
+bool
+vmm_cmdline_has(const char *buf, size_t n, const char *word)
+{
+	size_t at;
+
+	for (at = 0; at < n; at += strlen(buf + at) + 1)
+		if (strcmp(buf + at, word) == 0)
+			return true;
+	return n == 0;
+}
+
 static bool
 proc_has_word(pid_t pid, const char *word)
 {
 	AUTO_FREE char *buf = malloc(CMDLINE_MAX);
 	char path[64];
-	size_t n, at;
+	size_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	if (buf == NULL || small_read(path, buf, CMDLINE_MAX, &n) < 0)
-		return false;
-	for (at = 0; at < n; at += strlen(buf + at) + 1)
-		if (strcmp(buf + at, word) == 0)
-			return true;
-	return false;
+	return buf != NULL && small_read(path, buf, CMDLINE_MAX, &n) == 0 &&
+	    vmm_cmdline_has(buf, n, word);
 }
 
 static int

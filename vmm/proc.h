@@ -16,10 +16,15 @@
 #include <sys/types.h>
 
 /* 0 and *ret_pid, *ret_fd (a pidfd, yours) when the process of RUNTIME/pid lives
- * and has 'word' as one of its arguments.  -ENOENT: no such file.  -ESRCH: it is
+ * and has 'word' as one of its arguments (vmm_cmdline_has()).  -ENOENT: no such file.  -ESRCH: it is
  * gone. */
 int vmm_proc_find(const char *runtime_dir, const char *word, pid_t *ret_pid,
     int *ret_fd);
+/* Is that the command line (n bytes as /proc shows them) of a process that was
+ * started with 'word' as one of its arguments?  An empty one may be: the kernel
+ * shows none while exec() is under way, which is just when av-vmrun says that the
+ * guest has started. */
+bool vmm_cmdline_has(const char *buf, size_t n, const char *word);
 /* 0, -ENOENT or -EBADMSG. */
 int vmm_proc_exit_read(const char *runtime_dir, bool *ret_signaled,
     int *ret_code);

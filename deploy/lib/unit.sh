@@ -104,10 +104,12 @@ avcli_on() {
 }
 
 # The PM that holds the unit address: root's avcli works there without login.
+# ('ip | grep -q' would fail now and then: ip may still write when grep has gone.)
 primary() {
-	local n
+	local n addresses
 	for n in node0 node1; do
-		if machine_on "$n" && in_net "$n" ip -o addr show dev net0 | grep -qF " $UNIT_ADDRESS/"; then
+		machine_on "$n" && addresses=$(in_net "$n" ip -o addr show dev net0) || continue
+		if [[ $addresses = *" $UNIT_ADDRESS/"* ]]; then
 			echo "$n"
 			return 0
 		fi

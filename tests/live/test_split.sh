@@ -22,7 +22,12 @@ both_are_taken_over() {
 	wait_until 30 "node0 to run alone" role_is node0 alone
 	wait_until 30 "node1 to run alone" role_is node1 alone
 	wait_until 60 "the guest on node1, too" guest_there node1
-	pause 8		# both guests write as they boot
+	# records that node1's copy alone has: it is the one that will be kept
+	link_mend lan-node1
+	wait_until 180 "the service of node1's guest" guest_answers
+	client_start
+	wait_until 60 "20 more records" records_reach $(($(records_acked) + 20))
+	story_stop_client
 	for l in priv0 lan-node0 lan-node1; do link_mend "$l"; done
 }
 guest_there() { [ -n "$(guest_pid "$1")" ]; }
@@ -30,6 +35,8 @@ guest_there() { [ -n "$(guest_pid "$1")" ]; }
 split_is_seen() {
 	wait_until 60 "both PMs to be split" both_split
 	wait_until 30 "the volume to differ" differs
+	# else comparing them afterwards would show nothing
+	! legs_equal || fail "the legs are equal, byte by byte"
 	avcli_on node0 split info
 	[ "$(split_get node1 .stage)" = deciding ] || fail "stage is $(split_get node1 .stage)"
 	avcli_on node0 unit takeover --yes && fail "a takeover was let in while both are there"
@@ -48,7 +55,8 @@ resolved() {
 	avcli_on node0 split resolve unit --keep "$1" --yes
 	wait_until 90 "both PMs to run together" unit_is running
 	wait_until 120 "the volume to be in step" in_step
-	wait_until 120 "the guest's service" guest_answers
+	wait_until 180 "the guest's service" guest_answers
+	story_check_records
 	[ -n "$(guest_pid node0)" ] && [ -n "$(guest_pid node1)" ] && fail "the guest runs twice"
 	avcli --json audit info | jq -e 'any(.[]; .action == "split.resolve")' >/dev/null || fail "the choice isn't in the audit log"
 }
@@ -59,6 +67,7 @@ case_run both_are_taken_over both_are_taken_over
 case_run split_is_seen split_is_seen
 case_run choice_on_one_pm_waits_for_the_rest choice_on_one_pm_waits_for_the_rest
 case_run resolved_volume_and_unit_of_node1 resolved node1
+case_run legs_equal_after_it story_compare
 case_run both_are_taken_over_again both_are_taken_over
 case_run split_is_seen_again split_is_seen
 # the volume of node1, the database of node0: copied from the one that follows
@@ -67,7 +76,9 @@ mixed() {
 	avcli_on node1 split resolve unit --keep node0 --yes
 	wait_until 120 "both PMs to run together" unit_is running
 	wait_until 120 "the volume to be in step" in_step
-	wait_until 120 "the guest's service" guest_answers
+	wait_until 180 "the guest's service" guest_answers
+	story_check_records
 }
 case_run resolved_volume_of_node1_unit_of_node0 mixed
+case_run legs_equal_after_that_too story_compare
 live_end

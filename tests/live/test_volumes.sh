@@ -7,22 +7,13 @@
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Mirror servers whose disk can be made to fail (faildisk.c).
-eval "$(declare -f programs_install | sed '1s/.*/programs_install_plain()/')"
-programs_install() {
-	programs_install_plain
-	${CC:-cc} -shared -fPIC -O1 -D_GNU_SOURCE \
-		-o "$TRY/prog/faildisk.so" "$TREE/tests/live/faildisk.c" -ldl
-	printf '#!/bin/sh\nexport LD_PRELOAD=%s/faildisk.so\nexec /usr/bin/nbdkit "$@"\n' \
-		"$TRY/prog" >"$TRY/prog/nbdkit-fails"
-	chmod 0755 "$TRY/prog/nbdkit-fails" "$TRY/prog/faildisk.so"
+# shellcheck source=tests/live/faildisk.sh
+. "$TREE/tests/live/faildisk.sh"
+eval "$(declare -f unit_create | sed '1s/.*/unit_create_plain()/')"
+unit_create() {
+	unit_create_plain
+	faildisk_install
 }
-eval "$(declare -f avnoded_conf | sed '1s/.*/avnoded_conf_plain()/')"
-avnoded_conf() {
-	avnoded_conf_plain "$@" | sed "s|^nbdkit = .*|nbdkit = $TRY/prog/nbdkit-fails|"
-}
-disk_fails() { printf '%s' "${2-}" >"$TRY/$1/lib/fail-disk"; }
-disk_mends() { rm -f "$TRY/$1/lib/fail-disk"; }
 
 other() { [ "$1" = node0 ] && echo node1 || echo node0; }
 more_records() {

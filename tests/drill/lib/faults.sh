@@ -55,13 +55,11 @@ mirror_kill() {	# NODE NUMBER
 
 clock_set() { printf '%s\n' "$2" >"$TRY/$1/etc/avpair/drill-clock"; }
 
-# Where a unit can be given disk errors, lib/disk.sh brings disk_fail and disk_mend
-# NODE; until then such a drill is left out, and the report says so.
-# Sets IMPOSSIBLE to the reason.
+# Such a drill is left out, and the report says so.  Sets IMPOSSIBLE to the reason.
 faults_possible() {	# FAULT [FAULT]
 	IMPOSSIBLE=
-	if [[ "$*" = *disk-error:* ]] && ! declare -F disk_fail >/dev/null; then
-		IMPOSSIBLE="this unit can't be given disk errors yet"
+	if [ $# = 2 ] && plan_loses_good_copy "$1" "$2"; then
+		IMPOSSIBLE="the PM whose disk failed may be left with the only right to run"
 	elif [ -z "${DRILL_ANYWAY-}" ] && [ $# = 2 ] && plan_needs_watchdog "$1" "$2" && ! grep -q '^	watchdog = ' "$TREE/deploy/lib/config.sh"; then
 		IMPOSSIBLE="this unit has no watchdog yet"
 	fi
@@ -143,5 +141,6 @@ faults_none() {
 		one_way del $n deaf both
 		one_way del $n mute both
 		[ ! -e "$TRY/$n/etc/avpair/drill-clock" ] || clock_set $n 0
+		disk_mend $n
 	done
 }

@@ -124,6 +124,12 @@ plan_needs_watchdog() {		# FAULT FAULT
 	return 1
 }
 
+# Both PMs lose each other while a disk fails: the one with that disk may be granted
+# the unit, and then it has no good copy.  Beyond what the product promises, too.
+plan_loses_good_copy() {	# FAULT FAULT
+	[[ "$*" = *disk-error:* && "$*" = *one-way:*:both* ]]
+}
+
 # plan SEED INDEX: sets PLAN
 plan() {
 	local kind a b gap

@@ -54,6 +54,7 @@ world_up() {
 	LOG=$WORK/build.log
 	unit_create
 	clocks_install
+	faildisk_install
 	SIZE_MIB=64 guest_small
 	packages_forget
 	guest_install_images
@@ -67,6 +68,8 @@ world_up() {
 		avcli vm create --name "$(vm_name $i)" --cpu 1 --memory 256M --volumes 64M \
 			--image small.img --interfaces "net0,mac=$(vm_mac $i)" \
 			--preferred "$(vm_wanted $i)" --wait >/dev/null
+		# a drill kills it more often than a VM may crash by itself
+		avcli vm set-mtbf "$(vm_name $i)" --policy always >/dev/null
 	done
 	for ((i = 0; i < N_VMS; i++)); do
 		avcli vm poweron "$(vm_name $i)" >/dev/null

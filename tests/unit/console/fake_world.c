@@ -336,8 +336,9 @@ node_view(const char *name, const char *id)
 	    "{s:s,s:s,s:i,s:s}", "state", "ok", "device", "stand-in",
 	    "timeout_ms", 1400, "hold", "together"));
 	set(n, "uptime_s", lost ? json_null() : json_integer(86400));
-	set(n, "agent", lost ? json_null() : json_pack("{s:i,s:i,s:i}", "pid",
-	    812, "rss_bytes", 9437184, "uptime_s", 86000));
+	set(n, "agent", lost ? json_null() : json_pack("{s:i,s:i,s:i,s:i}",
+	    "pid", 812, "rss_bytes", 9437184, "uptime_s", 86000,
+	    "beats_ignored", 0));
 	return n;
 }
 
@@ -420,7 +421,8 @@ unit_view(void)
 	    "state", "ok", "address", "https://10.77.0.1:2379", "text", ""));
 	set(u, "links", links_view());
 	set(u, "alerts", alert_counts());
-	set(u, "timings", json_object());
+	set(u, "timings", json_pack("{s:i,s:i,s:i,s:i}", "heartbeat_ms", 100,
+	    "lost_ms", 710, "dead_ms", 1230, "frozen_ms", 30000));
 	settings_add(u);
 	set(u, "last_failover", alone ? json_pack(
 	    "{s:s,s:i,s:i,s:i}", "at_utc", now_utc(), "detected_ms",

@@ -357,20 +357,6 @@ bad_conn(int fd, gnutls_psk_server_credentials_t keys)
 	gnutls_deinit(c.s);
 }
 
-static int
-dial(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
-}
-
 static bool
 carry(int from, int to)
 {
@@ -388,7 +374,7 @@ carry(int from, int to)
 static void
 good_conn(int client)
 {
-	int server = dial(bad_peer.target);
+	int server = pair_dial(bad_peer.target);
 	bool on = server >= 0;
 
 	while (on && bad_peer.how == BAD_NOTHING) {

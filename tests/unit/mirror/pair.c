@@ -62,6 +62,20 @@ pair_free_port(void)
 }
 
 int
+pair_dial(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+int
 pair_folder(char *ret, const char *name)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -364,6 +378,20 @@ static bool
 conn_is(struct pair *p)
 {
 	return pair_st(p, wait_node)->conn == wait_conn;
+}
+
+bool
+pair_in_step(struct pair *p)
+{
+	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
+	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
+}
+
+bool
+pair_holds(struct pair *p)
+{
+	return pair_st(p, 0)->conn == MIRROR_HELD &&
+	    pair_st(p, 0)->held_requests > 0;
 }
 
 int

@@ -37,6 +37,7 @@ struct pair {
 };
 
 uint16_t pair_free_port(void);
+int  pair_dial(uint16_t port);		/* a plain TCP connection, or -1 */
 /* A new folder of that name in TMPDIR, which run-tests removes whatever happens;
  * in /tmp if that is too long for the sockets' paths.  0 or -1. */
 int  pair_folder(char *ret /* PAIR_DIR_MAX */, const char *name);
@@ -51,6 +52,10 @@ const struct mirror_status *pair_st(const struct pair *p, int node);
 /* Runs the loop until the test's condition holds; 0 or -1 after PAIR_WAIT_MS. */
 typedef bool (*pair_cond)(struct pair *p);
 int  pair_wait(struct pair *p, pair_cond cond);
+/* Connected and up to date, as both say. */
+bool pair_in_step(struct pair *p);
+/* node0 holds a guest's requests. */
+bool pair_holds(struct pair *p);
 int  pair_wait_conn(struct pair *p, int node, enum mirror_conn conn);
 
 /* An order that pair_*() below doesn't have: set .op.done = pair_order_done, give

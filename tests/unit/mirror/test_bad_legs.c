@@ -106,13 +106,6 @@ refused(struct pair *p, const char *code, const char *unit,
 	return 0;
 }
 
-static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
 TEST(a_leg_that_isnt_right_isnt_opened)
 {
 	static const char other[] = "ffffffffffffffffffffffffffffffff";
@@ -143,7 +136,7 @@ TEST(a_leg_that_isnt_right_isnt_opened)
 	/* as it was */
 	CHECK_EQ(pair_open(p, 0), 0);
 	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(guest_check(&g, 0), 0);
 	CHECK_EQ(pair_equal(p), 1);
 	guest_dispose(&g);
@@ -163,7 +156,7 @@ TEST(a_truncated_bitmap_is_all_ones)
 	CHECK_EQ(pair_restart(p, 0), 0);
 	CHECK_EQ(pair_st(p, 0)->out_of_step_bytes, PAIR_SIZE);
 	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(pair_equal(p), 1);
 	pair_free(p);
 	return 0;
@@ -189,7 +182,7 @@ TEST(a_record_that_finds_no_space_is_refused)
 	p->fault[0]->what = 0;
 	CHECK(pair_kill_wait_down(p, 0) == 0);
 	CHECK(pair_restart(p, 0) == 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(pair_equal(p), 1);
 	pair_free(p);
 	return 0;

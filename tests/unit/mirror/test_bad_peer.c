@@ -51,13 +51,6 @@ pair_new_bad(enum bad how)
 }
 
 static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
-static bool
 told(struct pair *p)
 {
 	(void)nbd_poll(h, 0);		/* its write is sent meanwhile */
@@ -101,7 +94,7 @@ good_again(struct pair *p)
 	uint64_t due = av_clock_ns() + 10 * AV_NS_PER_S;
 
 	bad_peer.how = BAD_NOTHING;
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	while (nbd_aio_in_flight(h) > 0 && av_clock_ns() < due)
 		CHECK(nbd_poll(h, 100) >= 0);
 	CHECK_EQ(nbd_aio_in_flight(h), 0);

@@ -19,13 +19,6 @@
 #define KIB	1024ull
 
 static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
-static bool
 in_step_other_way(struct pair *p)
 {
 	return pair_st(p, 1)->conn == MIRROR_CONNECTED &&
@@ -437,7 +430,7 @@ TEST(the_secondarys_disk_fails)
 	CHECK_STR(code, "not-up-to-date");
 	CHECK(pair_kill_wait_down(p, 1) == 0);
 	CHECK(pair_restart(p, 1) == 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK(pair_st(p, 0)->resync_count > 0);
 	guest_stop(&g);
 	CHECK(!g.failed);
@@ -732,7 +725,7 @@ TEST(a_server_that_wakes_late_acknowledges_nothing)
 	CHECK_EQ(mirror_alive(p->m[0], 60000, 0, &err), 0);
 	CHECK(nbd_poll(h, 5000) > 0);
 	CHECK_EQ(nbd_aio_in_flight(h), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(pair_equal(p), 1);
 	nbd_close(h);
 	pair_free(p);
@@ -767,7 +760,7 @@ TEST(a_client_that_dies_in_the_middle_leaves_equal_legs)
 	CHECK_EQ(nbd_flush(h, 0), 0);
 	CHECK_EQ(nbd_pwrite(h, buf, sizeof(buf), 1 << 20, 0), 0);
 	nbd_close(h);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(pair_equal(p), 1);
 	pair_free(p);
 	return 0;

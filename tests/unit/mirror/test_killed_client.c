@@ -29,13 +29,6 @@
 static uint8_t request[HEAD + N];
 
 static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
-static bool
 nobody_there(struct pair *p)
 {
 	return pair_st(p, 0)->front_connections == 0;
@@ -137,7 +130,7 @@ at_each_point(struct pair *p)
 		CHECK_EQ(look(p, offset, (uint8_t)('A' + i), points[i] ==
 		    HEAD + N), 0);
 	}
-	CHECK(in_step(p));
+	CHECK(pair_in_step(p));
 	CHECK_EQ(p->pid[0], pid);
 	CHECK_EQ(pair_equal(p), 1);
 	return 0;

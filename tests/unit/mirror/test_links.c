@@ -38,20 +38,6 @@ static struct proxy {
 	_Atomic int	n_conns;
 } proxy;
 
-static int
-dial(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
-}
-
 /* false = over */
 static bool
 carry(int from, int to, int way)
@@ -77,7 +63,7 @@ carry(int from, int to, int way)
 static void *
 carry_run(void *arg)
 {
-	int client = (int)(intptr_t)arg, server = dial(proxy.target);
+	int client = (int)(intptr_t)arg, server = pair_dial(proxy.target);
 	bool on = server >= 0;
 
 	while (on && proxy.garbage) {
@@ -167,20 +153,6 @@ pair_new_proxied(void)
 }
 
 static bool
-in_step(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_CONNECTED &&
-	    pair_st(p, 1)->conn == MIRROR_CONNECTED;
-}
-
-static bool
-held(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_HELD &&
-	    pair_st(p, 0)->held_requests > 0;
-}
-
-static bool
 unreachable(struct pair *p)
 {
 	return strcmp(pair_st(p, 0)->error_code, "peer-unreachable") == 0;
@@ -205,18 +177,18 @@ one_way(int way)
 
 	CHECK(p != NULL);
 	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	proxy.stop[way] = true;
-	CHECK(pair_wait(p, held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	acked = g.acked;
 	CHECK(!g.over && !g.failed);
 	CHECK_EQ(pair_alone(p, 0, 2), 0);
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	CHECK(g.acked > acked);
 	proxy.stop[way] = false;
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	guest_stop(&g);
 	CHECK(!g.failed);
 	CHECK_EQ(pair_equal(p), 1);
@@ -237,7 +209,7 @@ TEST(a_slow_link_is_only_slow)
 	CHECK(p != NULL);
 	proxy.delay_ms = 30;
 	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
 	CHECK(guest_wait_acked(&g, 20) == 0);
 	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTED);
@@ -258,18 +230,18 @@ TEST(a_link_that_changes_bytes_is_no_link)
 
 	CHECK(p != NULL);
 	CHECK_EQ(pair_primary(p, 0, false, 0, NULL), 0);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	proxy.damage = true;
-	CHECK(pair_wait(p, held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	CHECK(!g.failed);
 	proxy.damage = false;
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	guest_stop(&g);
 	CHECK(!g.failed);
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(pair_equal(p), 1);
 	guest_dispose(&g);
 	pair_free(p);
@@ -288,7 +260,7 @@ TEST(a_peer_that_answers_garbage_is_none)
 	CHECK(pair_wait(p, unreachable) == 0);
 	CHECK(pair_st(p, 0)->conn == MIRROR_CONNECTING);
 	proxy.garbage = false;
-	CHECK(pair_wait(p, in_step) == 0);
+	CHECK(pair_wait(p, pair_in_step) == 0);
 	CHECK_EQ(p->pid[0], pid);
 	CHECK_EQ(pair_equal(p), 1);
 	pair_free(p);

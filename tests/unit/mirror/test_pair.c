@@ -22,13 +22,6 @@
 #include "tests/unit/mirror/pair.h"
 
 static bool
-writes_held(struct pair *p)
-{
-	return pair_st(p, 0)->conn == MIRROR_HELD &&
-	    pair_st(p, 0)->held_requests > 0;
-}
-
-static bool
 both_in_step(struct pair *p)
 {
 	return (pair_st(p, 0)->conn == MIRROR_CONNECTED ||
@@ -120,7 +113,7 @@ TEST(secondary_killed_alone_then_resync)
 	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
 	CHECK(guest_wait_acked(&g, 50) == 0);
 	CHECK(pair_kill_wait_down(p, 1) == 0);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	before = g.acked;
 	CHECK(!g.failed);
 	CHECK_EQ(pair_alone(p, 0, 2), 0);
@@ -190,7 +183,7 @@ TEST(silent_peer_comes_back)
 	CHECK(guest_start(&g, p, 0, 0, 256) == 0);
 	CHECK(guest_wait_acked(&g, 30) == 0);
 	pair_signal(p, 1, SIGSTOP);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	held_at = g.acked;
 	CHECK_EQ(g.acked, held_at);
 	pair_signal(p, 1, SIGCONT);
@@ -214,7 +207,7 @@ TEST(disconnected_and_connected_again)
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
 	CHECK(guest_wait_acked(&g, 10) == 0);
 	CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
 	CHECK(pair_wait(p, both_in_step) == 0);
 	CHECK(guest_wait_acked(&g, 10) == 0);
@@ -235,7 +228,7 @@ TEST(held_writes_fail_when_demoted)
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
 	CHECK(guest_wait_acked(&g, 10) == 0);
 	CHECK(pair_kill_wait_down(p, 1) == 0);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	CHECK(!g.failed);
 	CHECK_EQ(pair_order(p, 0, MIRROR_V_SECONDARY), 0);
 	guest_stop(&g);
@@ -325,7 +318,7 @@ TEST(stale_primary_is_shut_out)
 	acked = g.acked;
 	d[0] = pair_digests(p, 1, &n);
 	pair_signal(p, 0, SIGCONT);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	CHECK(pair_wait(p, peer_refuses) == 0);
 	d[1] = pair_digests(p, 1, &n);
 	CHECK(d[0] != NULL && d[1] != NULL);
@@ -504,7 +497,7 @@ TEST(killed_client_leaves_the_server_alone)
 			pair_signal(p, 1, SIGSTOP);
 		nbd_close(h);
 	}
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	pair_signal(p, 1, SIGCONT);
 	CHECK(pair_wait(p, both_in_step) == 0);
 	CHECK_EQ(pair_st(p, 0)->pid, pid);
@@ -611,7 +604,7 @@ TEST(one_legged_write_is_taken_back)
 	CHECK(p != NULL);
 	pair_signal(p, 1, SIGSTOP);
 	CHECK(guest_start(&g, p, 0, 0, 64) == 0);
-	CHECK(pair_wait(p, writes_held) == 0);
+	CHECK(pair_wait(p, pair_holds) == 0);
 	CHECK_EQ(g.acked, 0);
 	CHECK(pair_kill_wait_down(p, 0) == 0);
 	guest_stop(&g);
@@ -685,7 +678,7 @@ TEST(broken_links_keep_order)
 	for (turn = 0; turn < 4; turn++) {
 		CHECK(guest_wait_acked(&g[turn], 20) == 0);
 		CHECK_EQ(pair_order(p, 1, MIRROR_V_DISCONNECT), 0);
-		CHECK(pair_wait(p, writes_held) == 0);
+		CHECK(pair_wait(p, pair_holds) == 0);
 		CHECK_EQ(pair_order(p, 1, MIRROR_V_CONNECT), 0);
 		CHECK(pair_wait(p, both_in_step) == 0);
 	}

@@ -21,6 +21,7 @@
 #include "base/wire.h"
 #include "nodeagent/membership.h"
 #include "nodeagent/order.h"
+#include "nodeagent/order_msg.h"
 
 #define W_UNIT	"0123456789abcdef0123456789abcdef"
 
@@ -56,6 +57,7 @@ static struct w_world {
 	uint16_t	 port;
 	const char	*arbiter_kind, *arbiter_address;
 	unsigned	 scale;
+	bool		 versions_differ;	/* of the agents' hellos */
 	sd_event_source	*pump;
 } W;
 
@@ -113,6 +115,9 @@ w_send(void *m, const uint8_t *data, size_t n)
 		g->node = p == &W.pm[0] ? 0 : 1;
 		g->n = n;
 		memcpy(g->data, data, n);
+		if (W.versions_differ && to != p && n > ORDER_HEADER_BYTES &&
+		    data[4] == ORDER_MSG_HELLO)
+			g->data[ORDER_HEADER_BYTES]++;
 		*to->inbox_last = g;
 		to->inbox_last = &g->next;
 	}

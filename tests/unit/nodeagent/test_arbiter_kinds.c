@@ -8,27 +8,10 @@
  */
 #include "tests/test.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdbool.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/err.h"
-#include "nodeagent/arbiter.h"
-
-#define UNIT	"0123456789abcdef0123456789abcdef"
-
-static sd_event *loop;
-static struct arbiter_answer got;
-static int n_got;
-static pid_t etcd_pid;
-static int tcp_fd = -1;
+#include "tests/unit/nodeagent/arbiter_fixture.h"
 
 static const struct kind {
 	const char	*name;
@@ -41,88 +24,10 @@ static const struct kind {
 	{ "closed", false, false, false },
 };
 
-static void
-on_answer(void *arg, const struct arbiter_answer *a)
-{
-	(void)arg;
-	got = *a;
-	n_got++;
-}
-
-static uint16_t
-bind_port(int *ret_fd)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) < 0)
-		return 0;
-	if (ret_fd != NULL) {
-		(void)listen(fd, 64);
-		*ret_fd = fd;
-	} else {
-		(void)close(fd);
-	}
-	return ntohs(a.sin_port);
-}
-
-static void
-start_etcd(char *url, size_t n)
-{
-	const char *tmp = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-	char dir[256], peer[64], cluster[80];
-	extern char **environ;
-	const char *argv[] = { "etcd", "--data-dir", dir,
-		"--listen-client-urls", url, "--advertise-client-urls", url,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls",
-		peer, "--initial-cluster", cluster, "--log-level", "error",
-		NULL };
-
-	(void)snprintf(dir, sizeof(dir), "%.200s/etcdk.%d", tmp,
-	    (int)getpid());
-	(void)snprintf(url, n, "http://127.0.0.1:%u", bind_port(NULL));
-	(void)snprintf(peer, sizeof(peer), "http://127.0.0.1:%u",
-	    bind_port(NULL));
-	(void)snprintf(cluster, sizeof(cluster), "default=%s", peer);
-	if (posix_spawn(&etcd_pid, "/usr/bin/etcd", NULL, NULL,
-	    (char *const *)(uintptr_t)argv, environ) != 0)
-		etcd_pid = 0;
-}
-
 static struct arbiter *
 open_kind(const char *kind, const char *address, int node)
 {
-	struct arbiter_conf c = { .kind = kind, .address = address,
-		.unit_uuid = UNIT, .node = node,
-		.timeout_ns = 3 * AV_NS_PER_S };
-	struct arbiter *a = NULL;
-	struct av_err err = { 0 };
-
-	if (arbiter_open(loop, &c, on_answer, NULL, &a, &err) < 0)
-		fprintf(stderr, "%s\n", err.text);
-	return a;
-}
-
-static bool
-wait_answer(void)
-{
-	uint64_t end = av_clock_ns() + 8 * AV_NS_PER_S;
-
-	while (n_got == 0 && av_clock_ns() < end)
-		(void)sd_event_run(loop, 100000);
-	return n_got == 1;
-}
-
-static bool
-ask(struct arbiter *a, const struct role_move *m)
-{
-	n_got = 0;
-	memset(&got, 0, sizeof(got));
-	return (m != NULL ? arbiter_ask(a, m, NULL) :
-	    arbiter_probe(a, NULL)) == 0 && wait_answer();
+	return fx_open(kind, address, FX_UNIT, node, 3000);
 }
 
 static int
@@ -144,42 +49,42 @@ suite(const struct kind *k, const char *address)
 
 	CHECK(a != NULL && b != NULL);
 	for (i = 0; i < 60; i++) {	/* an etcd takes a while to start */
-		CHECK(ask(a, NULL));
-		CHECK(got.probe);
-		if (!k->answers || got.state == ARBITER_OK ||
-		    got.state == ARBITER_EMPTY)
+		CHECK(fx_ask(a, NULL));
+		CHECK(fx_got.probe);
+		if (!k->answers || fx_got.state == ARBITER_OK ||
+		    fx_got.state == ARBITER_EMPTY)
 			break;
 		(void)poll(NULL, 0, 100);
 	}
-	CHECK_EQ(got.state == ARBITER_OK || got.state == ARBITER_EMPTY,
+	CHECK_EQ(fx_got.state == ARBITER_OK || fx_got.state == ARBITER_EMPTY,
 	    k->answers);
-	CHECK(k->answers || got.text[0] != '\0');
+	CHECK(k->answers || fx_got.text[0] != '\0');
 	/* one question at a time, exactly one answer */
-	n_got = 0;
+	fx_n_got = 0;
 	CHECK_EQ(arbiter_ask(a, &create, NULL), 0);
 	CHECK_EQ(arbiter_ask(a, &create, NULL), -EBUSY);
-	CHECK(wait_answer());
-	CHECK_EQ(got.kind == ROLE_EV_GRANTED, k->grants);
-	CHECK(ask(a, &claim0));
-	CHECK_EQ(got.kind == ROLE_EV_GRANTED, k->grants);
-	CHECK(!k->grants || (got.record.gen == 2 && got.record.owner == 0));
-	CHECK(ask(b, &claim1));
+	CHECK(fx_wait_answer());
+	CHECK_EQ(fx_got.kind == ROLE_EV_GRANTED, k->grants);
+	CHECK(fx_ask(a, &claim0));
+	CHECK_EQ(fx_got.kind == ROLE_EV_GRANTED, k->grants);
+	CHECK(!k->grants || (fx_got.record.gen == 2 && fx_got.record.owner == 0));
+	CHECK(fx_ask(b, &claim1));
 	if (k->remembers)
-		CHECK_EQ(got.kind, ROLE_EV_REFUSED);
+		CHECK_EQ(fx_got.kind, ROLE_EV_REFUSED);
 	else
-		CHECK(got.kind != ROLE_EV_REFUSED);	/* it can't know */
-	CHECK(ask(a, &own));
-	CHECK_EQ(got.kind == ROLE_EV_GRANTED, k->remembers);
-	CHECK(ask(a, &back));
-	CHECK_EQ(got.kind == ROLE_EV_GRANTED, k->grants);
+		CHECK(fx_got.kind != ROLE_EV_REFUSED);	/* it can't know */
+	CHECK(fx_ask(a, &own));
+	CHECK_EQ(fx_got.kind == ROLE_EV_GRANTED, k->remembers);
+	CHECK(fx_ask(a, &back));
+	CHECK_EQ(fx_got.kind == ROLE_EV_GRANTED, k->grants);
 	/* by force: only one with a memory has something to say to it */
-	CHECK(ask(b, &force));
-	CHECK_EQ(got.kind == ROLE_EV_GRANTED, k->remembers);
+	CHECK(fx_ask(b, &force));
+	CHECK_EQ(fx_got.kind == ROLE_EV_GRANTED, k->remembers);
 	/* let go while a question is under way: nobody hears of it */
-	n_got = 0;
+	fx_n_got = 0;
 	CHECK_EQ(arbiter_probe(b, NULL), 0);
 	(void)arbiter_drop(b);
-	CHECK(ask(a, NULL));
+	CHECK(fx_ask(a, NULL));
 	(void)arbiter_close(a);
 	return 0;
 }
@@ -187,26 +92,28 @@ suite(const struct kind *k, const char *address)
 TEST(etcd)
 {
 	char url[64];
+	uint16_t port;
+	pid_t pid;
 	int rc;
 
-	if (access("/usr/bin/etcd", X_OK) < 0) {
-		printf("skip etcd no /usr/bin/etcd\n");
+	if (access(FX_ETCD, X_OK) < 0) {
+		printf("skip etcd until=2027-05-31 no " FX_ETCD "\n");
 		return 0;
 	}
-	start_etcd(url, sizeof(url));
-	CHECK(etcd_pid > 0);
+	pid = fx_etcd(url, sizeof(url), &port);
+	CHECK(pid > 0);
 	rc = suite(&kinds[0], url);
-	(void)kill(etcd_pid, SIGKILL);
-	(void)waitpid(etcd_pid, NULL, 0);
+	fx_end(pid);
 	return rc;
 }
 
 TEST(ping)
 {
 	char address[64];
+	int tcp_fd = -1;
 
 	(void)snprintf(address, sizeof(address), "192.0.2.1:9,127.0.0.1:%u",
-	    bind_port(&tcp_fd));
+	    fx_port(&tcp_fd));
 	return suite(&kinds[1], address);
 }
 
@@ -235,12 +142,12 @@ TEST(ping_that_reaches_nobody_grants_no_claim)
 	struct arbiter *a;
 
 	(void)snprintf(address, sizeof(address), "127.0.0.1:%u",
-	    bind_port(NULL));
+	    fx_port(NULL));
 	a = open_kind("ping", address, 0);
-	CHECK(ask(a, &claim));
-	CHECK_EQ(got.kind, ROLE_EV_NO_ANSWER);
-	CHECK_EQ(got.state, ARBITER_UNREACHABLE);
-	CHECK(!got.maybe);
+	CHECK(fx_ask(a, &claim));
+	CHECK_EQ(fx_got.kind, ROLE_EV_NO_ANSWER);
+	CHECK_EQ(fx_got.state, ARBITER_UNREACHABLE);
+	CHECK(!fx_got.maybe);
 	(void)arbiter_close(a);
 	return 0;
 }
@@ -276,9 +183,9 @@ main(int argc, char **argv)
 	int rc;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (sd_event_new(&loop) < 0)
+	if (sd_event_new(&fx_loop) < 0)
 		return 99;
 	rc = tests_run(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
-	loop = sd_event_unref(loop);
+	fx_loop = sd_event_unref(fx_loop);
 	return rc;
 }

@@ -149,6 +149,43 @@ TEST(a_peer_with_other_timings_is_not_let_in)
 	return 0;
 }
 
+static bool
+says_incompatible(int i)
+{
+	AUTO_JSON json_t *facts = order_facts(W.pm[i].order);
+
+	return json_is_true(json_object_get(json_object_get(facts, "role"),
+	    "incompatible"));
+}
+
+/* A peer whose agent is of another version: its beats are understood, its hellos
+ * aren't.  It isn't let in, and both say so all the time. */
+TEST(a_peer_of_another_version_is_not_let_in)
+{
+	uint64_t end;
+
+	CHECK(form_unit() == 0);
+	w_kill(1);
+	CHECK(W_UNTIL(400, order_available(W.pm[0].order, NULL) < 0));
+	W.versions_differ = true;
+	CHECK(w_start(1) == 0);
+	CHECK(W_UNTIL(2000, says_incompatible(0) && says_incompatible(1)));
+	end = av_clock_ns() + AV_NS_PER_S;
+	while (av_clock_ns() < end) {
+		CHECK(!role_may_run(order_role(W.pm[1].order)));
+		CHECK(order_available(W.pm[0].order, NULL) < 0);
+		CHECK(says_incompatible(0) && says_incompatible(1));
+		(void)W_UNTIL(20, false);
+	}
+	W.versions_differ = false;
+	w_kill(1);
+	CHECK(w_start(1) == 0);
+	CHECK(W_UNTIL(5000, both(ROLE_TOGETHER)));
+	CHECK(!says_incompatible(0) && !says_incompatible(1));
+	w_end();
+	return 0;
+}
+
 TEST(cut_freezes_both_and_mending_thaws)
 {
 	struct av_err err = { 0 };
@@ -416,6 +453,7 @@ TEST(hostile_messages_are_dropped)
 
 TESTS_MAIN(T(unit_forms_and_orders), T(refused_command_tells_why),
     T(agent_restart_changes_nothing), T(a_peer_with_other_timings_is_not_let_in),
+    T(a_peer_of_another_version_is_not_let_in),
     T(cut_freezes_both_and_mending_thaws),
     T(takeover_and_return), T(a_record_that_cant_be_written_is_the_end),
     T(facts_reach_the_peer),

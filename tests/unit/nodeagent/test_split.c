@@ -117,5 +117,125 @@ TEST(a_torn_file_is_no_choice)
 	return 0;
 }
 
+/* --- which split a choice is of --- */
+
+static struct split *
+with_file(char dir[64], const char *text)
+{
+	struct split *s = NULL;
+	struct av_err err = { 0 };
+	char path[80];
+	FILE *f;
+
+	(void)snprintf(dir, 64, "/tmp/avsplit.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return NULL;
+	(void)snprintf(path, sizeof(path), "%s/split", dir);
+	f = text != NULL ? fopen(path, "w") : NULL;
+	if (f != NULL) {
+		(void)fputs(text, f);
+		(void)fclose(f);
+	}
+	(void)split_open(dir, UNIT_UUID, &s, &err);
+	return s;
+}
+
+static struct split *
+again(struct split *s, const char *dir)
+{
+	struct av_err err = { 0 };
+
+	(void)split_close(s);
+	s = NULL;
+	(void)split_open(dir, UNIT_UUID, &s, &err);
+	return s;
+}
+
+static int
+end(struct split *s, const char *dir)
+{
+	char path[80];
+
+	(void)split_close(s);
+	(void)snprintf(path, sizeof(path), "%s/split", dir);
+	(void)unlink(path);
+	return rmdir(dir);
+}
+
+#define FILE_OF(of)	"{\"version\":1,\"unit\":\"" UNIT_UUID "\"," of \
+	"\"decided\":{\"unit\":\"node1\"},\"done\":{}}"
+
+TEST(a_choice_is_of_one_split)
+{
+	static const uint64_t same[] = { 5, 6 }, swapped[] = { 6, 5 };
+	char dir[64];
+	struct split *s = with_file(dir, FILE_OF("\"of\":\"5:6\","));
+
+	CHECK(s != NULL);
+	split_is_of(s, same);
+	CHECK_STR(fx_text(split_peek_decided(s), "unit"), "node1");
+	s = again(s, dir);		/* nothing was forgotten on disk */
+	split_is_of(s, same);
+	CHECK_STR(fx_text(split_peek_decided(s), "unit"), "node1");
+	/* a takeover later: what ran since isn't given up by it */
+	split_is_of(s, swapped);
+	CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
+	s = again(s, dir);
+	split_is_of(s, same);
+	CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
+	CHECK_EQ(end(s, dir), 0);
+	return 0;
+}
+
+TEST(a_choice_of_no_split_is_void)
+{
+	static const char *const files[] = { FILE_OF(""),
+		FILE_OF("\"of\":7,"), FILE_OF("\"of\":\"\","),
+		FILE_OF("\"of\":\"1:1 and more\",") };
+	static const uint64_t gen[] = { 1, 1 };
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char dir[64];
+		struct split *s = with_file(dir, files[i]);
+
+		CHECK(s != NULL);
+		split_is_of(s, gen);
+		CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
+		CHECK_EQ(end(s, dir), 0);
+	}
+	return 0;
+}
+
+TEST(the_peers_choice_counts_for_the_same_split_alone)
+{
+	static const uint64_t gen[] = { 5, 6 };
+	AUTO_JSON json_t *other = fx_json("{'of':'5:5','decided':{'unit':"
+	    "'node0'}}");
+	AUTO_JSON json_t *nameless = fx_json("{'of':'','decided':{'unit':"
+	    "'node0'}}");
+	AUTO_JSON json_t *same = fx_json("{'of':'5:6','decided':{'unit':"
+	    "'node0'}}");
+	char dir[64];
+	struct split *s = with_file(dir, NULL);
+
+	CHECK(s != NULL);
+	/* neither knows yet which one it is */
+	CHECK(!split_hear(s, nameless, 1));
+	split_is_of(s, gen);
+	CHECK(!split_hear(s, other, 1) && !split_hear(s, nameless, 1) &&
+	    !split_hear(s, NULL, 1));
+	CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
+	CHECK(split_hear(s, same, 1));
+	CHECK(!split_hear(s, same, 1));
+	s = again(s, dir);		/* said only once it is durable */
+	split_is_of(s, gen);
+	CHECK_STR(fx_text(split_peek_decided(s), "unit"), "node0");
+	CHECK_EQ(end(s, dir), 0);
+	return 0;
+}
+
 TESTS_MAIN(T(what_differs), T(all_must_be_decided), T(merging_ends_alike),
-    T(nonsense_of_the_peer_is_passed_over), T(a_torn_file_is_no_choice))
+    T(nonsense_of_the_peer_is_passed_over), T(a_torn_file_is_no_choice),
+    T(a_choice_is_of_one_split), T(a_choice_of_no_split_is_void),
+    T(the_peers_choice_counts_for_the_same_split_alone))

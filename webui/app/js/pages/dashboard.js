@@ -49,6 +49,8 @@ function About({ u }) {
 		[t('unit.address'), html`<code>${plainAddress(u.address)}</code>`],
 		[t('unit.version'), u.version],
 		[t('unit.answers'), u.node],
+		[t('unit.lostAfter'), milliseconds(u.timings.lost_ms)],
+		[t('unit.startedAfter'), milliseconds(u.timings.dead_ms)],
 		[html`<a href="#/quorum-servers">${t('quorum.title')}</a>`, u.arbiter && u.arbiter.kind !== 'none' ? html`<code>${u.arbiter.address || u.arbiter.kind}</code>` : t('quorum.none')],
 	]} /><//>`;
 }

@@ -45,6 +45,7 @@ function Node({ node, vms }) {
 			[t('node.watchdog'), node.watchdog ? word('watchdog', node.watchdog.state) : '–'],
 			[t('node.failures'), nodeFailures(node)],
 			[t('node.signs'), html`<${Signs} signs=${node.signs} />`],
+			node.agent && node.agent.beats_ignored > 0 && [t('node.beatsIgnored'), number(node.agent.beats_ignored)],
 			[t('node.software'), html`<span class="small">${commas(Object.entries(v).filter(([, x]) => x).map(([k, x]) => html`<span class="nowrap" key=${k}>${k} ${x}</span>`))}</span>`],
 		]} /></div>
 	<//>`;
