@@ -25,6 +25,7 @@
 #include "vmm/xenrun/stream.h"
 
 #define NOTE_MAX	4096
+#define TICK_US		200000	/* numbers, and what a thread says it has come to */
 
 struct xr_move {
 	bool		 incoming;
@@ -39,6 +40,7 @@ struct xr_move {
 	uint64_t	 stood_ns;	/* out: the guest stands since */
 	unsigned	 total_ms;
 	sd_event_source	*limit;
+	sd_event_source	*tick;
 	bool		 cancelled;
 	bool		 pinned;	/* out: paused while it went on */
 };
@@ -158,7 +160,37 @@ move_drop(struct xr *xr)
 		return;
 	stream_free(m->stream);
 	sd_event_source_disable_unref(m->limit);
+	sd_event_source_disable_unref(m->tick);
 	free(m);
+}
+
+static int
+move_tick(sd_event_source *src, uint64_t usec, void *ctx)
+{
+	struct xr *xr = ctx;
+
+	(void)usec;
+	xr_serve_status(xr->serve);
+	if (!xr->job.live)
+		return 0;
+	(void)sd_event_source_set_time_relative(src, TICK_US);
+	return sd_event_source_set_enabled(src, SD_EVENT_ONESHOT);
+}
+
+/* The work of moving, with word of how far it is. */
+static int
+move_start(struct xr *xr, int (*work)(struct xr *, struct av_err *),
+    void (*done)(struct xr *, int, const struct av_err *), struct av_err *err)
+{
+	int rc = sd_event_add_time_relative(xr->event, &xr->move->tick,
+	    CLOCK_MONOTONIC, TICK_US, 10000, move_tick, xr);
+
+	if (rc < 0)
+		return av_err_set(err, rc, "no timer");
+	xr->job.work = work;
+	xr->job.done = done;
+	xr_task_start(xr, &xr->job);
+	return 0;
 }
 
 static void
@@ -306,13 +338,12 @@ xr_move_out(struct xr *xr, const json_t *args, struct av_err *err)
 		rc = sd_event_add_time_relative(xr->event, &m->limit,
 		    CLOCK_MONOTONIC, (uint64_t)limit * 1000, 10000, out_late,
 		    xr);
+	if (rc == 0)
+		rc = move_start(xr, out_work, out_done, err);
 	if (rc < 0) {
 		move_drop(xr);
 		return rc;
 	}
-	xr->job.work = out_work;
-	xr->job.done = out_done;
-	xr_task_start(xr, &xr->job);
 	xr_serve_status(xr->serve);
 	return 0;
 }
@@ -451,11 +482,10 @@ xr_move_in(struct xr *xr, struct av_err *err)
 	rc = stream_new(m->psk[0] != '\0' ? m->psk : NULL, &m->stream, err);
 	if (rc == 0)
 		rc = stream_listen(m->stream, m->address, &m->port, err);
+	if (rc == 0)
+		rc = move_start(xr, in_work, in_done, err);
 	if (rc < 0)
 		return rc;
-	xr->job.work = in_work;
-	xr->job.done = in_done;
-	xr_task_start(xr, &xr->job);
 	xr_state_set(xr, XR_INCOMING);
 	return 0;
 }

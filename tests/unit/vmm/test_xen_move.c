@@ -18,9 +18,11 @@ static unsigned
 n_running(struct pair *p)
 {
 	char a[16] = "", b[16] = "";
+	unsigned n = 0;
 
-	return (domain(&p->s, a) != 0 && strcmp(a, "running") == 0) +
-	    (domain(&p->t, b) != 0 && strcmp(b, "running") == 0);
+	n += domain(&p->s, a) != 0 && strcmp(a, "running") == 0;
+	n += domain(&p->t, b) != 0 && strcmp(b, "running") == 0;
+	return n;
 }
 
 static int
@@ -32,6 +34,18 @@ key_write(const char *path, const char *text)
 		return -1;
 	fputs(text, f);
 	return fclose(f);
+}
+
+/* The stream stays where the guest still runs, or where it stands; "" = goes on. */
+#define WHERE_RUNS	"1"
+#define WHERE_STANDS	"7"
+static int
+hold(struct pair *p, const char *where)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/fakehold", p->s.spec.runtime_dir);
+	return key_write(path, where);
 }
 
 static int
@@ -197,6 +211,7 @@ target_dies(struct pair *p)
 	char state[16];
 
 	CHECK_EQ(both_ready(p, &link), 0);
+	CHECK_EQ(hold(p, WHERE_STANDS), 0);
 	CHECK_EQ(vmm_migrate_out(p->s.dom, &link, NULL, op(&p->s), NULL), 0);
 	CHECK_EQ(wait_done(&p->s), 0);
 	CHECK_EQ(wait_phase(p, &p->s, VMM_PHASE_SWITCHING), 0);
@@ -217,6 +232,7 @@ source_dies(struct pair *p)
 	char state[16];
 
 	CHECK_EQ(both_ready(p, &link), 0);
+	CHECK_EQ(hold(p, WHERE_STANDS), 0);
 	CHECK_EQ(vmm_migrate_out(p->s.dom, &link, NULL, op(&p->s), NULL), 0);
 	CHECK_EQ(wait_done(&p->s), 0);
 	CHECK_EQ(wait_phase(p, &p->s, VMM_PHASE_SWITCHING), 0);
@@ -235,6 +251,7 @@ cancel(struct pair *p)
 	struct vmm_link link;
 
 	CHECK_EQ(both_ready(p, &link), 0);
+	CHECK_EQ(hold(p, WHERE_STANDS), 0);
 	CHECK_EQ(vmm_migrate_out(p->s.dom, &link, NULL, op(&p->s), NULL), 0);
 	CHECK_EQ(wait_done(&p->s), 0);
 	CHECK_EQ(wait_phase(p, &p->s, VMM_PHASE_SWITCHING), 0);
@@ -256,9 +273,11 @@ freeze(struct pair *p)
 	uint64_t end;
 
 	CHECK_EQ(both_ready(p, &link), 0);
+	CHECK_EQ(hold(p, WHERE_RUNS), 0);
 	CHECK_EQ(vmm_migrate_out(p->s.dom, &link, NULL, op(&p->s), NULL), 0);
 	CHECK_EQ(wait_done(&p->s), 0);
 	CHECK_EQ(wait_phase(p, &p->s, VMM_PHASE_ACTIVE), 0);
+	CHECK_EQ(wait_phase(p, &p->t, VMM_PHASE_ACTIVE), 0);
 	CHECK_EQ(vmm_pause(p->s.dom, op(&p->s), NULL), 0);
 	CHECK_EQ(wait_done(&p->s), 0);
 	vmm_status(p->s.dom, &st);

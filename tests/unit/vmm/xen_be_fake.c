@@ -6,7 +6,8 @@
  * The domain of RUNTIME's guest is the file RUNTIME/fakedom: "DOMID STATE WHY
  * UUID", STATE one of paused, running, shutdown, dying.  It outlives av-xenrun as a
  * domain does; a test pulls strings by writing it.  RUNTIME/fakecalls gets a line
- * for each domain that is made or destroyed.
+ * for each domain that is made or destroyed.  While RUNTIME/fakehold holds a
+ * number, a stream stays at that step: 1 the guest runs, 7 it stands.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -137,13 +138,11 @@ xr_be_find(const char *uuid, struct xr_info *ret)
 static int
 fake_restore(int fd, struct av_err *err)
 {
-	char buf[64];
+	char c;
 	size_t have = 0;
-	ssize_t n;
 
-	while (have < STREAM_STEPS && (n = read(fd, buf,
-	    STREAM_STEPS - have)) > 0)
-		have += (size_t)n;
+	while (have < STREAM_STEPS && read(fd, &c, 1) == 1)
+		have += c == 'x';
 	return have == STREAM_STEPS ? 0 : av_err_set(err, -EIO,
 	    "the stream broke off after %zu", have);
 }
@@ -248,16 +247,31 @@ xr_be_disk_grown(unsigned domid, unsigned vdev, uint64_t bytes)
 	return vdev == 51712 ? 0 : -EIO;
 }
 
+/* -1 = nowhere */
+static int
+fake_held(void)
+{
+	char path[300];
+	AUTO_FILE FILE *f = NULL;
+	int step;
+
+	snprintf(path, sizeof(path), "%s/fakehold", fake_dir);
+	f = fopen(path, "re");
+	return f != NULL && fscanf(f, "%d", &step) == 1 ? step : -1;
+}
+
 int
 xr_be_save(unsigned domid, int fd, struct av_err *err)
 {
 	int i;
 
-	for (i = 0; i < STREAM_STEPS; i++) {
-		if (write(fd, "x", 1) != 1)
+	for (i = 0; i < STREAM_STEPS;) {
+		bool held = fake_held() == i;
+
+		if (write(fd, held ? "h" : "x", 1) != 1)
 			return av_err_set(err, -EIO, "the stream broke off");
 		fake_sleep(20);
-		if (i == STREAM_STEPS - 2)
+		if (!held && ++i == STREAM_STEPS - 1)
 			(void)fake_move(domid, "shutdown", XR_WHY_SUSPEND);
 	}
 	return 0;
