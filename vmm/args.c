@@ -221,8 +221,8 @@ disk_geometry(const struct vmm_spec *s, const struct vmm_disk *d, char ret[64])
 	    HEADS, SECTORS);
 }
 
-static void
-args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
+void
+vmm_args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 {
 	const struct vmm_disk *d = &s->disks[i];
 	char serial[21], boot[32] = "", chs[64];
@@ -276,7 +276,7 @@ vmm_qemu_args(struct vmm_args *a, const char *qemu_path, enum vmm_accel accel,
 	args_machine(a, accel, s);
 	args_sockets(a, s);
 	for (i = 0; i < s->n_disks; i++)
-		args_disk(a, s, i);
+		vmm_args_disk(a, s, i);
 	for (i = 0; i < s->n_nics; i++)
 		args_nic(a, s, i);
 	return a->rc;

@@ -434,7 +434,7 @@ frames_look(struct xen *q)
 	if (q->dom->env.rx_packets == NULL)
 		return;
 	for (i = 0; i < s->n_nics; i++) {
-		if (xr_vif_name(s->nics[i].tap, name) < 0 ||
+		if (xr_vif_name(s->nics[i].tap, xr_is_hvm(s), name) < 0 ||
 		    q->dom->env.rx_packets(name, &n) < 0)
 			continue;
 		if (!first && n > q->rx_base[i] && !q->dom->st.alive) {
@@ -551,7 +551,8 @@ xen_open(struct vmm_dom *dom, struct av_err *err)
 	else
 		rc = programs_find(q, err);
 	for (i = 0; i < dom->spec.n_nics && rc >= 0; i++)
-		if (xr_vif_name(dom->spec.nics[i].tap, name) < 0)
+		if (xr_vif_name(dom->spec.nics[i].tap,
+		    xr_is_hvm(&dom->spec), name) < 0)
 			rc = av_err_set(err, -EINVAL, "network adapter %u: "
 			    "the name '%s' is too long for Xen", i,
 			    dom->spec.nics[i].tap);

@@ -41,6 +41,28 @@ config_hvm(const struct vmm_spec *s)
 	    "False");
 }
 
+/* libxl would have its QEMU keep what the guest wrote in this domain's memory, and
+ * wait for no server: driver "qemu"'s words do both right. */
+static json_t *
+config_hvm_disks(const struct vmm_spec *s)
+{
+	json_t *words = json_array();
+	struct vmm_args a = {0};
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; i < s->n_disks; i++)
+		vmm_args_disk(&a, s, i);
+	for (i = 0; i < a.n; i++)
+		rc |= json_array_append_new(words, json_string(a.v[i]));
+	if (a.rc < 0 || rc != 0) {
+		json_decref(words);
+		words = NULL;
+	}
+	vmm_args_dispose(&a);
+	return words;
+}
+
 static int
 config_build(const struct vmm_spec *s, json_t **ret)
 {
@@ -62,6 +84,8 @@ config_build(const struct vmm_spec *s, json_t **ret)
 		return -ENOMEM;
 	if (xr_is_hvm(s)) {
 		rc = json_object_set_new(b, "type.hvm", config_hvm(s));
+		rc |= json_object_set_new(b, "extra_hvm",
+		    config_hvm_disks(s));
 	} else {
 		rc = json_object_set_new(b, "type.pvh", json_object());
 		rc |= json_object_set_new(b, "kernel", json_string(
@@ -99,30 +123,31 @@ config_order(const struct vmm_spec *s, unsigned ret[VMM_DISKS_MAX])
 	}
 }
 
+unsigned
+xr_place(const struct vmm_spec *s, unsigned disk)
+{
+	unsigned order[VMM_DISKS_MAX];
+
+	config_order(s, order);
+	return order[disk];	/* two change places: there and back is the same */
+}
+
 static int
 config_disk(const struct vmm_spec *s, unsigned i, unsigned place,
     json_t *disks)
 {
 	const struct vmm_disk *d = &s->disks[i];
-	char path[sizeof(d->nbd_socket) + 64], vdev[8];
-	bool hvm = xr_is_hvm(s);
+	char vdev[8];
 
-	(void)snprintf(vdev, sizeof(vdev), "%s%c", hvm ? "hd" : "xvd",
-	    'a' + (char)place);
-	if (d->block_path[0] == '\0' && !hvm)
-		return 0;	/* xr_disk_args() */
-	if (d->block_path[0] != '\0')
-		(void)snprintf(path, sizeof(path), "%s", d->block_path);
-	else
-		(void)snprintf(path, sizeof(path), "nbd:unix:%s:exportname=%s",
-		    d->nbd_socket, d->export_name[0] != '\0' ?
-		    d->export_name : "front");
+	/* the others are QEMU's: xr_disk_args(), config_hvm_disks() */
+	if (d->block_path[0] == '\0' || xr_is_hvm(s))
+		return 0;
+	(void)snprintf(vdev, sizeof(vdev), "xvd%c", 'a' + (char)place);
 	return json_array_append_new(disks, json_pack(
-	    "{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "pdev_path", path, "vdev",
-	    vdev, "backend", d->block_path[0] != '\0' ? "phy" : "qdisk",
-	    "format", "raw", "readwrite", d->read_only ? 0 : 1,
-	    /* a mirror's device and NBD both keep the order of what is asked */
-	    "direct_io_safe", 1, "discard_enable", "True")) < 0 ? -ENOMEM : 0;
+	    "{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "pdev_path",
+	    d->block_path, "vdev", vdev, "backend", "phy", "format", "raw",
+	    "readwrite", d->read_only ? 0 : 1, "direct_io_safe", 1,
+	    "discard_enable", "True")) < 0 ? -ENOMEM : 0;
 }
 
 static int
@@ -136,7 +161,7 @@ config_nic(const struct vmm_spec *s, unsigned i, const char *bridge,
 	if (bridge == NULL || bridge[0] == '\0')
 		return av_err_set(err, -ENODEV, "network adapter %u: '%s' is "
 		    "in no bridge", i, n->tap);
-	if (xr_vif_name(n->tap, name) < 0)
+	if (xr_vif_name(n->tap, false, name) < 0)
 		return av_err_set(err, -EINVAL, "network adapter %u: the name "
 		    "'%s' is too long for Xen", i, n->tap);
 	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x",
@@ -194,7 +219,7 @@ xr_disk_args(const struct vmm_spec *s, unsigned domid, struct vmm_args *a)
 		return false;
 	vmm_args_add(a, DISK_QEMU);
 	vmm_args_add(a, "-name");
-	vmm_args_addf(a, "disks=%s", s->id);
+	vmm_args_addf(a, "guest=%s", s->id);
 	vmm_args_add(a, "-uuid");
 	vmm_args_add(a, s->uuid);
 	vmm_args_add(a, "-nodefaults");

@@ -63,15 +63,18 @@ xr_is_hvm(const struct vmm_spec *spec)
 }
 
 int
-xr_vif_name(const char *tap, char ret[16])
+xr_vif_name(const char *tap, bool emulated, char ret[16])
 {
-	return snprintf(ret, 16, "v%s", tap) < 16 ? 0 : -ENAMETOOLONG;
+	const char *rest = strncmp(tap, "tap", 3) == 0 ? tap + 3 : tap;
+
+	return snprintf(ret, 16, "v%s%s", rest, emulated ? "-emu" : "") < 16 ?
+	    0 : -ENAMETOOLONG;
 }
 
 unsigned
-xr_vdev(unsigned disk)
+xr_vdev(unsigned place)
 {
-	return (202u << 8) | (disk << 4);
+	return (202u << 8) | (place << 4);
 }
 
 /* -------------------------------- encoding -------------------------------- */
@@ -93,10 +96,11 @@ spec_parts(const struct vmm_spec *s, json_t *disks, json_t *nics)
 		const struct vmm_disk *d = &s->disks[i];
 
 		if (json_array_append_new(disks, json_pack(
-		    "{s:s, s:s, s:s, s:s, s:i, s:b}", "socket", d->nbd_socket,
+		    "{s:s, s:s, s:s, s:s, s:i, s:b, s:I}", "socket", d->nbd_socket,
 		    "device", d->block_path, "export", d->export_name,
 		    "volume", d->volume_uuid, "boot", d->boot_order,
-		    "readonly", d->read_only)) < 0)
+		    "readonly", d->read_only, "size",
+		    (json_int_t)d->size_bytes)) < 0)
 			return -ENOMEM;
 	}
 	for (i = 0; i < s->n_nics; i++) {
@@ -181,7 +185,7 @@ take_disks(const json_t *list, struct vmm_spec *s)
 	for (i = 0; i < n; i++) {
 		const json_t *o = json_array_get(list, i);
 		struct vmm_disk *d = &s->disks[s->n_disks++];
-		json_int_t boot;
+		json_int_t boot, size;
 
 		if (!take_text(o, "socket", d->nbd_socket,
 		    sizeof(d->nbd_socket)) || !take_text(o, "device",
@@ -189,8 +193,10 @@ take_disks(const json_t *list, struct vmm_spec *s)
 		    !take_text(o, "export", d->export_name,
 		    sizeof(d->export_name)) || !take_text(o, "volume",
 		    d->volume_uuid, sizeof(d->volume_uuid)) ||
-		    !take_int(o, "boot", VMM_DISKS_MAX, &boot))
+		    !take_int(o, "boot", VMM_DISKS_MAX, &boot) ||
+		    !take_int(o, "size", INT64_MAX, &size))
 			return false;
+		d->size_bytes = (uint64_t)size;
 		d->boot_order = (int)boot;
 		d->read_only = json_is_true(json_object_get(o, "readonly"));
 	}

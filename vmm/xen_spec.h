@@ -46,8 +46,9 @@ int xr_spec_encode(const struct vmm_spec *spec, json_t **ret_msg);
 int xr_spec_decode(const json_t *msg, struct vmm_spec *ret,
     struct av_err *err);
 
-/* The guest's interface in the host: "v" and the tap's name.  -ENAMETOOLONG. */
-int xr_vif_name(const char *tap, char ret[16]);
+/* The guest's interface in the host: "v7n0" for "tap7n0".  libxl adds "-emu" to
+ * that of an emulated adapter.  -ENAMETOOLONG. */
+int xr_vif_name(const char *tap, bool emulated, char ret[16]);
 
 /* PVH, or HVM for VMM_OS_LEGACY; PV guests can't be moved: not made. */
 bool xr_is_hvm(const struct vmm_spec *spec);
@@ -60,6 +61,8 @@ struct vmm_args;
 bool xr_disk_args(const struct vmm_spec *spec, unsigned domid,
     struct vmm_args *a);
 /* xvda = 51712, xvdb = 51728 ... (Xen's docs, vbd interface). */
-unsigned xr_vdev(unsigned disk);
+unsigned xr_vdev(unsigned place);
+/* Where the spec's disk stands among the guest's: the one to boot is the first. */
+unsigned xr_place(const struct vmm_spec *spec, unsigned disk);
 
 #endif

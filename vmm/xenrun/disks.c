@@ -213,7 +213,8 @@ xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
 	if (xr_is_hvm(&xr->spec))
 		return 0;	/* an IDE disk's size is read at the guest's start */
 	if (xr->spec.disks[disk].block_path[0] != '\0')
-		rc = xr_be_disk_grown(xr->domid, xr_vdev(disk), bytes);
+		rc = xr_be_disk_grown(xr->domid,
+		    xr_vdev(xr_place(&xr->spec, disk)), bytes);
 	else
 		rc = qemu_resize(xr, disk, bytes);
 	return rc < 0 ? av_err_set(err, -EAGAIN,

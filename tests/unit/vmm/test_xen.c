@@ -192,6 +192,7 @@ spec_fill(struct vmm_spec *s)
 	snprintf(s->disks[0].volume_uuid, 37, "%s", UUID);
 	snprintf(s->disks[1].volume_uuid, 37, "%s", UUID);
 	s->disks[1].boot_order = 1;
+	s->disks[1].size_bytes = 64u << 20;
 	s->n_disks = 2;
 	memcpy(s->nics[0].mac, "\x52\x54\0\1\2\3", 6);
 	snprintf(s->nics[0].tap, sizeof(s->nics[0].tap), "%s", "tap7n0");
@@ -227,7 +228,7 @@ TEST(config_pvh)
 	    "\"backend\":\"phy\",\"direct_io_safe\":true,\"discard_enable\":"
 	    "\"True\",\"format\":\"raw\",\"pdev_path\":\"/dev/drbd3\","
 	    "\"readwrite\":1,\"vdev\":\"xvdb\"}],\"nics\":[{\"bridge\":"
-	    "\"br0\",\"devid\":0,\"ifname\":\"vtap7n0\",\"mac\":"
+	    "\"br0\",\"devid\":0,\"ifname\":\"v7n0\",\"mac\":"
 	    "\"52:54:00:01:02:03\",\"nictype\":\"vif\"}],\"on_crash\":"
 	    "\"preserve\",\"on_poweroff\":\"preserve\",\"on_reboot\":"
 	    "\"preserve\",\"on_soft_reset\":\"preserve\",\"on_watchdog\":"
@@ -237,7 +238,7 @@ TEST(config_pvh)
 	CHECK_EQ(xr_config(&s, bridges, &msg, &err), -ENODEV);
 	CHECK(strstr(err.text, "tap7n0") != NULL);
 	bridges[0] = "br0";
-	snprintf(s.nics[0].tap, sizeof(s.nics[0].tap), "%s", "tap123456789012");
+	snprintf(s.nics[0].tap, sizeof(s.nics[0].tap), "%s", "net123456789012");
 	CHECK_EQ(xr_config(&s, bridges, &msg, &err), -EINVAL);
 	return 0;
 }
@@ -257,10 +258,16 @@ TEST(config_hvm)
 	CHECK_STR(json_string_value(json_object_get(json_object_get(
 	    json_object_get(b, "type.hvm"), "vnc"), "listen")),
 	    "unix:/run/x/o7/vnc.sock");
-	b = json_array_get(json_object_get(msg, "disks"), 0);
-	CHECK_STR(json_string_value(json_object_get(b, "pdev_path")),
-	    "nbd:unix:/run/x/front.sock:exportname=front");
-	CHECK_STR(json_string_value(json_object_get(b, "vdev")), "hda");
+	/* past the page cache, and the server is waited for */
+	CHECK_EQ(json_array_size(json_object_get(msg, "disks")), 0);
+	b = json_object_get(b, "extra_hvm");
+	CHECK_EQ(json_array_size(b), 8);
+	CHECK(strstr(json_string_value(json_array_get(b, 1)),
+	    "\"filename\":\"/dev/drbd3\",\"cache\":{\"direct\":true") != NULL);
+	CHECK(strstr(json_string_value(json_array_get(b, 5)),
+	    "\"reconnect-delay\"") != NULL);
+	CHECK(strstr(json_string_value(json_array_get(b, 7)),
+	    "ide-hd,id=hd1,drive=disk1,bus=ide.0,unit=1") != NULL);
 	b = json_array_get(json_object_get(msg, "nics"), 0);
 	CHECK_STR(json_string_value(json_object_get(b, "model")), "e1000");
 	json_decref(msg);
@@ -285,6 +292,9 @@ TEST(disk_words)
 	CHECK(!xr_disk_args(&s, 5, &a));
 	CHECK_EQ(xr_vdev(0), 51712);
 	CHECK_EQ(xr_vdev(1), 51728);
+	s.n_disks = 2;
+	CHECK_EQ(xr_place(&s, 1), 0);
+	CHECK_EQ(xr_place(&s, 0), 1);
 	return 0;
 }
 
