@@ -53,6 +53,9 @@ int xr_be_tty(unsigned domid, bool hvm, char *ret, size_t n);	/* quick */
 int xr_be_disk_state(unsigned domid, unsigned vdev);	/* quick */
 /* Tells blkfront that a block device has grown; quick. */
 int xr_be_disk_grown(unsigned domid, unsigned vdev, uint64_t bytes);
+/* Blocks.  The domain stands: returns when nothing is under way to this block device
+ * of its any more, and all of it is flushed. */
+int xr_be_device_quiet(const char *device, struct av_err *err);
 /* Blocks.  Streams the running domain to 'fd' and leaves it stopped at the same
  * point; xr_be_continue() lets it go on there. */
 int xr_be_save(unsigned domid, int fd, struct av_err *err);

@@ -9,7 +9,12 @@
 #include "vmm/xenrun/be.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <libxl.h>
 #include <libxl_utils.h>
@@ -17,9 +22,13 @@
 #include <xenstore.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 #define DOMAINS_MAX	1024
+#define QUIET_S		20	/* a disk that takes longer hangs */
+#define QUIET_LOOKS	3
+#define QUIET_STEP_MS	5
 
 static xc_interface *be_xc;
 static struct xs_handle *be_xs;
@@ -278,6 +287,47 @@ xr_be_disk_grown(unsigned domid, unsigned vdev, uint64_t bytes)
 		return -EIO;
 	(void)snprintf(path, sizeof(path), "%s/state", base);
 	return store_write(path, "4") ? 0 : -EIO;	/* Connected */
+}
+
+static int
+inflight_read(const char *device, unsigned *ret)
+{
+	AUTO_FILE FILE *f = NULL;
+	struct stat st;
+	char path[64];
+	unsigned r, w;
+
+	if (stat(device, &st) < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/inflight",
+	    major(st.st_rdev), minor(st.st_rdev));
+	f = fopen(path, "re");
+	if (f == NULL || fscanf(f, "%u %u", &r, &w) != 2)
+		return -EIO;
+	*ret = r + w;
+	return 0;
+}
+
+/* blkback tells nobody how much it still does: what it has begun, the device knows. */
+int
+xr_be_device_quiet(const char *device, struct av_err *err)
+{
+	uint64_t end = av_clock_ns() + QUIET_S * AV_NS_PER_S;
+	AUTO_FD int fd = open(device, O_RDONLY | O_CLOEXEC);
+	unsigned n = 1, idle = 0;
+
+	while (fd >= 0 && idle < QUIET_LOOKS && av_clock_ns() < end) {
+		struct timespec t = { .tv_nsec = QUIET_STEP_MS * 1000000l };
+
+		if (inflight_read(device, &n) < 0)
+			break;
+		idle = n == 0 ? idle + 1 : 0;
+		/* lint: sleep: the device tells nobody that it has ended */
+		(void)nanosleep(&t, NULL);
+	}
+	if (fd < 0 || idle < QUIET_LOOKS || fsync(fd) < 0)
+		return av_err_set(err, -EIO, "%s does not get quiet", device);
+	return 0;
 }
 
 /* ------------------------------ libxl's calls ----------------------------- */

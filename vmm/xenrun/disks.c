@@ -32,6 +32,7 @@
 #define KILL_MS		10000
 #define XB_INIT_WAIT	2	/* XenbusState: the backend waits for the guest */
 #define QMP_MS		2000
+#define QUIET_S		20	/* a disk that takes longer hangs */
 
 static void
 disk_dir(const struct xr *xr, char ret[VMM_PATH_MAX + 8])
@@ -178,10 +179,10 @@ ask(FILE *f, const char *line)
 }
 
 static int
-qemu_resize(const struct xr *xr, unsigned disk, uint64_t bytes)
+qemu_open(const struct xr *xr, unsigned limit_ms, FILE **ret)
 {
-	const struct timeval limit = { .tv_sec = QMP_MS / 1000 };
-	char path[VMM_PATH_MAX + 24], line[160];
+	const struct timeval limit = { .tv_sec = limit_ms / 1000 };
+	char path[VMM_PATH_MAX + 24];
 	AUTO_FILE FILE *f = NULL;
 	int fd, rc;
 
@@ -196,6 +197,18 @@ qemu_resize(const struct xr *xr, unsigned disk, uint64_t bytes)
 		return -EIO;
 	}
 	rc = ask(f, "{\"execute\":\"qmp_capabilities\"}\n");
+	if (rc == 0)
+		*ret = TAKE_PTR(f);
+	return rc;
+}
+
+static int
+qemu_resize(const struct xr *xr, unsigned disk, uint64_t bytes)
+{
+	AUTO_FILE FILE *f = NULL;
+	char line[160];
+	int rc = qemu_open(xr, QMP_MS, &f);
+
 	(void)snprintf(line, sizeof(line), "{\"execute\":\"block_resize\","
 	    "\"arguments\":{\"node-name\":\"disk%u\",\"size\":%llu}}\n", disk,
 	    (unsigned long long)bytes);
@@ -219,4 +232,38 @@ xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
 		rc = qemu_resize(xr, disk, bytes);
 	return rc < 0 ? av_err_set(err, -EAGAIN,
 	    "disk %u: not yet told: %s", disk, strerror(-rc)) : 0;
+}
+
+/* ---------------------------------- quiet --------------------------------- */
+
+int
+xr_disks_quiet(const struct xr *xr, struct av_err *err)
+{
+	/* 'stop' waits for what is under way and flushes; twice, for a request that
+	 * it hadn't yet taken from the ring */
+	static const char *const words[] = { "stop", "cont", "stop", "cont" };
+	AUTO_FILE FILE *f = NULL;
+	bool ours = false;
+	char line[64];
+	unsigned i;
+	int rc = 0;
+
+	if (xr_is_hvm(&xr->spec))
+		return 0;	/* its QEMU has been stopped with it */
+	for (i = 0; i < xr->spec.n_disks && rc == 0; i++) {
+		const char *device = xr->spec.disks[i].block_path;
+
+		ours |= device[0] == '\0';
+		if (device[0] != '\0' && !xr->spec.disks[i].read_only)
+			rc = xr_be_device_quiet(device, err);
+	}
+	if (!ours || rc < 0)
+		return rc;
+	rc = qemu_open(xr, QUIET_S * 1000, &f);
+	for (i = 0; i < ARRAY_SIZE(words) && rc == 0; i++) {
+		(void)snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n",
+		    words[i]);
+		rc = ask(f, line);
+	}
+	return rc < 0 ? av_err_set(err, rc, "its disks do not get quiet") : 0;
 }

@@ -214,6 +214,9 @@ out_work(struct xr *xr, struct av_err *err)
 		return rc;
 	m->phase = VMM_PHASE_ACTIVE;
 	rc = xr_be_save(xr->domid, fd, err);
+	/* a late write of ours would undo one of the guest there */
+	if (rc == 0)
+		rc = xr_disks_quiet(xr, err);
 	return rc < 0 ? rc : stream_wait_done(m->stream, err);
 }
 

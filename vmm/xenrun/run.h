@@ -88,6 +88,8 @@ void xr_made_use(struct xr *xr);	/* disks' process and console, loop */
 int  xr_disks_start(struct xr *xr, unsigned domid, struct av_err *err);
 int  xr_disks_stop(struct xr *xr, struct av_err *err);	/* blocks */
 int  xr_disks_pidfd(const struct xr *xr);	/* -ENOENT: none */
+/* Blocks.  The guest stands: all that it wrote is at the mirror, nothing follows. */
+int  xr_disks_quiet(const struct xr *xr, struct av_err *err);
 int  xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
     struct av_err *err);
 

@@ -123,6 +123,7 @@ complete(struct pair *p)
 	CHECK_EQ(wait_phase(p, &p->s, VMM_PHASE_COMPLETE), 0);
 	CHECK_EQ(wait_phase(p, &p->t, VMM_PHASE_COMPLETE), 0);
 	CHECK_EQ(n_running(p), 0);
+	CHECK_EQ(calls(&p->s, "quiet"), 1);
 	vmm_status(p->s.dom, &st);
 	CHECK_EQ(st.state, VMM_PAUSED);
 	CHECK_EQ(st.reason, VMM_REASON_MIGRATION);

@@ -6,7 +6,8 @@
  * The domain of RUNTIME's guest is the file RUNTIME/fakedom: "DOMID STATE WHY
  * UUID", STATE one of paused, running, shutdown, dying.  It outlives av-xenrun as a
  * domain does; a test pulls strings by writing it.  RUNTIME/fakecalls gets a line
- * for each domain that is made or destroyed.  While RUNTIME/fakehold holds a
+ * for each domain that is made or destroyed, and each disk that got quiet.  While
+ * RUNTIME/fakehold holds a
  * number, a stream stays at that step: 1 the guest runs, 7 it stands.
  */
 #include <errno.h>
@@ -274,6 +275,15 @@ xr_be_save(unsigned domid, int fd, struct av_err *err)
 		if (!held && ++i == STREAM_STEPS - 1)
 			(void)fake_move(domid, "shutdown", XR_WHY_SUSPEND);
 	}
+	return 0;
+}
+
+int
+xr_be_device_quiet(const char *device, struct av_err *err)
+{
+	(void)device;
+	(void)err;
+	fake_note("quiet");
 	return 0;
 }
 
