@@ -32,3 +32,4 @@ bench-mirror-scale: $(B)/tests/bench/mirror-scale $(B)/nbdkit-avreplica-plugin.s
 .PHONY: bench-mirror bench-mirror-scale
 
 include tests/drill/drill.mk
+include tests/lab/lab.mk
