@@ -657,6 +657,10 @@ xen_order(struct xen *q, const char *cmd, json_t *args, enum vmm_op_kind kind,
 static int
 xen_shutdown(struct vmm_dom *dom, struct av_err *err)
 {
+	struct xen *q = dom->drv;
+
+	if (q->gone_ns != 0)	/* its end, most likely: guest_gone() */
+		return 0;
 	return xen_order(dom->drv, "system_powerdown", NULL, VMM_OP_SHUTDOWN,
 	    err);
 }
