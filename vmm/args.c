@@ -172,6 +172,33 @@ disk_serial(const char *uuid, char ret[21])
 	ret[n] = '\0';
 }
 
+/* Past the page cache, so that what the guest saw complete is at the mirror. */
+static void
+args_device(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
+{
+	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"host_device\",\"node-name\":\"dev%u\","
+	    "\"aio\":\"native\",\"filename\":\"%s\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false}}}", i,
+	    d->read_only ? "true" : "false", i, d->block_path);
+}
+
+void
+vmm_args_nbd(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
+{
+	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
+	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
+	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
+	    "\"driver\":\"nbd\",\"node-name\":\"nbd%u\",\"export\":\"%s\","
+	    "\"server\":{\"type\":\"unix\",\"path\":\"%s\"},"
+	    "\"reconnect-delay\":%d,\"open-timeout\":%d}}", i,
+	    d->read_only ? "true" : "false", i,
+	    d->export_name[0] != '\0' ? d->export_name : "front",
+	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
+}
+
 /*
  * Cylinders and heads are given, or QEMU reads the first sector before it does
  * anything else, which an incoming guest's disk doesn't answer.  Firmware makes LBA
@@ -194,35 +221,8 @@ disk_geometry(const struct vmm_spec *s, const struct vmm_disk *d, char ret[64])
 	    HEADS, SECTORS);
 }
 
-/* Past the page cache, so that what the guest saw complete is at the mirror. */
-static void
-args_device(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
-{
-	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
-	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
-	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
-	    "\"driver\":\"host_device\",\"node-name\":\"dev%u\","
-	    "\"aio\":\"native\",\"filename\":\"%s\","
-	    "\"cache\":{\"direct\":true,\"no-flush\":false}}}", i,
-	    d->read_only ? "true" : "false", i, d->block_path);
-}
-
-static void
-args_socket(struct vmm_args *a, const struct vmm_disk *d, unsigned i)
-{
-	vmm_args_addf(a, "{\"driver\":\"raw\",\"node-name\":\"disk%u\","
-	    "\"cache\":{\"direct\":true,\"no-flush\":false},"
-	    "\"read-only\":%s,\"discard\":\"unmap\",\"file\":{"
-	    "\"driver\":\"nbd\",\"node-name\":\"nbd%u\",\"export\":\"%s\","
-	    "\"server\":{\"type\":\"unix\",\"path\":\"%s\"},"
-	    "\"reconnect-delay\":%d,\"open-timeout\":%d}}", i,
-	    d->read_only ? "true" : "false", i,
-	    d->export_name[0] != '\0' ? d->export_name : "front",
-	    d->nbd_socket, NBD_RECONNECT_S, NBD_OPEN_S);
-}
-
-static void
-args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
+void
+vmm_args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 {
 	const struct vmm_disk *d = &s->disks[i];
 	char serial[21], boot[32] = "", chs[64];
@@ -235,7 +235,7 @@ args_disk(struct vmm_args *a, const struct vmm_spec *s, unsigned i)
 	if (d->block_path[0] != '\0')
 		args_device(a, d, i);
 	else
-		args_socket(a, d, i);
+		vmm_args_nbd(a, d, i);
 	disk_geometry(s, d, chs);
 	vmm_args_add(a, "-device");
 	if (s->os == VMM_OS_LEGACY)
@@ -276,7 +276,7 @@ vmm_qemu_args(struct vmm_args *a, const char *qemu_path, enum vmm_accel accel,
 	args_machine(a, accel, s);
 	args_sockets(a, s);
 	for (i = 0; i < s->n_disks; i++)
-		args_disk(a, s, i);
+		vmm_args_disk(a, s, i);
 	for (i = 0; i < s->n_nics; i++)
 		args_nic(a, s, i);
 	return a->rc;

@@ -32,3 +32,5 @@ UNIT_TESTS += $(OVER_TESTS)
 
 # the guests of deploy/guest belong to who runs guests
 include deploy/guest/guest.mk
+
+include vmm/xenrun/xenrun.mk

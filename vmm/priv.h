@@ -80,6 +80,7 @@ struct vmm_dom {
 
 extern const struct vmm_ops vmm_qemu_ops;
 extern const struct vmm_ops vmm_sim_ops;
+extern const struct vmm_ops vmm_xen_ops;
 
 /* Capability bits and pointers agree, names are unique.  0 or -EINVAL. */
 int vmm_ops_check(void);

@@ -14,6 +14,7 @@
 
 static const struct vmm_ops *const vmm_drivers[] = {
 	&vmm_qemu_ops,
+	&vmm_xen_ops,
 	&vmm_sim_ops,
 };
 

@@ -90,6 +90,10 @@ struct vmm_spec {
 	struct vmm_disk	disks[VMM_DISKS_MAX];
 	unsigned	n_nics;
 	struct vmm_nic	nics[VMM_NICS_MAX];
+	/* Driver "xen", test guests alone: boots this kernel file; "" = its own disk. */
+	char		kernel[VMM_PATH_MAX];
+	char		initrd[VMM_PATH_MAX];
+	char		cmdline[VMM_PATH_MAX];
 	/* Folder of this guest alone, made (0750) if it isn't there; a setgid
 	 * bit on it gives its sockets that group.  After start it holds:
 	 *   qmp.sock    ours alone		vnc.sock    the screen (RFB)
@@ -223,6 +227,7 @@ struct vmm_env {
 	sd_event	*event;
 	const char	*qemu_path;	/* NULL = "/usr/bin/qemu-system-x86_64" */
 	const char	*helper_path;	/* NULL = "av-vmrun" beside this program */
+	const char	*xenrun_path;	/* NULL = "av-xenrun" beside helper_path */
 	enum vmm_accel	 accel;		/* what vmm_probe_accel() said */
 	/* State, reason, 'alive' or the migration's phase changed (not its
 	 * numbers: they are fresh every 250 ms); look at vmm_status().  Never from
@@ -235,7 +240,7 @@ struct vmm_env {
 	void		*ctx;
 };
 
-/* 'driver' is "qemu" or "sim".  Starts and touches nothing. */
+/* 'driver' is "qemu", "xen" or "sim".  Starts and touches nothing. */
 int vmm_open(const char *driver, const struct vmm_env *env,
     const struct vmm_spec *spec, struct vmm_dom **ret_dom, struct av_err *err);
 /* The guest runs on.  NULL is a no-op.  Returns NULL. */

@@ -6,3 +6,5 @@ lab-test: all deb
 lab-conformance-drbd: all $(B)/tests/unit/mirror/test_conform
 	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run-tests tests/lab/drbd-conformance
 .PHONY: lab-test lab-conformance-drbd
+
+include tests/lab/xen.mk
