@@ -40,6 +40,19 @@ port_of(const char *bridge, char ret_name[16])
 	return link;
 }
 
+/* A link that is there when the agent starts has been there: a restart of the agent
+ * is no news of the cable. */
+static void
+look(struct ports *p, size_t i, enum port_link link, uint64_t now_ns)
+{
+	bool first = p->of[i].since_ns == 0;
+
+	if (!first && p->of[i].link == link)
+		return;
+	p->of[i].link = link;
+	p->of[i].since_ns = first && link == PORT_UP ? 1 : now_ns;
+}
+
 json_t *
 ports_facts(struct ports *p, const struct agent_conf *c)
 {
@@ -51,10 +64,7 @@ ports_facts(struct ports *p, const struct agent_conf *c)
 	for (i = 0; facts != NULL && i < c->n_networks; i++) {
 		enum port_link link = port_of(c->networks[i], name);
 
-		if (p->of[i].since_ns == 0 || p->of[i].link != link) {
-			p->of[i].link = link;
-			p->of[i].since_ns = now_ns;
-		}
+		look(p, i, link, now_ns);
 		(void)json_object_set_new(facts, c->networks[i], json_pack(
 		    "{s:s, s:s, s:I}", "interface", name, "link",
 		    link_names[link], "since_ms", (json_int_t)

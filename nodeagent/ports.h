@@ -20,7 +20,8 @@ enum port_link { PORT_UNKNOWN = 0, PORT_DOWN, PORT_UP };
 struct ports {
 	struct {
 		enum port_link	link;
-		uint64_t	since_ns;	/* it was first seen so */
+		uint64_t	since_ns;	/* it was first seen so; up at
+						 * the first look: always */
 	} of[CONF_NETWORKS_MAX];
 };
 
