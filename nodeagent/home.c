@@ -30,8 +30,9 @@ see_vm(void *arg, const struct store_vm *vm)
 	    vm->node < 0 || vm->want != STORE_WANT_RUNNING ||
 	    vm->phase != STORE_READY)
 		return 0;
-	if (strcmp(vm->move.result, "done") != 0 && vm->move.ended_ms > 0 &&
-	    s->now_ms - vm->move.ended_ms < HOME_AGAIN_MS)
+	/* one way home that failed; not one that the loss of a PM ended */
+	if (vm->move.target == vm->home && vm->move.ended_ms > 0 &&
+	    strcmp(vm->move.result, "done") != 0 && s->now_ms - vm->move.ended_ms < HOME_AGAIN_MS)
 		return 0;
 	view_vm_state(s->st, s->facts, s->self, vm, &state);
 	if (state.activity == VM_RUNNING && strcmp(state.state, "good") == 0)
