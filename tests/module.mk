@@ -29,6 +29,14 @@ $(B)/tests/bench/mirror-scale: $(B)/tests/bench/mirror-scale.o \
 $(B)/tests/bench/mirror-scale: LDLIBS = $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
 bench-mirror-scale: $(B)/tests/bench/mirror-scale $(B)/nbdkit-avreplica-plugin.so
 	$(Q)B=$(B) tests/bench/bench-mirror-scale
-.PHONY: bench-mirror bench-mirror-scale
+BENCH_MIGRATE_OBJS := $(patsubst %,$(B)/tests/%.o,bench/migrate \
+	bench/plain_qemu unit/vmm/ends unit/vmm/tiny unit/mirror/pair)
+$(B)/tests/bench/migrate: $(BENCH_MIGRATE_OBJS) $(B)/libvmm.a $(MIRROR_LIBS) \
+	$(BASE_LIBS)
+	$(LINK)
+$(B)/tests/bench/migrate: LDLIBS = $(VMM_LDLIBS) $(MIRROR_LDLIBS) $(BASE_LDLIBS) -lnbd
+bench-migrate: $(B)/tests/bench/migrate $(B)/av-vmrun $(B)/nbdkit-avreplica-plugin.so
+	$(Q)B=$(B) tests/bench/bench-migrate
+.PHONY: bench-mirror bench-mirror-scale bench-migrate
 
 include tests/drill/drill.mk

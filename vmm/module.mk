@@ -18,9 +18,17 @@ VMM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/vmm/test_*.c))
 $(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(VMM_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
-$(B)/tests/unit/vmm/test_migrate: $(B)/tests/unit/vmm/ends.o \
-    $(B)/tests/unit/vmm/tiny.o
+MIGRATE_OBJS := $(patsubst %,$(B)/tests/unit/vmm/%.o,migrate_cases ends tiny)
+$(patsubst %,$(B)/tests/unit/vmm/test_migrate_%,sim qemu bad hard): $(MIGRATE_OBJS)
 UNIT_TESTS += $(VMM_TESTS)
+
+# guests over mirrors: what neither folder may include of the other
+OVER_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/migrate/test_*.c))
+OVER_OBJS := $(patsubst %,$(B)/tests/unit/%.o,vmm/ends vmm/tiny mirror/pair)
+$(OVER_TESTS): $(B)/%: $(B)/%.o $(OVER_OBJS) $(VMM_LIBS) $(B)/libmirror.a $(BASE_LIBS)
+	$(LINK)
+$(OVER_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS) -lnbd
+UNIT_TESTS += $(OVER_TESTS)
 
 # the guests of deploy/guest belong to who runs guests
 include deploy/guest/guest.mk

@@ -89,7 +89,7 @@ qemu_open(struct vmm_dom *dom, struct av_err *err)
 	if (q == NULL)
 		return av_err_set(err, -ENOMEM, "no memory for a VM");
 	q->dom = dom;
-	q->pidfd = -1;
+	q->pidfd = q->line_fd = -1;
 	r = sd_event_add_time_relative(dom->env.event, &q->tick,
 	    CLOCK_MONOTONIC, 0, 1000, qemu_tick, q);
 	if (r < 0) {

@@ -55,6 +55,7 @@ struct qemu {
 	struct qmp	 *qmp;
 	struct qga	 *qga;
 	int		  pidfd;	/* -1 = no process */
+	int		  line_fd;	/* qemu_line_hold(); -1 = isn't held */
 	sd_event_source	 *exit_io;
 	sd_event_source	 *tick;
 	enum vmm_reason	  end;		/* why it is ending, when known */
@@ -133,6 +134,11 @@ void qemu_link_show(struct qemu *q);
 int  qemu_migrate_prepare(struct qemu *q, bool incoming, struct av_err *err);
 void qemu_migrate_attach(struct qemu *q);	/* reads them */
 void qemu_steps_drop(struct qemu *q);
+/* Listens to the incoming guest's serial line while its state is loaded.  A byte that the
+ * line was about to send is tried again only if somebody is connected then (QEMU 7.2:
+ * serial_post_load()); without, the guest's serial port never sends again. */
+void qemu_line_hold(struct qemu *q);
+void qemu_line_drop(struct qemu *q);
 
 /* qemu_stream.c */
 void qemu_stream_got(void *ctx, int rc, const json_t *ret,

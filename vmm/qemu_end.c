@@ -79,6 +79,7 @@ void
 qemu_forget_process(struct qemu *q)
 {
 	qemu_monitor_drop(q);
+	qemu_line_drop(q);
 	q->exit_io = sd_event_source_disable_unref(q->exit_io);
 	if (q->pidfd >= 0)
 		(void)close(TAKE_FD(q->pidfd));	/* a pidfd */

@@ -304,6 +304,25 @@ uri(const struct qemu *q)
 
 /* -------------------------------- incoming -------------------------------- */
 
+void
+qemu_line_hold(struct qemu *q)
+{
+	char path[VMM_PATH_MAX + 16];
+
+	if (q->line_fd >= 0)
+		return;
+	qemu_path(q, "serial.sock", path);
+	q->line_fd = vmm_unix_connect(path);	/* or at the next look */
+}
+
+void
+qemu_line_drop(struct qemu *q)
+{
+	if (q->line_fd >= 0)
+		(void)close(TAKE_FD(q->line_fd));	/* only held */
+	q->line_fd = -1;
+}
+
 /* The caller's psk_file is borrowed; its copy lasts. */
 static void
 link_keep(struct qemu *q, const struct vmm_link *link)

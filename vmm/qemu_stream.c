@@ -138,6 +138,10 @@ apply_incoming(struct qemu *q, const char *w)
 	bool inmigrate = strcmp(w, "inmigrate") == 0;
 
 	dom->st.migration.incoming = true;
+	if (inmigrate)
+		qemu_line_hold(q);
+	else
+		qemu_line_drop(q);
 	if (vmm_op_kind(dom) == VMM_OP_INCOMING && !q->mig.listens)
 		return;			/* STARTING until that is done */
 	if (vmm_op_kind(dom) == VMM_OP_ATTACH && inmigrate &&

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "vmm/qmp.h"
 
 #define QGA_BUF_MAX	65536u
 #define QGA_MARK	0xff		/* never part of UTF-8: starts afresh */
@@ -123,21 +123,16 @@ int
 qga_connect(sd_event *event, const char *path, const struct qga_user *user,
     struct qga **ret_g)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct qga *g;
 	int r;
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(sa.sun_path, path, strlen(path) + 1);
 	g = calloc(1, sizeof(*g));
 	if (g == NULL)
 		return -ENOMEM;
 	g->user = *user;
-	g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (g->fd < 0 || connect(g->fd, (struct sockaddr *)&sa,
-	    sizeof(sa)) < 0) {
-		r = -errno;
+	g->fd = vmm_unix_connect(path);
+	if (g->fd < 0) {
+		r = g->fd;
 		qga_free(g);
 		return r;
 	}

@@ -391,8 +391,7 @@ qmp_adopt(sd_event *event, int fd, const struct qmp_user *user,
 }
 
 int
-qmp_connect(sd_event *event, const char *path, const struct qmp_user *user,
-    struct qmp **ret_q)
+vmm_unix_connect(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	AUTO_FD int fd = -1;
@@ -405,5 +404,14 @@ qmp_connect(sd_event *event, const char *path, const struct qmp_user *user,
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return -errno;
-	return qmp_adopt(event, TAKE_FD(fd), user, ret_q);
+	return TAKE_FD(fd);
+}
+
+int
+qmp_connect(sd_event *event, const char *path, const struct qmp_user *user,
+    struct qmp **ret_q)
+{
+	int fd = vmm_unix_connect(path);
+
+	return fd < 0 ? fd : qmp_adopt(event, fd, user, ret_q);
 }

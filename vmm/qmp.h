@@ -36,7 +36,9 @@ struct qmp_user {
 typedef void qmp_reply_fn(void *ctx, int rc, const json_t *ret,
     const struct av_err *err);
 
-/* -ENOENT and -ECONNREFUSED: nobody listens (yet). */
+/* -ENOENT and -ECONNREFUSED: nobody listens (yet).  vmm_unix_connect(): the socket,
+ * non-blocking, or -errno. */
+int vmm_unix_connect(const char *path);
 int qmp_connect(sd_event *event, const char *path, const struct qmp_user *user,
     struct qmp **ret_q);
 /* On a connected socket that is given away; for tests. */

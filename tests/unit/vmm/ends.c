@@ -215,17 +215,21 @@ disk_serve(struct ends *e, const struct tiny_conf *c)
 		return -ENOENT;
 	for (i = 0; i < 500 && (rc = stat(sock, &st)) < 0; i++)
 		(void)sd_event_run(e->event, 10000);
-	for (i = 0; i < 2; i++) {
-		struct vmm_disk *d = &e->end[i].spec.disks[0];
-
-		(void)snprintf(d->nbd_socket, sizeof(d->nbd_socket), "%s",
-		    sock);
-		(void)snprintf(d->volume_uuid, 37, "%s", ENDS_UUID);
-		d->boot_order = 1;
-		d->size_bytes = 1 << 20;
-		e->end[i].spec.n_disks = 1;
-	}
+	ends_disk(e, 0, sock, 1 << 20);
+	ends_disk(e, 1, sock, 1 << 20);
 	return rc < 0 ? -ETIME : 0;
+}
+
+void
+ends_disk(struct ends *e, int i, const char *sock, uint64_t bytes)
+{
+	struct vmm_disk *d = &e->end[i].spec.disks[0];
+
+	(void)snprintf(d->nbd_socket, sizeof(d->nbd_socket), "%s", sock);
+	(void)snprintf(d->volume_uuid, 37, "%s", ENDS_UUID);
+	d->boot_order = 1;
+	d->size_bytes = bytes;
+	e->end[i].spec.n_disks = 1;
 }
 
 static int
@@ -258,18 +262,34 @@ spec_fill(struct ends *e, int i)
 	    e->dir, i);
 }
 
-int
-ends_init(struct ends *e, const char *driver, const struct tiny_conf *c)
+static int
+helper_find(struct ends *e)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const char *at;
-	int i, rc = 0;
+
+	/* build/tests/... -> build/av-vmrun */
+	self[n > 0 ? n : 0] = '\0';
+	at = strstr(self, "/tests/");
+	return at == NULL || asprintf(&e->helper, "%.*s/av-vmrun",
+	    (int)(at - self), self) < 0 ? -ENOENT : 0;
+}
+
+int
+ends_prepare(struct ends *e, const char *driver, sd_event *event)
+{
+	const char *tmp = getenv("TMPDIR");
+	int i;
 
 	memset(e, 0, sizeof(*e));
 	e->driver = driver;
-	(void)snprintf(e->dir, sizeof(e->dir), "/tmp/avends.XXXXXX");
-	if (sd_event_new(&e->event) < 0 || mkdtemp(e->dir) == NULL)
+	/* where run-tests tidies up, unless that is too long for sockets */
+	(void)snprintf(e->dir, sizeof(e->dir), "%s/avends.XXXXXX",
+	    tmp != NULL && strlen(tmp) < 48 ? tmp : "/tmp");
+	e->event = sd_event_ref(event);
+	if ((event == NULL && sd_event_new(&e->event) < 0) ||
+	    mkdtemp(e->dir) == NULL)
 		return -errno;
 	(void)snprintf(e->key, sizeof(e->key), "%s/key", e->dir);
 	(void)snprintf(e->wrong_key, sizeof(e->wrong_key), "%s/wrong", e->dir);
@@ -277,18 +297,25 @@ ends_init(struct ends *e, const char *driver, const struct tiny_conf *c)
 		return -EIO;
 	for (i = 0; i < 2; i++)
 		spec_fill(e, i);
-	if (strcmp(driver, "qemu") == 0) {
-		/* build/tests/... -> build/av-vmrun */
-		self[n > 0 ? n : 0] = '\0';
-		at = strstr(self, "/tests/");
-		if (at == NULL || asprintf(&e->helper, "%.*s/av-vmrun",
-		    (int)(at - self), self) < 0)
-			return -ENOENT;
+	return helper_find(e);
+}
+
+int
+ends_open(struct ends *e)
+{
+	int rc = open_dom(&e->end[0]);
+
+	return rc < 0 ? rc : open_dom(&e->end[1]);
+}
+
+int
+ends_init(struct ends *e, const char *driver, const struct tiny_conf *c)
+{
+	int rc = ends_prepare(e, driver, NULL);
+
+	if (rc == 0 && strcmp(driver, "qemu") == 0)
 		rc = disk_serve(e, c);
-	}
-	for (i = 0; i < 2 && rc == 0; i++)
-		rc = open_dom(&e->end[i]);
-	return rc;
+	return rc < 0 ? rc : ends_open(e);
 }
 
 void

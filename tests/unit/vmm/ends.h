@@ -38,6 +38,10 @@ struct ends {
 
 int  ends_init(struct ends *e, const char *driver, const struct tiny_conf *c);
 void ends_dispose(struct ends *e);
+/* The same in steps, with other disks: prepare (NULL: a loop of its own), disks, open. */
+int  ends_prepare(struct ends *e, const char *driver, sd_event *event);
+void ends_disk(struct ends *e, int i, const char *sock, uint64_t bytes);
+int  ends_open(struct ends *e);
 
 /* For vmm_*(); one at a time for an end. */
 struct vmm_op *end_op(struct end *n);

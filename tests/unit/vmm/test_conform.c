@@ -378,12 +378,17 @@ unseen(struct rig *r)
 {
 	struct vmm_status st;
 	struct av_err err = {0};
-	int i, rc = -1;
+	int i, rc = -1, asked;
 
 	CHECK_EQ(vmm_start(r->dom, 0, op(r), &err), 0);
 	CHECK_EQ(wait_done(r), 0);
 	for (i = 0; i < 100 && rc < 0; i++) {
-		CHECK_EQ(vmm_shutdown(r->dom, op(r), &err), 0);
+		asked = vmm_shutdown(r->dom, op(r), &err);
+		if (asked == -EAGAIN) {	/* its process is ending */
+			rc = wait_state_ms(r, VMM_EXITED, 300);
+			continue;
+		}
+		CHECK_EQ(asked, 0);
 		CHECK_EQ(wait_done(r), 0);
 		CHECK_EQ(reopen(r), 0);
 		CHECK_EQ(vmm_attach(r->dom, op(r), &err), 0);

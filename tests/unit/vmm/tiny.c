@@ -15,7 +15,7 @@
 
 extern const uint8_t tiny_code[], tiny_code_end[], tiny_params[];
 
-/* At 0x7c00, real mode; A(x) is where x is then.  Parameters are four dwords. */
+/* At 0x7c00, real mode; A(x) is where x is then.  Parameters are five dwords. */
 __asm__(
     ".pushsection .rodata\n"
     ".code16\n"
@@ -51,9 +51,12 @@ __asm__(
     "	movw $0x7e00, %si\n	movb $0x80, %dl\n	movw $0x4300, %ax\n"
     "	int $0x13\n"
     "	jc 2b\n"
-    "	cli\n"
     "	xorw %ax, %ax\n	movw %ax, %ds\n"
-    "	incl v_n - tiny_code + ORG\n"
+    /* the line takes a byte, or the next tick will have made room */
+    "6:	cli\n	movw $0x3fd, %dx\n	inb %dx, %al\n"
+    "	testb $0x20, %al\n	jnz 7f\n"
+    "	sti\n	hlt\n	jmp 6b\n"
+    "7:	incl v_n - tiny_code + ORG\n"
     "	movb v_n - tiny_code + ORG, %al\n"
     "	orb $0x80, %al\n"
     "	movw $0x3f8, %dx\n	outb %al, %dx\n"
@@ -61,6 +64,8 @@ __asm__(
     /* each tick: the line, then memory, with a 4 GiB limit in fs */
     "tick:	pushal\n	pushw %ds\n	pushw %fs\n"
     "	xorw %ax, %ax\n	movw %ax, %ds\n"
+    "	movw $0x3fd, %dx\n	inb %dx, %al\n"
+    "	testb $0x20, %al\n	jz 4f\n"
     "	incl v_count - tiny_code + ORG\n"
     "	movb v_count - tiny_code + ORG, %al\n"
     "	andb $0x7f, %al\n"
@@ -78,6 +83,9 @@ __asm__(
     "	addl $4096, %edi\n"
     "	cmpl p_to - tiny_code + ORG, %edi\n	jb 5f\n"
     "	movl p_from - tiny_code + ORG, %edi\n"
+    "	movl p_more - tiny_code + ORG, %ebx\n"
+    "	movl %ebx, p_pages - tiny_code + ORG\n"
+    "	movl $1, %ecx\n"
     "5:	decl %ecx\n	jnz 3b\n"
     "	movl %edi, v_at - tiny_code + ORG\n"
     "4:	movb $0x20, %al\n	outb %al, $0x20\n"
@@ -94,6 +102,7 @@ __asm__(
     "p_from: .long 0\n"
     "p_to:	.long 0\n"
     "p_disk: .long 0\n"
+    "p_more: .long 0\n"
     "tiny_code_end:\n"
     ".code64\n"
     ".popsection\n");
@@ -118,6 +127,7 @@ tiny_sector(const struct tiny_conf *c, uint8_t ret[512])
 	put(p + 4, c->from_bytes);
 	put(p + 8, c->to_bytes);
 	put(p + 12, c->disk_ticks);
+	put(p + 16, c->more_pages);
 	ret[510] = 0x55;
 	ret[511] = 0xaa;
 }
@@ -144,11 +154,10 @@ static void
 hear_one(struct tiny_ear *e, uint8_t b)
 {
 	if (b & 0x80) {
-		uint32_t next = e->acked + 1;
+		uint32_t lost = (b - e->acked - 1u) & 0x7f;
 
-		if ((next & 0x7f) != (b & 0x7fu))
-			e->broken = true;
-		e->acked = next;
+		e->acked += 1 + lost;
+		e->n_lost += lost;
 		return;
 	}
 	if (e->heard)

