@@ -29,7 +29,9 @@ see_vm(void *arg, const struct store_vm *vm)
 	    vm->phase != STORE_READY || store_node_leaving(s->l->st, vm->home) ||
 	    !evacuate_well(s->l, vm->home, vm))
 		return 0;
-	if (strcmp(vm->move.result, "done") != 0 && vm->move.ended_ms > 0 &&
+	/* one way home that failed; not one that the loss of a PM ended */
+	if (vm->move.target == vm->home && vm->move.ended_ms > 0 &&
+	    strcmp(vm->move.result, "done") != 0 &&
 	    s->l->now_utc_ms - vm->move.ended_ms < HOME_AGAIN_MS)
 		return 0;
 	view_vm_state(s->l->st, s->l->facts, s->l->self, vm, &state);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "nodeagent/command.h"
 #include "nodeagent/guests.h"
+#include "nodeagent/home.h"
 #include "nodeagent/volumes_impl.h"
 #include "tests/test.h"
 
@@ -48,33 +49,33 @@ struct world {
 
 /* --- the database: every command is applied at once --- */
 
+static json_t *
+facts_of(const struct pm *pm, const char *node)
+{
+	json_t *f = json_pack("{s:s,s:{s:s},s:[]}", "node", node,
+	    "role", "state", "together", "images");
+
+	if (pm->volumes != NULL)
+		(void)json_object_set_new(f, "volumes",
+		    volumes_facts(pm->volumes));
+	if (pm->guests != NULL)
+		(void)json_object_set_new(f, "vms", guests_facts(pm->guests));
+	return f;
+}
+
 static int
 apply(struct world *w, int self, const char *op, json_t *args,
     const char *user_role)
 {
 	AUTO_JSON json_t *cmd = command_new_system(op, args, self);
-	AUTO_JSON json_t *f0 = json_pack("{s:s,s:{s:s},s:[]}", "node", "node0",
-	    "role", "state", "together", "images");
-	AUTO_JSON json_t *f1 = json_pack("{s:s,s:{s:s},s:[]}", "node", "node1",
-	    "role", "state", "together", "images");
+	AUTO_JSON json_t *f0 = facts_of(&w->pm[0], "node0");
+	AUTO_JSON json_t *f1 = facts_of(&w->pm[1], "node1");
 	AUTO_JSON json_t *result = NULL;
 	const json_t *facts[2] = { f0, f1 };
 	struct av_err err = { 0 };
 	char id[40];
 	int rc;
 
-	if (w->pm[0].volumes != NULL)
-		(void)json_object_set_new(f0, "volumes",
-		    volumes_facts(w->pm[0].volumes));
-	if (w->pm[1].volumes != NULL)
-		(void)json_object_set_new(f1, "volumes",
-		    volumes_facts(w->pm[1].volumes));
-	if (w->pm[0].guests != NULL)
-		(void)json_object_set_new(f0, "vms",
-		    guests_facts(w->pm[0].guests));
-	if (w->pm[1].guests != NULL)
-		(void)json_object_set_new(f1, "vms",
-		    guests_facts(w->pm[1].guests));
 	if (user_role != NULL)
 		(void)json_object_set_new(json_object_get(cmd, "actor"), "role",
 		    json_string(user_role));
@@ -805,6 +806,56 @@ TEST(a_guest_moves_there_and_back)
 	return 0;
 }
 
+static bool
+goes_home(struct world *w, int64_t at_ms)
+{
+	AUTO_JSON json_t *f0 = facts_of(&w->pm[0], "node0");
+	AUTO_JSON json_t *f1 = facts_of(&w->pm[1], "node1");
+	const json_t *facts[2] = { f0, f1 };
+	char id[STORE_ID_MAX];
+
+	return home_next(w->store, facts, 0, at_ms, id) == 0 &&
+	    strcmp(id, vm_id(w)) == 0;
+}
+
+TEST(a_vm_goes_home_when_all_is_in_step)
+{
+	struct world w;
+	int64_t now;
+	const char *id;
+
+	/* on its way to node1 when that takes it over */
+	CHECK_EQ(moving(&w, VMM_PHASE_ACTIVE), 0);
+	id = vm_id(&w);
+	CHECK_EQ(apply(&w, 1, "vm.takeover", json_pack("{s:s,s:s}", "from",
+	    "node0", "to", "node1"), NULL), 0);
+	CHECK_EQ(vm_row(&w, id).home, 0);
+	CHECK_STR(vm_row(&w, id).move.result, "failed");
+	UNTIL(&w, state_on(&w, 1, id) == VMM_RUNNING);
+	CHECK(!goes_home(&w, 1000));	/* not seen running */
+	vmm_sim_show_life(guests_dom(w.pm[1].guests, id));
+	UNTIL(&w, strcmp(fact(&w, 1, id), "running") == 0 &&
+	    volumes_in_step(w.pm[1].volumes));
+	now = vm_row(&w, id).move.ended_ms + 1;
+	CHECK(goes_home(&w, now));
+	/* the way there; one that fails isn't tried again at once */
+	vmm_sim_migration_hold(VMM_PHASE_ACTIVE);
+	CHECK_EQ(apply(&w, 0, "vm.migrate", json_pack("{s:s}", "vm", id), NULL),
+	    0);
+	CHECK(!goes_home(&w, now));
+	CHECK_EQ(apply(&w, 0, "vm.move-ended", json_pack("{s:s,s:I,s:s,s:s}",
+	    "vm", id, "move", (json_int_t)vm_row(&w, id).move.id, "reason",
+	    "too-slow", "detail", ""), NULL), 0);
+	now = vm_row(&w, id).move.ended_ms;
+	CHECK(!goes_home(&w, now + 1));
+	UNTIL(&w, goes_home(&w, now + HOME_AGAIN_MS + 1));
+	CHECK_EQ(apply(&w, 0, "unit.configure", json_pack("{s:b}", "go_home",
+	    false), "administrator"), 0);
+	CHECK(!goes_home(&w, now + HOME_AGAIN_MS + 1));
+	world_close(&w);
+	return 0;
+}
+
 TEST(a_cancelled_move_leaves_it_where_it_is)
 {
 	struct world w;
@@ -963,6 +1014,7 @@ TEST(pms_that_lose_each_other_leave_it_on_the_source)
 }
 
 TESTS_MAIN(T(a_guest_moves_there_and_back),
+    T(a_vm_goes_home_when_all_is_in_step),
     T(a_cancelled_move_leaves_it_where_it_is),
     T(a_target_that_fails_ends_the_move), T(a_stopped_guest_ends_its_move),
     T(an_agent_that_dies_goes_on), T(a_switch_in_doubt_resumes_nobody),

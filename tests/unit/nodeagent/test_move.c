@@ -734,6 +734,59 @@ TEST(without_faults_it_goes_over)
 	return 0;
 }
 
+/* Beyond what the walk needs: it would hold without, but by other parts' doing. */
+TEST(what_may_have_run_elsewhere_is_void)
+{
+	struct move_in in = { .right = MOVE_ALONE, .place = MOVE_SOURCE,
+		.move = 7, .proc = MOVE_P_OUT_DONE, .proc_move = 7,
+		.same_run = true, .mark = MOVE_MARK_ORDERED };
+
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_DOOM);
+	in.proc = MOVE_P_PAUSED;	/* whatever the hypervisor says */
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_DOOM);
+	in.place = MOVE_HOME;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_DOOM);
+	in.mark = MOVE_MARK_NONE;
+	in.proc = MOVE_P_OUT_DONE;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KEEP);
+	in.same_run = false;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_DOOM);
+	in.right = MOVE_TOGETHER;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KILL);
+	in.same_run = true;
+	in.mark = MOVE_MARK_DOOMED;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KILL);
+	in.mark = MOVE_MARK_ORDERED;
+	in.right = MOVE_FROZEN;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	return 0;
+}
+
+TEST(what_was_received_waits_for_its_switch)
+{
+	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_TARGET,
+		.move = 7, .proc = MOVE_P_IN_DONE, .proc_move = 7,
+		.disks_ready = true };
+
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.right = MOVE_FROZEN;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.right = MOVE_ALONE;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KILL);
+	in.place = MOVE_HOME;
+	in.arrived = 7;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_ARRIVE);
+	in.disks_ready = false;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.disks_ready = true;
+	in.arrived = 8;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KILL);
+	in.arrived = 7;
+	in.right = MOVE_FROZEN;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	return 0;
+}
+
 TEST(every_pair_has_a_rule)
 {
 	int place, right;
@@ -771,5 +824,7 @@ TESTS_MAIN(
 	T(without_faults_it_goes_over),
 	T(never_twice_and_never_an_old_image),
 	T(it_runs_on_one_again_once_faults_end),
+	T(what_may_have_run_elsewhere_is_void),
+	T(what_was_received_waits_for_its_switch),
 	T(every_pair_has_a_rule),
 	T(reasons_have_codes_and_sentences))
