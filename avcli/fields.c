@@ -185,7 +185,7 @@ static const struct field node_fields[] = {
 	GROUP("watchdog", "watchdog", watchdog_fields),
 	GROUP("mtbf", "mtbf", mtbf_fields),
 	GROUP("maintenance", "maintenance", maintenance_fields),
-	GROUP("faults", "predicted-failures", fault_fields),
+	GROUPS("faults", "predicted-failures", fault_fields, "fault"),
 	END,
 };
 

@@ -814,7 +814,8 @@ goes_home(struct world *w, int64_t at_ms)
 	const json_t *facts[2] = { f0, f1 };
 	char id[STORE_ID_MAX];
 
-	return home_next(w->store, facts, 0, at_ms, id) == 0 &&
+	return home_next(&(struct evacuate_look){ .st = w->store,
+	    .facts = facts, .time_scale = 1, .now_utc_ms = at_ms }, id) == 0 &&
 	    strcmp(id, vm_id(w)) == 0;
 }
 

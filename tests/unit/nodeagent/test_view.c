@@ -46,7 +46,8 @@ check_one(const struct vm_state_in *in)
 	view_vm_derive(in, &out);
 	activity = view_vm_activity_name(out.activity);
 	row = a1_commands(out.state, activity);
-	commands = out.commands & ~(unsigned)VM_CMD_RENAME;
+	/* ours besides A1's: a name at any time, moving while it runs */
+	commands = out.commands & ~(unsigned)(VM_CMD_RENAME | VM_CMD_MIGRATE);
 	if (row == ~0u || row != commands) {
 		fprintf(stderr, "%s/%s: commands %x, row %x\n", out.state,
 		    activity, commands, row);
@@ -61,6 +62,8 @@ check_one(const struct vm_state_in *in)
 	if (out.activity == VM_RUNNING)
 		CHECK(in->node_heard && in->fact_known &&
 		    in->want == STORE_WANT_RUNNING);
+	CHECK_EQ((out.commands & VM_CMD_MIGRATE) != 0,
+	    out.activity == VM_RUNNING);
 	if (strcmp(out.state, "good") == 0)
 		CHECK(in->redundant);
 	return 0;
