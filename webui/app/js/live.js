@@ -232,7 +232,7 @@ function isMoving(c) {
 	if (c.name === 'volumes')
 		return list.some((v) => ['syncing', 'creating'].includes(v.activity));
 	if (c.name === 'vms')
-		return list.some((v) => ['installing', 'booting', 'stopping', 'moving', 'paused'].includes(v.activity));
+		return list.some((v) => v.migration || ['installing', 'booting', 'stopping', 'moving', 'paused'].includes(v.activity));
 	if (c.name === 'nodes')
 		return list.some((n) => n.activity !== 'running');
 	return c.name === 'unit' && data && data.activity !== 'running';

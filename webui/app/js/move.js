@@ -72,12 +72,12 @@ export function MoveCard({ vm }) {
 	if (!m)
 		return null;
 	return html`<${Card} title=${t('move.title', { from: m.from, to: m.to })}>
-		<${Progress} percent=${m.percent} seconds_left=${m.seconds_left} label=${t('vm.progressOf', { name: vm.name })} />
+		<div class="stack"><${Progress} percent=${m.percent} seconds_left=${m.seconds_left} label=${t('vm.progressOf', { name: vm.name })} />
 		<${Facts} rows=${[
 			[t('field.state'), html`<span role="status">${word('move.phase', m.phase)}</span>`],
 			m.phase === 'copying' && [t('move.copied'), t('move.copiedOf', { copied: bytes(m.bytes), left: bytes(m.remaining_bytes) })],
 			[t('move.by'), m.by],
-		]} />
+		]} /></div>
 	<//>`;
 }
 
@@ -87,10 +87,9 @@ export function lastMove(vm) {
 	if (!last)
 		return null;
 	const text = endText(last);
-	return [t('move.last'), html`<div class="stack">
-		<span>${t('move.way', { from: last.from, to: last.to })} · ${word('move.result', last.result)} · <${Time} utc=${last.ended_utc} /></span>
-		${text && html`<span class="dim small">${text}</span>`}
-	</div>`];
+	return [t('move.last'), html`
+		<div>${t('move.way', { from: last.from, to: last.to })} · ${word('move.result', last.result)} · <${Time} utc=${last.ended_utc} /></div>
+		${text && html`<div class="dim small">${text}</div>`}`];
 }
 
 function Prefer({ vm, close }) {
