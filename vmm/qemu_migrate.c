@@ -458,7 +458,8 @@ qemu_migrate_pause(struct qemu *q, struct av_err *err)
 	struct av_err ignored = {0};
 	int rc;
 
-	if (!q->mig.pinned && !vmm_is_migrating_out(&q->dom->st))
+	if (!q->mig.pinned && q->mig.n_steps == 0 &&
+	    !vmm_is_migrating_out(&q->dom->st))
 		return 1;
 	/* Without this file a new agent finds a process that doesn't answer: it
 	 * takes care of that, too. */

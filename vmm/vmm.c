@@ -218,6 +218,21 @@ vmm_deadline_passed(sd_event_source *s, uint64_t usec, void *ctx)
 	return 0;
 }
 
+static bool
+comes_through(const struct vmm_dom *dom, enum vmm_op_kind kind)
+{
+	int now = dom->op != NULL ? dom->op->kind : VMM_OP_NONE;
+
+	if (kind == VMM_OP_KILL)
+		return now != VMM_OP_KILL;
+	/* a freeze can't wait for a link that may be cut */
+	if (kind == VMM_OP_PAUSE && (now == VMM_OP_MIGRATE ||
+	    now == VMM_OP_MIGRATE_CANCEL))
+		return true;
+	/* one whose 'done' is still to come counts as under way */
+	return dom->op == NULL && dom->n_done == 0;
+}
+
 int
 vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
     struct av_err *err)
@@ -226,9 +241,7 @@ vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
 	int r;
 
 	AV_ASSERT(dom != NULL && op != NULL && op->done != NULL);
-	/* one whose 'done' is still to come counts as under way */
-	if (kind != VMM_OP_KILL ? dom->op != NULL || dom->n_done > 0 :
-	    dom->op != NULL && dom->op->kind == VMM_OP_KILL)
+	if (!comes_through(dom, kind))
 		return av_err_set(err, -EBUSY, "vm '%s': another request is "
 		    "under way", dom->spec.name);
 	if (dom->n_done + 2 > VMM_DONE_MAX)	/* its callbacks loop on us */
@@ -237,8 +250,8 @@ vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
 	if (dom->op != NULL) {
 		struct av_err was = {0};
 
-		(void)av_err_maybe(&was, -ECANCELED,
-		    "ended by a power-off of the VM");
+		(void)av_err_maybe(&was, -ECANCELED, "ended by a %s of the VM",
+		    kind == VMM_OP_KILL ? "power-off" : "pause");
 		vmm_op_finish(dom, -ECANCELED, &was);
 	}
 	due_ns = op->deadline_ns != 0 ? op->deadline_ns :

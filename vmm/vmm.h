@@ -209,7 +209,8 @@ struct vmm_dom;
 /* One asynchronous call.  vmm_*() returns < 0: nothing was started, 'done'
  * never runs.  Returns 0: 'done' runs exactly once, from the loop, later, never
  * from inside the call.  One op at a time for a dom (-EBUSY), but vmm_kill()
- * comes through always and ends a live one with -ECANCELED, AV_MAYBE.
+ * comes through always, vmm_pause() where vmm_migrate_out() or _cancel() is under
+ * way; they end it with -ECANCELED, AV_MAYBE.
  * vmm_close() ends a live one likewise, from inside. */
 struct vmm_op {
 	/* caller fills in */

@@ -401,6 +401,43 @@ case_pinned(struct ends *e)
 
 /* --- qemu only --- */
 
+/* It doesn't wait for the call that is under way, and ends what that began. */
+int
+case_pause_at_once(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct end first = { .ends = e };
+	struct vmm_link l;
+	int i;
+
+	CHECK_EQ(migrate_both_ready(e, &l), 0);
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(vmm_migrate_out(a->dom, &l, &slow, end_op(&first),
+		    NULL), 0);
+		if (i == 2) {
+			CHECK_EQ(end_wait(&first), 0);
+			CHECK_EQ(vmm_migrate_cancel(a->dom, end_op(&first),
+			    NULL), 0);
+		}
+		CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
+		CHECK_EQ(end_wait(a), 0);
+		CHECK_EQ(first.rc, -ECANCELED);
+		CHECK_EQ(first.err.outcome, AV_MAYBE);
+		CHECK_EQ(end_status(a).state, VMM_PAUSED);
+		(void)end_hear(a, 20, 1000);
+		CHECK_EQ(end_hear(a, 100, 1), 0);
+		CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
+		CHECK_EQ(end_wait(a), 0);
+		CHECK(migrate_gets_on(a));
+		CHECK(!vmm_is_migrating_out(&(struct vmm_status){
+		    .migration = end_status(a).migration }));
+		/* it may have been reached, and ends then */
+		CHECK_EQ(end_kill(b), 0);
+		CHECK_EQ(end_listen(b, &l), 0);
+	}
+	return 0;
+}
+
 /* A guest that writes faster than the link takes: said in words, in time. */
 int
 case_never_done(struct ends *e)
