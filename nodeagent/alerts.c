@@ -296,8 +296,8 @@ add_arbiter(struct build *b)
 	if (strcmp(kind, "none") == 0 || strcmp(state, "unconfigured") == 0)
 		add(b, "no-quorum-server", b->unit.id, json_object(),
 		    "There is no quorum server");
-	else if (strcmp(state, "unreachable") == 0 ||
-	    strcmp(state, "refused") == 0)
+	else if ((strcmp(state, "unreachable") == 0 && why[0] != '\0') ||
+	    strcmp(state, "refused") == 0)	/* no words: not asked yet */
 		add(b, "quorum-server-unreachable", b->unit.id,
 		    json_pack("{s:s, s:s}", "address", address, "reason", why),
 		    "The quorum server %s can't be used", address);

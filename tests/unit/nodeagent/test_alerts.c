@@ -80,6 +80,11 @@ TEST(each_condition)
 	    "'state':'unreachable','address':'10.0.0.9','text':'no route'}"));
 	CHECK_STR(codes(&fx, f0, facts("together", "")),
 	    "quorum-server-unreachable");
+	/* it is new and wasn't asked yet */
+	f0 = facts("together", "");
+	(void)json_object_set_new(f0, "arbiter", fx_json("{'kind':'etcd',"
+	    "'state':'unreachable','address':'10.0.0.9','text':''}"));
+	CHECK_STR(codes(&fx, f0, facts("together", "")), "");
 	f0 = facts("together", "");
 	(void)json_object_set_new(json_array_get(json_object_get(
 	    json_object_get(f0, "signs"), "heartbeats"), 1), "state",
