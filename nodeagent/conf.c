@@ -276,7 +276,12 @@ SETTER(storage_dir)
 	return set_text(&CONF->storage_dir, value, err);
 }
 
-SETTER(driver_vmm) { return set_driver(&CONF->driver_vmm, value, "qemu", err); }
+SETTER(driver_vmm)
+{
+	return set_driver(&CONF->driver_vmm, value,
+	    strcmp(value, "xen") == 0 ? "xen" : "qemu", err);
+}
+
 SETTER(driver_mirror)
 {
 	if (strcmp(value, "drbd") == 0)
