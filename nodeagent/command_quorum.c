@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "nodeagent/command_impl.h"
 #include "nodeagent/quorum_db.h"
+#include "nodeagent/store_maintenance.h"
 
 static int
 bad_argument(struct command *c, const char *name, const char *why)
@@ -227,6 +228,16 @@ overtaken(struct command *c)
 	    "another change of the quorum server came before this one");
 }
 
+/* The one that stays asks the active server for the right while both are together; if
+ * that one is closed meanwhile and the PMs lose each other, nobody ever learns what it
+ * answered, and both wait for good.  Once one runs alone nothing is asked any more. */
+static bool
+somebody_leaves(const struct command *c)
+{
+	return !json_is_string(json_object_get(c->context, "alone")) &&
+	    (store_node_leaving(c->st, 0) || store_node_leaving(c->st, 1));
+}
+
 int
 cmd_quorum_switch(struct command *c)
 {
@@ -241,6 +252,9 @@ cmd_quorum_switch(struct command *c)
 		return rc;
 	if (!q.imported || q.next != 0 || id == q.active || token[0] == '\0')
 		return overtaken(c);
+	if (somebody_leaves(c))
+		return command_refuse(c, -EBUSY, "wrong-state", NULL,
+		    "a PM is being taken out for maintenance: the quorum server changes after that");
 	command_detail(c, "begin to change to this quorum server");
 	return sql_run(c->st, c->err, "UPDATE quorum SET next = ?, token = ?,"
 	    " gen = ?, confirmed = 0", "isi", id, token,

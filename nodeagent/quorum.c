@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "nodeagent/store_maintenance.h"
 
 /* A change that takes longer is given up; confirming takes a second or two. */
 #define CHANGE_NS	(15 * AV_NS_PER_S)
@@ -393,6 +394,14 @@ import(struct quorum *q)
 
 /* --- every pass --- */
 
+/* It would be refused: command_quorum.c says why. */
+static bool
+somebody_leaves(const struct quorum *q)
+{
+	return store_node_leaving(q->store, 0) ||
+	    store_node_leaving(q->store, 1);
+}
+
 static void
 lead_on(struct quorum *q, const struct role *r)
 {
@@ -410,7 +419,8 @@ lead_on(struct quorum *q, const struct role *r)
 		return;
 	to = plan(q);
 	/* a PM by itself never changes it */
-	if (to != 0 && peer_is_there(q) && quorum_may_confirm(r, r->rec.gen))
+	if (to != 0 && peer_is_there(q) && quorum_may_confirm(r, r->rec.gen) &&
+	    !(r->state == ROLE_TOGETHER && somebody_leaves(q)))
 		seed(q, r, to);
 }
 

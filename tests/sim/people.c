@@ -103,7 +103,7 @@ sim_leave(int i)
 {
 	int n, v;
 
-	if (!sim_settled() || W.view == 0)
+	if (!sim_settled() || W.view == 0 || sim_switch_in_flight())
 		return;
 	TRACE("node%d is to leave\n", i);
 	W.leaving = i + 1;

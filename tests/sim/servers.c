@@ -38,6 +38,17 @@ may_order(int i)
 	    W.pm[1 - i].agent;
 }
 
+bool
+sim_switch_in_flight(void)
+{
+	size_t at = W.pm[0].at < W.pm[1].at ? W.pm[0].at : W.pm[1].at;
+
+	for (; at < W.n; at++)
+		if (W.q[at].type == M_SWITCH)
+			return true;
+	return false;
+}
+
 /* A person's word, or ten seconds without the active one. */
 void
 sim_server_change(void)
@@ -71,6 +82,9 @@ seeded(int i)
 	struct msg s = { .type = M_SWITCH, .gen = p->seed_gen, .server = to };
 
 	p->seed_at = 0;
+	/* refused while a PM leaves, until the other one runs alone */
+	if (W.leaving != 0 && p->role.state == ROLE_TOGETHER)
+		return;
 	if (p->quorum.token != 0 || W.server[to].down || !may_order(i) ||
 	    !sim_seed(i, to, &m))
 		return;

@@ -271,6 +271,8 @@ bool sim_may_choose(int i);
 void sim_choose(int i, int kept);
 void sim_turn_split(int i);
 void sim_leave(int i);
+/* A change of servers was ordered before, and not all have it yet. */
+bool sim_switch_in_flight(void);
 void sim_turn_stay(int i);
 
 /* check.c */

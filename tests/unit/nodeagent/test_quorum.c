@@ -142,6 +142,24 @@ TEST(a_change_needs_both_to_have_left_the_old_one)
 	return 0;
 }
 
+/* The one that stays may have asked the server that would be closed. */
+TEST(no_change_while_a_pm_leaves)
+{
+	static const char sw[] = "{'server':'quorum:o7','token':'t1',"
+	    "'generation':3}";
+	struct fx fx;
+
+	CHECK_EQ(open_imported(&fx, "quorum"), 0);
+	CHECK_STR(fx_code(&fx, "quorum.add", "{'address':'" A2 "'}"), "");
+	CHECK_STR(fx_code(&fx, "node.workon", "{'node':'node0'}"), "");
+	CHECK_EQ(fx_system(&fx, "quorum.switch", sw), -EBUSY);
+	CHECK_STR(effective(&fx, false), "quorum:o6");
+	fx_context(&fx, "{'online':['node0','node1'],'alone':'node1'}");
+	CHECK_EQ(fx_system(&fx, "quorum.switch", sw), 0);	/* it is out */
+	fx_close(&fx);
+	return 0;
+}
+
 /* All commands of a life with changes; 'who' confirms there, -1 = nobody. */
 static const struct { const char *op, *args; int who, begins; } life[] = {
 	{ "quorum.add", "{'address':'" A2 "'}", -1, 0 },
@@ -315,4 +333,5 @@ TEST(who_may_confirm)
 	return 0;
 }
 
-TESTS_MAIN(T(a_pm_without_its_database_asks_nobody), T(add_checks_its_shape), T(keys_are_kept_and_never_shown), T(a_change_needs_both_to_have_left_the_old_one), T(wherever_the_pms_stop_they_ask_one_server), T(removing_the_active_one_waits_for_the_other), T(plan), T(who_may_confirm))
+TESTS_MAIN(T(a_pm_without_its_database_asks_nobody), T(add_checks_its_shape), T(keys_are_kept_and_never_shown), T(a_change_needs_both_to_have_left_the_old_one),
+    T(no_change_while_a_pm_leaves), T(wherever_the_pms_stop_they_ask_one_server), T(removing_the_active_one_waits_for_the_other), T(plan), T(who_may_confirm))
