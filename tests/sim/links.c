@@ -291,6 +291,27 @@ deliver(int i, const struct msg *m)
 	}
 }
 
+/* The database comes from where the other PM is in the order when this hello is
+ * delivered there; until then this one waits (order_sync.c: RECEIVING). */
+static bool
+waits_for_database(int i, const struct msg *m)
+{
+	const struct pm *p = &W.pm[i], *o = &W.pm[1 - i];
+	struct role_hello mine = p->hello[i], peers = p->hello[1 - i];
+	enum role_event_type type;
+
+	if (m->type != M_HELLO || m->view != p->view || o->view != p->view ||
+	    o->at > p->at || !p->have[1 - m->from])
+		return false;
+	if (m->from == i)
+		mine = m->h;
+	else
+		peers = m->h;
+	type = role_compare(&mine, &peers);
+	return type == ROLE_EV_VIEW_FOLLOW ||
+	    (type == ROLE_EV_VIEW_TOGETHER && o->seq > p->seq);
+}
+
 static void
 turn_order(int i)
 {
@@ -304,7 +325,7 @@ turn_order(int i)
 			return;
 		if (p->deliver_at == 0)
 			p->deliver_at = W.now + sim_rnd(40);
-		if (W.now < p->deliver_at)
+		if (W.now < p->deliver_at || waits_for_database(i, &m))
 			return;
 		p->deliver_at = 0;
 		p->at++;

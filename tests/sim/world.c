@@ -399,7 +399,8 @@ sim_settled(void)
 	int i, v;
 
 	for (i = 0; i < 2; i++)
-		if (!sim_agent_works(i) ||
+		/* a leave that was called off may still be granted */
+		if (!sim_agent_works(i) || W.pm[i].role.maybe ||
 		    W.pm[i].role.state != ROLE_TOGETHER)
 			return false;
 	for (v = 0; v < VOLUMES; v++)
