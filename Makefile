@@ -7,6 +7,7 @@
 # make check-mutants  breaks one safety rule at a time; a named test must see it
 # make bench-mirror  how fast the mirror is; no test
 # make bench-mirror-scale  what it costs as volumes grow; no test
+# make bench-migrate  how long a guest is away when it moves; no test
 # make SAN=address,undefined check    the same with sanitizers (own build folder)
 # make V=1        shows the commands
 #
