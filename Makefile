@@ -8,6 +8,7 @@
 # make deb        Debian packages: build/deb/*.deb
 # make bench-mirror  how fast the mirror is; no test
 # make bench-mirror-scale  what it costs as volumes grow; no test
+# make bench-migrate  how long a guest is away when it moves; no test
 # make SAN=address,undefined check    the same with sanitizers (own build folder)
 # make V=1        shows the commands
 #
