@@ -382,6 +382,10 @@ static void
 print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 {
 	uint64_t rate = drbd_rate_kib_s(c->resync_rate_kib_s);
+	/* DRBD takes its last agreed size when that is smaller, and shrinks the
+	 * device when this is: growing may have been cut short in between. */
+	uint64_t size = rec->room_bytes > rec->size_bytes ? rec->room_bytes :
+	    rec->size_bytes;
 
 	fprintf(f, "\tdisk {\n"
 	    "\t\tsize %" PRIu64 "s;\n"
@@ -392,7 +396,7 @@ print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 	    "\t\tc-plan-ahead 20;\n\t\tc-fill-target %u;\n"
 	    "\t\tc-max-rate %" PRIu64 "k;\n"
 	    "\t\tresync-rate %" PRIu64 "k;\n\t}\n",
-	    rec->size_bytes / 512, FILL_SECTORS, rate, rate);
+	    size / 512, FILL_SECTORS, rate, rate);
 }
 
 static void
