@@ -382,9 +382,8 @@ static void
 print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 {
 	uint64_t rate = drbd_rate_kib_s(c->resync_rate_kib_s);
-	/* DRBD takes its last agreed size when that is smaller, and shrinks the
-	 * device when this is: growing may have been cut short in between. */
-	uint64_t size = rec->room_bytes > rec->size_bytes ? rec->room_bytes :
+	/* Growing may have been cut short after DRBD did it: it would shrink. */
+	uint64_t size = c->agreed_bytes > rec->size_bytes ? c->agreed_bytes :
 	    rec->size_bytes;
 
 	fprintf(f, "\tdisk {\n"

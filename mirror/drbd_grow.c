@@ -150,10 +150,9 @@ note_room(struct drbd *d, struct drbd_job *job, struct av_err *err)
 		return 0;
 	rec.room_bytes = job->o.new_size_bytes;
 	rc = drbd_record_write(d->c.dir, d->c.id, &rec, err);
-	if (rc < 0)
-		return rc;
-	d->rec = rec;
-	return drbd_conf_write(&d->c, &d->rec, err);
+	if (rc == 0)
+		d->rec = rec;
+	return rc;
 }
 
 static bool
@@ -284,6 +283,10 @@ drbd_follow_size(struct drbd *d)
 	struct drbd_record rec = d->rec;
 	uint64_t size = d->ev.now.size_kib << 10;
 
+	if (size > rec.size_bytes && size > d->c.agreed_bytes) {
+		d->c.agreed_bytes = size;
+		(void)drbd_conf_write(&d->c, &d->rec, NULL);
+	}
 	/* a primary's own order does it, when what is new is zero */
 	if (size <= rec.size_bytes || d->jobs != NULL || rec.grow_from != 0)
 		return;
