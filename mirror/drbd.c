@@ -187,6 +187,7 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 	memset(&d->ev, 0, sizeof(d->ev));
 	d->want_primary = d->go_alone = d->stopping = d->up_tried = false;
 	d->bringing_up = false;
+	d->c.agreed_bytes = 0;
 	d->last_repl = DRBD_R_OFF;
 	drbd_status_map(d);
 	d->st.server = MIRROR_SERVER_DOWN;
@@ -234,7 +235,7 @@ refusal(const struct drbd_result *res, const char *program,
 static void
 own_job_failed(struct drbd *d, const char *words, const struct av_err *err)
 {
-	if (words == drbd_plan_up[0].words) {
+	if (d->bringing_up) {
 		drbd_go_down(d, err->code[0] != '\0' ? err->code : "server-down",
 		    err->text);
 		return;
@@ -263,10 +264,14 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 		return;
 	words = job->at->words;
 	if (res->rc == 0 && res->exit_code == 0) {
-		job->at++;
-		return;
+		if (job->at->said == NULL ||
+		    job->at->said(d, res->out, &err) == 0) {
+			job->at++;
+			return;
+		}
+	} else {
+		(void)refusal(res, words, &err);
 	}
-	(void)refusal(res, words, &err);
 	own = job->op == NULL;
 	if (job->o.verb == MIRROR_V_PRIMARY)
 		d->want_primary = false;
@@ -320,7 +325,7 @@ job_step(struct drbd *d, struct drbd_job *job)
 		job->at++;
 		return true;
 	}
-	if (job->o.verb == MIRROR_N_VERBS && s == drbd_plan_up) {
+	if (job->o.verb == MIRROR_N_VERBS && d->bringing_up) {
 		drbd_go_down(d, err.code, err.text);
 		return false;
 	}

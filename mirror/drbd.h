@@ -69,6 +69,8 @@ struct drbd_conf {
 	char		res_path[MIRROR_PATH_MAX + 80];	/* DIR/av-ID.res */
 	char		fence_path[108];	/* RUN_DIR/fence.sock */
 	char		front_path[64];		/* /dev/drbdMINOR */
+	uint64_t	agreed_bytes;		/* the device's size by DRBD's last
+						 * word, when more than the record's */
 	bool		unencrypted_ok;
 };
 
@@ -329,6 +331,7 @@ enum drbd_step_kind {
 	DRBD_STEP_CALL,		/* call(): 0, or -errno ends the order */
 	DRBD_STEP_RUN,		/* words: %c resource file, %r resource, %m minor,
 				 * %k rate in KiB/s, %l VG/LV, %b its new size,
+				 * %p its path,
 				 * %n new size in sectors; must exit with 0 */
 	DRBD_STEP_WAIT,		/* until need() is false */
 };
@@ -340,6 +343,8 @@ struct drbd_step {
 	const char *words;
 	int	(*call)(struct drbd *d, struct drbd_job *job,
 		    struct av_err *err);
+	/* RUN: what it said; NULL = nobody reads it */
+	int	(*said)(struct drbd *d, const char *out, struct av_err *err);
 };
 
 /* Tables; DRBD_PLAN_UP and DRBD_PLAN_PROMOTE are the driver's own. */

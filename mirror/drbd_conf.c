@@ -382,6 +382,9 @@ static void
 print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 {
 	uint64_t rate = drbd_rate_kib_s(c->resync_rate_kib_s);
+	/* Growing may have been cut short after DRBD did it: it would shrink. */
+	uint64_t size = c->agreed_bytes > rec->size_bytes ? c->agreed_bytes :
+	    rec->size_bytes;
 
 	fprintf(f, "\tdisk {\n"
 	    "\t\tsize %" PRIu64 "s;\n"
@@ -392,7 +395,7 @@ print_disk(FILE *f, const struct drbd_conf *c, const struct drbd_record *rec)
 	    "\t\tc-plan-ahead 20;\n\t\tc-fill-target %u;\n"
 	    "\t\tc-max-rate %" PRIu64 "k;\n"
 	    "\t\tresync-rate %" PRIu64 "k;\n\t}\n",
-	    rec->size_bytes / 512, FILL_SECTORS, rate, rate);
+	    size / 512, FILL_SECTORS, rate, rate);
 }
 
 static void

@@ -162,19 +162,43 @@ is_smaller(const struct drbd *d, const struct drbd_job *job)
 	    d->ev.now.size_kib < job->o.new_size_bytes / 1024;
 }
 
+/* What an earlier try began; DRBD refuses a resize meanwhile. */
+static bool
+is_copying(const struct drbd *d, const struct drbd_job *job)
+{
+	return is_smaller(d, job) && drbd_is_sync(d->ev.now.repl);
+}
+
+static int
+look_now(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)job;
+	(void)err;
+	d->snap_due = true;
+	return 0;
+}
+
+static bool
+is_looking(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->snap_due || d->query != NULL;
+}
+
 /* DRBD takes the order while the peer has no room, and stays as it is. */
 static int
-look_again(struct drbd *d, struct drbd_job *job, struct av_err *err)
+pause_a_little(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)err;
+	if (!is_smaller(d, job))
+		return 0;
 	job->again_ns = av_clock_ns() + AGAIN_NS;
-	d->snap_due = true;
 	drbd_wake_at(d, job->again_ns + AV_NS_PER_MS);
 	return 0;
 }
 
 static bool
-is_settling(const struct drbd *d, const struct drbd_job *job)
+is_pausing(const struct drbd *d, const struct drbd_job *job)
 {
 	return is_smaller(d, job) && av_clock_ns() < job->again_ns;
 }
@@ -236,9 +260,14 @@ const struct drbd_step drbd_plan_grow[] = {
 	WAIT_WHILE(is_zeroing),
 	CALL(zero_result),
 	CALL(note_room),
-	RUN_IF(is_smaller, "drbdsetup resize %m --size=%ns"),	/* _again */
-	CALL(look_again),
-	WAIT_WHILE(is_settling),
+	WAIT_WHILE(is_copying),					/* _again */
+	RUN_IF(is_smaller, "drbdsetup resize %m --size=%ns"),
+	CALL(look_now),
+	WAIT_WHILE(is_looking),
+	CALL(pause_a_little),
+	WAIT_WHILE(is_pausing),
+	CALL(look_now),
+	WAIT_WHILE(is_looking),
 	CALL(grown_or_again),
 	CALL(zero_old_metadata),
 	WAIT_WHILE(is_zeroing),
@@ -254,6 +283,10 @@ drbd_follow_size(struct drbd *d)
 	struct drbd_record rec = d->rec;
 	uint64_t size = d->ev.now.size_kib << 10;
 
+	if (size > rec.size_bytes && size > d->c.agreed_bytes) {
+		d->c.agreed_bytes = size;
+		(void)drbd_conf_write(&d->c, &d->rec, NULL);
+	}
 	/* a primary's own order does it, when what is new is zero */
 	if (size <= rec.size_bytes || d->jobs != NULL || rec.grow_from != 0)
 		return;

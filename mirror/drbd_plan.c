@@ -339,9 +339,38 @@ is_up(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	return 0;
 }
 
+/* Growing was under way when the server ended: DRBD may have done it already, and
+ * its metadata may be where the logical volume ended before. */
+static bool
+was_growing(const struct drbd *d, const struct drbd_job *job)
+{
+	(void)job;
+	return d->rec.room_bytes > d->rec.size_bytes || d->rec.grow_from != 0;
+}
+
+static int
+take_agreed_size(struct drbd *d, const char *out, struct av_err *err)
+{
+	const char *at = strstr(out, "la-size-sect ");
+	unsigned long long sectors;
+
+	if (at == NULL || sscanf(at, "la-size-sect %llu;", &sectors) != 1 ||
+	    sectors > MIRROR_SIZE_MAX_BYTES / 512)
+		return av_err_code(err, -EBADMSG, "metadata-damaged",
+		    "DRBD's metadata tells no size");
+	d->c.agreed_bytes = sectors * 512;
+	return drbd_conf_write(&d->c, &d->rec, err);
+}
+
+#define META		"drbdmeta --force %m v08 %p internal "
+
 /* 'up' is four steps for the module, and events2 tells each: resource, device
  * without a disk, disk, connection.  It is there after the last one. */
 const struct drbd_step drbd_plan_up[] = {
+	RUN_IF(was_growing, META "check-resize"),
+	RUN_IF(was_growing, META "apply-al"),
+	{ .kind = DRBD_STEP_RUN, .need = was_growing,
+	  .words = META "dump-md", .said = take_agreed_size },
 	RUN("drbdadm -c %c up %r"),
 	WAIT_WHILE(is_not_there),
 	WAIT_WHILE(is_attaching),
@@ -681,6 +710,8 @@ drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 			    d->rec.vg, d->c.res) :
 			    at[i] == 'b' ? snprintf(word + n, room,
 			    "%" PRIu64, job->lv_new_bytes) :
+			    at[i] == 'p' ? snprintf(word + n, room,
+			    "%s/%s/%s", d->rec.dev_dir, d->rec.vg, d->c.res) :
 			    at[i] == 'n' ? snprintf(word + n, room,
 			    "%" PRIu64, job->o.new_size_bytes / 512) :
 			    snprintf(word + n, room, "%" PRIu64,

@@ -15,6 +15,8 @@ b() { pm node1 "$@" </dev/null; }
 ok() { echo "ok ${*// /_}"; }
 bad() { steps_failed=$((steps_failed + 1)); echo "not ok ${1// /_}"; echo "  ${*:2}" >&2; }
 good() { if "${@:2}"; then ok "$1"; else bad "$1" "${*:2}"; fi; }
+# An order that has to work, and is no case.
+must() { "$@" >"$WORK/answer" || bad "order $*" "$(<"$WORK/answer")"; }
 # is NAME WANT COMMAND...: its answer holds WANT
 is() {
 	local got
@@ -72,7 +74,7 @@ steps_legs() {
 	is "leg created there" ok B create
 	is "a leg isn't made twice" leg-exists A create
 	is "identity" "disk=uptodate crashed_primary=0 peer_outdated=0 current=0123456789abcde0" A read
-	A open; B open
+	must A open; must B open
 	is "up and whole" "disk=uptodate" A "$(W)" server=up
 	is "up and whole there" "disk=uptodate" B "$(W)" server=up
 	is "they meet" ok A "$(W)" peer_disk=uptodate
@@ -94,7 +96,7 @@ steps_held() {
 	is "the handler waits" "fence-peer" a "pgrep -af av-fence-peer"
 	unserve node0
 	serve node0
-	A open
+	must A open
 	is "a new agent finds it held" "found=1 role=primary conn=held" A "$(W)" server=up
 	is "alone" ok A alone:2
 	is "alone is recorded" "alone=1 diskless=0 peer_outdated=1" A "$(W)" alone=1
@@ -112,9 +114,9 @@ steps_rate() {
 	local left from
 	is "limit" ok A rate:1000
 	is "pause" ok A pause
-	B disconnect; A "$(W)" conn=held; A alone:3
+	must B disconnect; must A "$(W)" conn=held; must A alone:3
 	a "dd if=/dev/urandom of=/dev/drbd1000 bs=1M count=8 oflag=direct 2>/dev/null"
-	B connect
+	must B connect
 	is "paused" "paused=1" A "$(W)" conn=resync-source
 	left=$(out_of_step); sleep 5
 	good "nothing is copied while paused" [ "$left" = "$(out_of_step)" -a "$left" -gt 0 ]
@@ -139,12 +141,12 @@ steps_window() {
 	is "window closed there" ok B window:off
 	is "sides changed" "role=primary conn=connected" B status
 	is "it is closed" wrong-state A primary
-	A window:on; B window:on; A disconnect
+	must A window:on; must B window:on; must A disconnect
 	is "a link lost while it is open holds" ok B "$(W)" conn=held
-	A connect
+	must A connect
 	is "they meet again" "peer_disk=uptodate" B "$(W)" conn=connected
 	is "closed by that" wrong-state A primary
-	B secondary; A primary
+	must B secondary; must A primary
 	is "sides changed back" ok A "$(W)" conn=connected role=primary
 }
 
@@ -153,6 +155,10 @@ steps_grow() {
 	guest_start node0
 	good "the guest writes before it grows" more_acks 5
 	is "the peer's leg grows" ok B grow:$big
+	is "stopped in the middle" ok B stop
+	is "started" ok B start
+	is "its metadata is found" "disk=uptodate" B "$(W)" server=up
+	is "in step in the middle" "size=33554432" A "$(W)" conn=connected
 	is "grown" ok A grow:$big
 	is "size" size=$big A status
 	good "the guest wrote on" more_acks 5
@@ -161,8 +167,13 @@ steps_grow() {
 	is "the device's size" $big a "blockdev --getsize64 /dev/drbd1000"
 	good "what is new is zero" a "dd if=/dev/drbd1000 bs=1M skip=32 iflag=direct 2>/dev/null | cmp -n 16777216 - /dev/zero"
 	good "legs are equal after growing" digests_equal
+	must B disconnect
+	is "held after growing" ok A "$(W)" conn=held
+	must B connect
+	is "they meet after growing" ok A "$(W)" conn=connected
+	is "as large as they were" $big a "blockdev --getsize64 /dev/drbd1000"
 	is "the peer's record" size=$big B "$(W)" size=$big
-	is "too large for the group" no-space B grow:109951162777600
+	is "too large for the group" no-space B grow:1099511627776
 }
 
 steps_snapshot() {
@@ -178,25 +189,25 @@ steps_snapshot() {
 }
 
 steps_split() {
-	B disconnect; A "$(W)" conn=held
+	must B disconnect; must A "$(W)" conn=held
 	is "outdate" ok B outdate
 	is "an old leg leads nothing" not-up-to-date B primary-alone:9
-	A secondary
-	B connect
+	must A secondary
+	must B connect
 	is "in step after that" ok A "$(W)" peer_disk=uptodate
-	A disconnect; B disconnect
+	must A disconnect; must B disconnect
 	is "alone here" ok A primary-alone:10
 	is "alone there" ok B primary-alone:11
 	a "dd if=/dev/urandom of=/dev/drbd1000 bs=64k count=8 oflag=direct 2>/dev/null"
 	b "dd if=/dev/urandom of=/dev/drbd1000 bs=64k seek=16 count=8 oflag=direct 2>/dev/null"
 	is "steps down" ok B secondary
-	A connect; B connect
+	must A connect; must B connect
 	is "split" "code=split" A "$(W)" conn=split
 	is "split there" "code=split" B "$(W)" conn=split
 	is "the module says so" "Split-Brain detected" a "dmesg | grep Split-Brain"
 	is "the module there says so" "Split-Brain detected" b "dmesg | grep Split-Brain"
 	is "given up" ok B discard:0
-	A connect
+	must A connect
 	is "copied whole" "peer_disk=uptodate" A "$(W)" conn=connected
 	good "legs are equal after the split" digests_equal
 }
@@ -221,14 +232,14 @@ steps_power() {
 	wait_until 1800 "ssh of node0" pm_answers node0
 	serve node0
 	is "the record says crashed" "crashed_primary=1" A read
-	A open
+	must A open
 	is "it comes back as a secondary" "role=secondary" A "$(W)" server=up
 	is "resynchronized" "peer_disk=uptodate alone=0" B "$(W)" conn=connected
 	is "less than all was copied" "resync_count=1" B status
 	guest_end
 	good "nothing acknowledged is lost after the return" kept node1
 	good "legs are equal after the return" digests_equal
-	B secondary
+	must B secondary
 	is "primary at home" ok A primary
 	is "at home" role=primary A "$(W)" conn=connected
 }
@@ -251,7 +262,7 @@ steps_refusals() {
 	good "nothing of it is left" b "! lvs $VG/av-x1 2>/dev/null"
 	unserve node1
 	serve node1
-	B open; B "$(W)" server=up
+	must B open; must B "$(W)" server=up
 }
 
 steps_end() {

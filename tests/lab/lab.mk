@@ -5,6 +5,9 @@ lab-test: all deb
 # the drbd driver on the real module
 lab-conformance-drbd: all $(B)/tests/unit/mirror/test_conform
 	$(Q)B=$(B) TEST_TIMEOUT=7200 tests/run-tests tests/lab/drbd-conformance
-.PHONY: lab-test lab-conformance-drbd
+# both mirrors side by side
+lab-bench-mirror: all $(B)/tests/bench/nbdload
+	$(Q)B=$(B) tests/lab/bench-mirror
+.PHONY: lab-test lab-conformance-drbd lab-bench-mirror
 
 include tests/lab/xen.mk

@@ -517,15 +517,18 @@ order(const char *path, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	uint64_t blocks, seconds, seed = 1;
+
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc >= 3 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2], argc - 3, argv + 3);
 	if (argc >= 4 && strcmp(argv[1], "do") == 0)
 		return order(argv[2], argc - 3, argv + 3);
-	if (argc >= 5 && strcmp(argv[1], "write") == 0)
-		return pm_write(argv[2], strtoull(argv[3], NULL, 10),
-		    strtoull(argv[4], NULL, 10),
-		    argc > 5 ? strtoull(argv[5], NULL, 10) : 1);
+	if (argc >= 5 && strcmp(argv[1], "write") == 0 &&
+	    av_parse_u64(argv[3], &blocks) == 0 &&
+	    av_parse_u64(argv[4], &seconds) == 0 &&
+	    (argc == 5 || av_parse_u64(argv[5], &seed) == 0))
+		return pm_write(argv[2], blocks, seconds, seed);
 	if (argc == 3 && strcmp(argv[1], "check") == 0)
 		return pm_check(argv[2]);
 	fprintf(stderr, "usage: see tests/lab/mirror_pm.c\n");

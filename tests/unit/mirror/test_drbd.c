@@ -574,6 +574,46 @@ TEST(whoever_has_the_volume_keeps_it)
 
 /* --- growing: the fake's new extents hold somebody's old data --- */
 
+static int
+file_has(const char *dir, const char *name, const char *words)
+{
+	AUTO_FREE char *text = NULL;
+	char path[160];
+	size_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	CHECK_EQ(av_file_read(path, 1 << 16, &text, &n, NULL), 0);
+	CHECK(strstr(text, words) != NULL);
+	return 0;
+}
+
+/* DRBD's size changes between two orders' ends, and a PM may end there. */
+TEST(cut_short_growing_shrinks_nothing)
+{
+	struct drbd_record rec;
+
+	RIG(r);
+	OVER(r, mirror_grow(r->m[1], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	CHECK_EQ(file_has(r->node[1], "av-o3.res", "size 8192s;"), 0);
+	OVER(r, mirror_grow(r->m[0], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	/* as if it had ended before the record */
+	CHECK_EQ(fake(r, 0, "crash"), 0);
+	WAIT(r, st(r, 0)->server == MIRROR_SERVER_DOWN);
+	CHECK_EQ(drbd_record_read(r->node[0], "o3", &rec, NULL), 0);
+	CHECK_EQ(rec.size_bytes, SIZE * 2);
+	rec.size_bytes = SIZE;
+	rec.grow_from = SIZE + (1 << 20);
+	CHECK_EQ(drbd_record_write(r->node[0], "o3", &rec, NULL), 0);
+	CHECK_EQ(mirror_start(r->m[0], NULL), 0);
+	WAIT(r, st(r, 0)->server == MIRROR_SERVER_UP);
+	CHECK_EQ(file_has(r->node[0], "av-o3.res", "size 16384s;"), 0);
+	CHECK_EQ(st(r, 0)->size_bytes, SIZE);
+	rig_free(r);
+	return 0;
+}
+
 TEST(what_is_new_is_zero)
 {
 	RIG(r);
@@ -796,6 +836,7 @@ main(int argc, char **argv)
 		T(refusals_in_drbd_words), T(failed_alone_is_taken_back),
 		T(events_stream_is_started_again), T(bad_parameters),
 		T(whoever_has_the_volume_keeps_it), T(what_is_new_is_zero),
+		T(cut_short_growing_shrinks_nothing),
 		T(record_is_checked), T(resource_file),
 	};
 	static const struct test_case real[] = {
