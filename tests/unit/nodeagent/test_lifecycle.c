@@ -940,8 +940,10 @@ TEST(an_agent_that_dies_goes_on)
 	return 0;
 }
 
-/* Nobody may resume it until the database says which PM has it. */
-TEST(a_switch_in_doubt_resumes_nobody)
+/* Nobody may resume it until the database says which PM has it; an agent that was
+ * started anew meanwhile knows that, too. */
+static int
+in_doubt(bool dies)
 {
 	struct world w;
 	const char *id;
@@ -960,6 +962,10 @@ TEST(a_switch_in_doubt_resumes_nobody)
 	/* alone: the other PM may have run it on; what is here is void, and
 	 * nothing is started before the take-over */
 	w.apart = true;
+	if (dies) {
+		pm_close(&w.pm[0]);
+		CHECK_EQ(pm_open(&w, 0), 0);
+	}
 	w.pm[0].right = (struct right){ RIGHT_ALONE, 2 };
 	w.pm[1].right = (struct right){ RIGHT_NONE, 0 };
 	UNTIL(&w, state_on(&w, 0, id) == VMM_EXITED);
@@ -972,6 +978,16 @@ TEST(a_switch_in_doubt_resumes_nobody)
 	CHECK_STR(vm_row(&w, id).move.code, "peer-lost");
 	world_close(&w);
 	return 0;
+}
+
+TEST(a_switch_in_doubt_resumes_nobody)
+{
+	return in_doubt(false);
+}
+
+TEST(a_new_agent_knows_of_a_switch_in_doubt)
+{
+	return in_doubt(true);
 }
 
 TEST(a_switch_that_nobody_ordered_is_tried_again)
@@ -1018,6 +1034,7 @@ TESTS_MAIN(T(a_guest_moves_there_and_back),
     T(a_cancelled_move_leaves_it_where_it_is),
     T(a_target_that_fails_ends_the_move), T(a_stopped_guest_ends_its_move),
     T(an_agent_that_dies_goes_on), T(a_switch_in_doubt_resumes_nobody),
+    T(a_new_agent_knows_of_a_switch_in_doubt),
     T(a_switch_that_nobody_ordered_is_tried_again),
     T(pms_that_lose_each_other_leave_it_on_the_source),
     T(a_verify_runs_and_its_result_is_recorded),

@@ -759,6 +759,10 @@ TEST(what_may_have_run_elsewhere_is_void)
 	in.mark = MOVE_MARK_ORDERED;
 	in.right = MOVE_FROZEN;
 	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	/* it would run on by itself at the stream's end */
+	in.mark = MOVE_MARK_NONE;
+	in.proc = MOVE_P_OUT;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_PIN);
 	return 0;
 }
 
