@@ -69,7 +69,7 @@ TEST(wrong_lines_are_refused_in_words)
 {
 	CHECK_EQ(PARSE("vm"), -EXIT_USAGE);
 	CHECK_EQ(PARSE("vm", "crate"), -EXIT_USAGE);
-	CHECK_STR(err.hint, "did you mean: vm create");
+	CHECK_STR(err.hint, "did you mean: vm create, vm migrate");
 	CHECK_EQ(PARSE("vm-inof"), -EXIT_USAGE);
 	CHECK(strstr(err.hint, "vm info") != NULL);
 	CHECK_EQ(PARSE("vm", "info", "--jsno"), -EXIT_USAGE);
