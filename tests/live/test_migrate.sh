@@ -23,7 +23,6 @@ witness_get() { witness report | jq -r "$1"; }
 witness_start() {
 	local n
 	(exec nsenter -t "$(machine_pid world)" -n -- "$WITNESS" run "$TRY/witness" "$TRY/world/log/witness.log") 9>&- &
-	WITNESS_PID=$!
 	wait_until 5 "the witness" witness mark begin 2>/dev/null
 	witness name "$(vm_get '.networks[0].mac')" "$VM" >/dev/null
 	for n in 0 1; do witness watch $n "$(machine_pid node$n)" >/dev/null; done
@@ -39,6 +38,11 @@ ping_gap() {
 	wait "$PING_PID" 2>/dev/null || :
 	awk -F '[][]' '/bytes from/ { if (last && $2 - last > gap) gap = $2 - last; last = $2 }
 		END { printf "%d\n", gap * 1000 }' "$WORK/ping"
+}
+# whole_connection WHEN: since record BEFORE the client has had one connection
+whole_connection() {
+	[ "$(connections_after "$BEFORE")" = 1 ] || fail "the client's connection broke $1: $(awk -v from="$BEFORE" '
+		NR > from && c && c != $3 { print last, "then", $0 } { last = $0; c = $3 }' "$CLIENT_LOG" | tr '\n' ';')"
 }
 connections_after() { awk -v from="$1" 'NR > from { c[$3] } END { for (i in c) n++; print n + 0 }' "$CLIENT_LOG"; }
 
@@ -80,7 +84,7 @@ stayed() {
 	more_records
 	[ "$(vm_node)" = "$FROM" ] || fail "the VM is on $(vm_node)"
 	same_boot
-	[ "$(connections_after "$BEFORE")" = 1 ] || fail "the client's connection broke"
+	whole_connection "meanwhile"
 }
 
 # --- cases ---
@@ -106,7 +110,7 @@ moves() {
 	echo "$ping $gap $t" >>"$WORK/moves"
 	same_boot
 	[ "$(witness_get '.vms[0].moves')" = 1 ] || fail "the witness saw $(witness_get '.vms[0].moves') moves"
-	[ "$(connections_after "$BEFORE")" = 1 ] || fail "the client's connection broke"
+	whole_connection "meanwhile"
 	[ "$ping" -lt "$GAP_LIMIT_MS" ] || fail "no packet of the guest for $ping ms"
 	[ "$gap" -lt "$GAP_LIMIT_MS" ] || fail "no write for $gap ms"
 }
@@ -152,6 +156,20 @@ private_link_cut() {
 	whole_again
 }
 
+target_lost() {
+	begin_move
+	node_power_off "$TO"
+	wait_until 30 "the unit to say that $FROM runs alone" unit_is alone
+	more_records
+	[ "$(vm_node)" = "$FROM" ] || fail "the VM is on $(vm_node)"
+	wait_until 20 "the move's end" move_over
+	say "  $(vm_get '.last_migration | .result + ": " + (.reason.text // "")')"
+	node_start "$TO"
+	witness watch "${TO#node}" "$(machine_pid "$TO")" >/dev/null
+	whole_again
+	stayed
+}
+
 # The VM belongs on the PM that loses power; it goes home when that is in step again.
 source_lost_and_home() {
 	local home
@@ -173,7 +191,7 @@ source_lost_and_home() {
 	more_records
 	whole_again
 	same_boot
-	[ "$(connections_after "$BEFORE")" = 1 ] || fail "the client's connection broke on the way home"
+	whole_connection "on the way home"
 	[ "$(vm_get .last_migration.by)" = system ] || fail "it went home by $(vm_get .last_migration.by)"
 }
 vm_is_on() { [ "$(vm_node)" = "$1" ]; }
@@ -196,6 +214,7 @@ case_run cancelled cancelled
 case_run target_process_killed target_process_killed
 case_run source_agent_killed source_agent_killed
 case_run private_link_cut private_link_cut
+case_run target_lost target_lost
 case_run source_lost_and_home source_lost_and_home
 story_stop_client
 case_run no_record_lost story_check_records

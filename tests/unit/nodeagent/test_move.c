@@ -759,6 +759,32 @@ TEST(what_may_have_run_elsewhere_is_void)
 	in.mark = MOVE_MARK_ORDERED;
 	in.right = MOVE_FROZEN;
 	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	/* it would run on by itself at the stream's end */
+	in.mark = MOVE_MARK_NONE;
+	in.proc = MOVE_P_OUT;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_PIN);
+	return 0;
+}
+
+/* Else the guest would be started anew on the target. */
+TEST(the_switch_waits_until_the_target_has_all)
+{
+	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_SOURCE,
+		.move = 7, .proc = MOVE_P_OUT_DONE, .proc_move = 7,
+		.same_run = true, .disks_ready = true };
+
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.peer = MOVE_PEER_LISTENS;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.peer = MOVE_PEER_DONE;
+	in.disks_ready = false;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_WAIT);
+	in.disks_ready = true;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_SWITCH);
+	in.late = true;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_KEEP);
+	in.mark = MOVE_MARK_ORDERED;	/* it may have been applied */
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_SWITCH);
 	return 0;
 }
 
@@ -825,6 +851,7 @@ TESTS_MAIN(
 	T(never_twice_and_never_an_old_image),
 	T(it_runs_on_one_again_once_faults_end),
 	T(what_may_have_run_elsewhere_is_void),
+	T(the_switch_waits_until_the_target_has_all),
 	T(what_was_received_waits_for_its_switch),
 	T(every_pair_has_a_rule),
 	T(reasons_have_codes_and_sentences))
