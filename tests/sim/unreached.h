@@ -175,3 +175,7 @@
     "rare: a question of before the split fails after it was seen" },
 { ROLE_ALONE, ROLE_EV_VIEW_FOLLOW,
     "rare: a beat of the later owner tells it before (PEER_OWNS)" },
+{ ROLE_REJOINING, ROLE_EV_STAY,
+    "rare: a PM is to leave just while the right goes back to both" },
+{ ROLE_STOPPED, ROLE_EV_TAKEOVER,
+    "rare: a person forces a PM that knows of an owner it doesn't hear" },
