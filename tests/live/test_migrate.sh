@@ -12,7 +12,7 @@
 . "$(dirname "$0")/lib.sh"
 WITNESS=$B/tests/drill/witness
 # the guest stands still at the switch-over; a loaded machine's share is in it
-GAP_LIMIT_MS=$(scaled "${AVPAIR_GAP_LIMIT_MS:-2000}")
+GAP_LIMIT_MS=$(scaled "${AVPAIR_GAP_LIMIT_MS:-6000}")
 
 other() { [ "$1" = node0 ] && echo node1 || echo node0; }
 
