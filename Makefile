@@ -5,6 +5,7 @@
 # make live       tests that need root and namespaces
 # make drill      faults in random order on a whole unit (root)
 # make check-mutants  breaks one safety rule at a time; a named test must see it
+# make deb        Debian packages: build/deb/*.deb
 # make bench-mirror  how fast the mirror is; no test
 # make bench-mirror-scale  what it costs as volumes grow; no test
 # make SAN=address,undefined check    the same with sanitizers (own build folder)
@@ -71,4 +72,5 @@ clean:
 	rm -rf build build-san
 
 .PHONY: all check check-mutants live clean
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# build/deb is a tree of its own
+-include $(shell find $(B) -path $(B)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)

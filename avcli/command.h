@@ -71,6 +71,7 @@ void command_hint_option(struct cli_err *err, const struct command *cmd,
 
 /* The functions of the table, in run_*.c. */
 int run_unit_info(struct cli *cli, struct cli_err *err);
+int run_unit_setup(struct cli *cli, struct cli_err *err);
 int run_unit_takeover(struct cli *cli, struct cli_err *err);
 int run_list_info(struct cli *cli, struct cli_err *err);
 int run_audit_info(struct cli *cli, struct cli_err *err);

@@ -6,7 +6,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/conf.h"
@@ -16,6 +18,7 @@
 #include "console/conf.h"
 
 #define RELAY_PORT	7702
+#define PACKAGE_USER	"avpair-console"
 
 static int
 text_set(char *dst, size_t n, const char *value, struct av_err *err)
@@ -149,19 +152,37 @@ set_relay_peers(void *ctx, const char *value, struct av_err *err)
 	return 0;
 }
 
+/* false: there is no such user. */
+static bool
+user_find(const char *name, struct console_conf *c)
+{
+	char buf[4096];
+	struct passwd p, *found = NULL;
+
+	if (getpwnam_r(name, &p, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL)
+		return false;
+	c->drop = true;
+	c->uid = found->pw_uid;
+	c->gid = found->pw_gid;
+	return true;
+}
+
 static int
 set_user(void *ctx, const char *value, struct av_err *err)
 {
 	struct console_conf *c = ctx;
-	char buf[32], *colon;
+	char buf[64], *colon;
 	uint64_t uid, gid;
 
 	if (text_set(buf, sizeof(buf), value, err) < 0)
 		return -ENAMETOOLONG;
 	colon = strchr(buf, ':');
-	if (colon != NULL)
-		*colon++ = '\0';
-	if (colon == NULL || av_parse_u64(buf, &uid) < 0 ||
+	if (colon == NULL)
+		return user_find(value, c) ? 0 : av_err_set(err, -EINVAL,
+		    "there is no user '%s'", value);
+	*colon++ = '\0';
+	if (av_parse_u64(buf, &uid) < 0 ||
 	    av_parse_u64(colon, &gid) < 0 || uid > UINT32_MAX - 1 ||
 	    gid > UINT32_MAX - 1)
 		return av_err_set(err, -EINVAL, "'%s' is not 'uid:gid'", value);
@@ -247,6 +268,8 @@ conf_load(const char *path, struct console_conf *ret, struct av_err *err)
 	if (rc == 0 && c.relay_listen.n > 0 && c.n_psk == 0)
 		rc = av_err_set(err, -EINVAL,
 		    "%s: relay_listen needs psk_file", path);
+	if (rc == 0 && !c.drop && geteuid() == 0)
+		(void)user_find(PACKAGE_USER, &c);	/* or stays root */
 	if (rc == 0)
 		*ret = c;
 	return rc;

@@ -14,9 +14,11 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "console/listen.h"
+#include "console/notify.h"
 #include "console/relay.h"
 #include "console/thread.h"
 
@@ -25,7 +27,7 @@
 
 struct listeners {
 	struct server	*srv;
-	struct tls_cred	*https_cred;
+	struct av_tls_cred	*https_cred;
 	int		 https, local, relay;
 	/* who is connected by HTTPS; guarded by 'lock' */
 	pthread_mutex_t	 lock;
@@ -88,7 +90,7 @@ unix_listen(const char *path, struct av_err *err)
 }
 
 int
-listen_open(struct server *srv, struct tls_cred *https,
+listen_open(struct server *srv, struct av_tls_cred *https,
     struct listeners **ret, struct av_err *err)
 {
 	const struct console_conf *c = srv->conf;
@@ -202,8 +204,8 @@ https_serve(void *arg)
 	int pair[2];
 
 	tcp_tune(c->fd);
-	if (tls_accept(c->l->https_cred, c->fd, srv->stop_fd,
-	    TLS_HANDSHAKE_MS, &s) == 0) {
+	if (av_tls_accept(c->l->https_cred, c->fd, srv->stop_fd,
+	    AV_TLS_HANDSHAKE_MS, &s) == 0) {
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
 		    SOCK_NONBLOCK, 0, pair) == 0) {
 			if (http_add(srv, false, pair[1],
@@ -289,11 +291,20 @@ listen_run(struct listeners *l, int signal_fd)
 		{ .fd = l->relay, .events = POLLIN },
 	};
 
+	const int feed_ms = notify_watchdog_ms();
+	const unsigned long long feed_ns = feed_ms > 0 ?
+	    (unsigned long long)feed_ms * AV_NS_PER_MS : UINT64_MAX;
+	uint64_t fed_ns = av_clock_ns();
+
 	for (;;) {
-		if (poll(p, 4, -1) < 0) {
+		if (poll(p, 4, feed_ms) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
+		}
+		if (av_clock_ns() - fed_ns >= feed_ns) {
+			fed_ns = av_clock_ns();
+			notify_send("WATCHDOG=1");
 		}
 		if (p[0].revents != 0)
 			return 0;

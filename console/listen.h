@@ -20,7 +20,7 @@ struct listeners;
 
 /* Binds what the configuration names.  The addresses may not be there yet (a
  * floating address): they are bound all the same. */
-int  listen_open(struct server *srv, struct tls_cred *https,
+int  listen_open(struct server *srv, struct av_tls_cred *https,
     struct listeners **ret, struct av_err *err);
 /* Accepts until 'signal_fd' is readable; returns 0 or -errno. */
 int  listen_run(struct listeners *l, int signal_fd);

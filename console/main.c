@@ -18,8 +18,6 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <gnutls/gnutls.h>
 
@@ -27,6 +25,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "console/listen.h"
+#include "console/notify.h"
 #include "console/relay.h"
 #include "console/route.h"
 #include "console/server.h"
@@ -64,30 +63,6 @@ static void
 on_linked(void *ctx)
 {
 	events_add_resync(ctx);
-}
-
-/* Tells systemd that we serve; without systemd there is nothing to tell. */
-static void
-ready_notify(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	size_t n = path != NULL ? strlen(path) : 0;
-	int fd;
-
-	if (n == 0 || n >= sizeof(sun.sun_path))
-		return;
-	memcpy(sun.sun_path, path, n);
-	if (sun.sun_path[0] == '@')
-		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* a lost message shows as a start that takes too long */
-	(void)sendto(fd, "READY=1", 7, MSG_NOSIGNAL,
-	    (const struct sockaddr *)&sun,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-	(void)close(fd);
 }
 
 static int
@@ -132,16 +107,16 @@ files_raise(void)
 }
 
 static int
-parts_open(struct server *srv, struct tls_cred **ret_https,
-    struct tls_cred **ret_psk, struct av_err *err)
+parts_open(struct server *srv, struct av_tls_cred **ret_https,
+    struct av_tls_cred **ret_psk, struct av_err *err)
 {
 	const struct console_conf *c = srv->conf;
 	int rc = text_open(err);
 
 	if (rc == 0 && c->listen.n > 0)
-		rc = tls_cred_cert(c->cert_file, c->key_file, ret_https, err);
+		rc = av_tls_cred_cert(c->cert_file, c->key_file, ret_https, err);
 	if (rc == 0 && c->n_psk > 0)
-		rc = tls_cred_psk(c->psk_user, c->psk, c->n_psk, ret_psk, err);
+		rc = av_tls_cred_psk(c->psk_user, c->psk, c->n_psk, ret_psk, err);
 	if (rc < 0)
 		return rc;
 	if (events_new(&srv->events) < 0 ||
@@ -200,7 +175,7 @@ serve(const struct console_conf *conf, struct av_err *err)
 {
 	/* static: a thread that hangs at the end may still look at it */
 	static struct server srv = { .web_fd = -1, .stop_fd = -1 };
-	struct tls_cred *https = NULL, *psk = NULL;
+	struct av_tls_cred *https = NULL, *psk = NULL;
 	struct listeners *l = NULL;
 	struct agent_ops ops = { on_event, on_linked, NULL };
 	int sig = signals_open(err), rc = sig;
@@ -221,7 +196,7 @@ serve(const struct console_conf *conf, struct av_err *err)
 	if (rc >= 0) {
 		log_notice("main", "serving '%s', version %s", conf->node,
 		    AV_VERSION);
-		ready_notify();
+		notify_send("READY=1");
 		rc = listen_run(l, sig);
 		if (!serve_stop(&srv))
 			return rc;
@@ -229,8 +204,8 @@ serve(const struct console_conf *conf, struct av_err *err)
 	srv.agent = agent_close(srv.agent);
 	listen_close(l);
 	parts_close(&srv);
-	tls_cred_free(psk);
-	tls_cred_free(https);
+	av_tls_cred_free(psk);
+	av_tls_cred_free(https);
 	if (sig >= 0)
 		(void)close(sig);
 	return rc;

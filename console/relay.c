@@ -18,11 +18,11 @@
 
 #define LINE_MAX_BYTES	400
 
-static struct tls_cred *cred;
+static struct av_tls_cred *cred;
 static atomic_uint n_serving;
 
 void
-relay_open(struct tls_cred *c)
+relay_open(struct av_tls_cred *c)
 {
 	cred = c;
 }
@@ -71,7 +71,7 @@ guest_talk(struct guest *g, gnutls_session_t s)
 	char line[LINE_MAX_BYTES];
 	int stop = g->srv->stop_fd;
 
-	if (tls_read_line(s, g->fd, stop, TLS_HANDSHAKE_MS, line,
+	if (av_tls_read_line(s, g->fd, stop, AV_TLS_HANDSHAKE_MS, line,
 	    sizeof(line)) < 0)
 		return;
 	if (strncmp(line, "vnc ", 4) != 0)
@@ -84,7 +84,7 @@ guest_talk(struct guest *g, gnutls_session_t s)
 		    err.code[0] != '\0' ? err.code : "internal", err.text);
 	else
 		memcpy(line, "ok\n", 4);
-	if (tls_write(s, g->fd, stop, TLS_HANDSHAKE_MS, line) < 0)
+	if (av_tls_write(s, g->fd, stop, AV_TLS_HANDSHAKE_MS, line) < 0)
 		return;
 	if (screen >= 0)
 		tls_pump(s, g->fd, screen, stop);
@@ -97,7 +97,7 @@ guest_serve(void *arg)
 {
 	struct guest *g = arg;
 	gnutls_session_t s;
-	int rc = tls_accept(cred, g->fd, g->srv->stop_fd, TLS_HANDSHAKE_MS,
+	int rc = av_tls_accept(cred, g->fd, g->srv->stop_fd, AV_TLS_HANDSHAKE_MS,
 	    &s);
 
 	if (rc == 0) {
@@ -203,14 +203,14 @@ peer_ask(struct server *srv, int fd, const char *vm, gnutls_session_t *ret_s,
 	gnutls_session_t s;
 	int rc;
 
-	rc = tls_connect(cred, fd, srv->stop_fd, TLS_HANDSHAKE_MS, &s);
+	rc = av_tls_connect(cred, fd, srv->stop_fd, AV_TLS_HANDSHAKE_MS, &s);
 	if (rc < 0)
 		return av_err_code(err, rc, "unavailable",
 		    "the other PM's console: %s", strerror(-rc));
 	(void)snprintf(line, sizeof(line), "vnc %s\n", vm);
-	rc = tls_write(s, fd, srv->stop_fd, RELAY_ANSWER_MS, line);
+	rc = av_tls_write(s, fd, srv->stop_fd, RELAY_ANSWER_MS, line);
 	if (rc == 0)
-		rc = tls_read_line(s, fd, srv->stop_fd, RELAY_ANSWER_MS, line,
+		rc = av_tls_read_line(s, fd, srv->stop_fd, RELAY_ANSWER_MS, line,
 		    sizeof(line));
 	if (rc == 0)
 		rc = answer_read(line, err);

@@ -23,7 +23,7 @@
 #define RELAY_ANSWER_MS		15000
 
 /* 'cred' is borrowed for the life of the process. */
-void relay_open(struct tls_cred *cred);
+void relay_open(struct av_tls_cred *cred);
 /* Serves one accepted connection in a thread of its own; takes 'fd'. */
 void relay_take(struct server *srv, int fd);
 /* Connects to the first peer that answers: *ret_fd is a plain socket with the

@@ -9,3 +9,7 @@ PROGRAMS += $(B)/av-pminit
 LIVE_SCRIPTS += $(addprefix tests/live/test_,machines.sh try.sh volumes.sh kill_daemons.sh \
 	failover_repeat.sh cuts.sh bad_conditions.sh arbiter.sh debian_guest.sh \
 	browser.sh bad_input.sh conformance.sh migrate.sh)
+
+include deploy/install.mk
+CHECK_SCRIPTS += tests/unit/deploy/packaging
+LIVE_SCRIPTS += tests/live/test_packages.sh

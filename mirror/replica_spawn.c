@@ -32,6 +32,7 @@
 #define FRONT_FD	6
 #define N_FDS		4
 #define ARGS_MAX	40
+#define SCOPE		"/usr/lib/avpair/av-scope"
 #define ARG_BYTES	320
 
 static int
@@ -125,11 +126,29 @@ add(struct args *a, const char *fmt, ...)
 	a->argv[++a->n] = NULL;
 }
 
+/* So that the server isn't the agent's service's (nodeagent/scope.h).  Tests and
+ * deploy/try, which aren't run from /usr/sbin, leave the machine's systemd alone. */
+static bool
+scope_wanted(void)
+{
+	char self[64] = "";
+
+	return access("/run/systemd/system", F_OK) == 0 &&
+	    access(SCOPE, X_OK) == 0 &&
+	    readlink("/proc/self/exe", self, sizeof(self) - 1) > 0 &&
+	    strncmp(self, "/usr/sbin/", 10) == 0;
+}
+
 static int
 build_args(struct args *a, const struct replica_conf *c, struct av_err *err)
 {
 	size_t i;
 
+	if (scope_wanted()) {
+		add(a, "%s", SCOPE);
+		add(a, "mirror");
+		add(a, "%s", c->id);
+	}
 	add(a, "%s", c->nbdkit_path);
 	add(a, "--foreground");
 	add(a, "--threads=64");

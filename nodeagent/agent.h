@@ -61,6 +61,7 @@ struct agent {
 	/* agent_watchdog.c */
 	struct watchdog_line *watchdog;
 	sd_event_source	*pass;
+	uint64_t	 pinged_ns;	/* systemd heard of a pass */
 	uint64_t	 duties_ns;	/* all were done */
 	bool		 store_failed;
 	/* duties.c */

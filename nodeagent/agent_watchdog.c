@@ -8,8 +8,12 @@
  */
 #include <string.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "base/clock.h"
 #include "nodeagent/agent.h"
+
+#define PING_NS		(5 * AV_NS_PER_S)	/* avnoded.service: WatchdogSec */
 
 static void
 look(const struct agent *a, struct watchdog_say *ret)
@@ -31,6 +35,10 @@ on_pass(sd_event_source *s, uint64_t usec, void *arg)
 	(void)usec;
 	look(a, &say);
 	watchdog_line_say(a->watchdog, &say);
+	if (say.pass_ns - a->pinged_ns >= PING_NS) {
+		a->pinged_ns = say.pass_ns;
+		(void)sd_notify(0, "WATCHDOG=1");	/* systemd's, if any */
+	}
 	(void)sd_event_source_set_time_relative(s,
 	    order_timing(a->order)->pass_ns / AV_NS_PER_US);
 	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);

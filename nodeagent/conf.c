@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,14 @@ set_driver(char **dst, const char *value, const char *real, struct av_err *err)
 	return set_text(dst, value, err);
 }
 
+SETTER(storage_dir)
+{
+	if (*value != '/' || strlen(value) > CONF_STORAGE_MAX)
+		return av_err_set(err, -EINVAL, "'%s' isn't an absolute path "
+		    "of at most %d bytes", value, CONF_STORAGE_MAX);
+	return set_text(&CONF->storage_dir, value, err);
+}
+
 SETTER(driver_vmm) { return set_driver(&CONF->driver_vmm, value, "qemu", err); }
 SETTER(driver_mirror)
 {
@@ -284,7 +293,7 @@ SETTER(unit_interface)
 #define KEY(name, must)	{ #name, set_##name, must }
 static const struct av_conf_key conf_keys[] = {
 	KEY(node, true), KEY(unit_uuid, true), KEY(unit_name, true),
-	KEY(state_dir, false), KEY(run_dir, false), KEY(log_dir, false),
+	KEY(state_dir, false), KEY(storage_dir, false), KEY(run_dir, false), KEY(log_dir, false),
 	KEY(key_file, false), KEY(psk_file, false), KEY(heartbeat, true),
 	KEY(heartbeat_port, false), KEY(watchdog_port, false),
 	KEY(watchdog, false), KEY(mirror_listen, false),
@@ -321,7 +330,7 @@ set_defaults(struct agent_conf *c)
 	rc |= default_text(&c->watchdog, "auto");
 	rc |= default_text(&c->mirror_listen, "0.0.0.0");
 	rc |= default_text(&c->plugin,
-	    "/usr/lib/avpair/nbdkit-avreplica-plugin.so");
+	    AV_PLUGIN_DIR "/nbdkit-avreplica-plugin.so");
 	rc |= default_text(&c->nbdkit, "/usr/bin/nbdkit");
 	rc |= default_text(&c->qemu, "/usr/bin/qemu-system-x86_64");
 	rc |= default_text(&c->driver_vmm, "qemu");
@@ -344,6 +353,19 @@ check_together(const struct agent_conf *c, const char *path, struct av_err *err)
 	return 0;
 }
 
+/* The console's group is the packages'; without it agent.sock is root's alone. */
+static int
+console_gid(void)
+{
+	char buf[1024];
+	struct group g, *found = NULL;
+
+	if (getgrnam_r("avpair-console", &g, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL || found->gr_gid > 0x7fffffff)
+		return -1;
+	return (int)found->gr_gid;
+}
+
 int
 conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 {
@@ -353,7 +375,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 	ret->watchdog_port = 7703;
 	ret->mirror_port_base = 7800;
 	ret->time_scale = 1;
-	ret->socket_gid = -1;
+	ret->socket_gid = console_gid();
 	rc = av_conf_load(path, conf_keys, ARRAY_SIZE(conf_keys), ret, err);
 	if (rc == 0 && set_defaults(ret) < 0)
 		rc = av_err_set(err, -ENOMEM, "%s: no memory", path);
@@ -365,7 +387,7 @@ conf_load(const char *path, struct agent_conf *ret, struct av_err *err)
 void
 conf_dispose(struct agent_conf *c)
 {
-	char **texts[] = { &c->state_dir, &c->run_dir, &c->log_dir,
+	char **texts[] = { &c->state_dir, &c->storage_dir, &c->run_dir, &c->log_dir,
 	    &c->key_file, &c->psk_file, &c->mirror_listen, &c->arbiter,
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,

@@ -17,6 +17,7 @@
 #define CONF_LINKS_MAX		4
 #define CONF_NETWORKS_MAX	16
 #define CONF_PEERS_MAX		4
+#define CONF_STORAGE_MAX	160	/* bytes of storage_dir */
 
 struct conf_link {
 	char	local[64];
@@ -28,6 +29,7 @@ struct agent_conf {
 	char	 unit_uuid[37];
 	char	 unit_name[256];
 	char	*state_dir;		/* /var/lib/avpair */
+	char	*storage_dir;		/* volumes as files; NULL = STATE/storage */
 	char	*run_dir;		/* /run/avpair */
 	char	*log_dir;
 	char	*key_file;		/* 64 hex digits, 0600 */
@@ -62,7 +64,8 @@ struct agent_conf {
 	char	*initial_admin_file;	/* "NAME:HASH" or NULL */
 	char	*mtbf_policy;		/* of a new unit's PMs; NULL = threshold */
 	double	 time_scale;		/* 1 = as in timing.h */
-	int	 socket_gid;		/* group that may use agent.sock; -1 = root */
+	int	 socket_gid;		/* group that may use agent.sock; -1 = root.
+				 * Default: avpair-console's, if any */
 };
 
 /* Zeroed struct in.  0, or -errno with a sentence naming file, line and key. */

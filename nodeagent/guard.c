@@ -5,6 +5,7 @@
  */
 #include "nodeagent/guard.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/crypto.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,6 +40,7 @@ struct guard {
 	struct heartbeat *hb;
 	char		 sock_path[108];
 	char		 hold_path[120];
+	char		 vm_path[100];	/* "" = guests aren't processes */
 	enum watchdog_hold stored;
 	int		 listen_fd, agent_fd, agent_pidfd;
 	sd_event_source	*listen_src, *agent_src, *tick_src;
@@ -303,6 +306,9 @@ init(struct guard *g, const struct agent_conf *c)
 	    "%.80s/watchdog.sock", c->run_dir);
 	(void)snprintf(g->hold_path, sizeof(g->hold_path),
 	    "%.80s/watchdog.hold", c->run_dir);
+	if (c->driver_vmm != NULL && strcmp(c->driver_vmm, "qemu") == 0)
+		(void)snprintf(g->vm_path, sizeof(g->vm_path), "%.80s/vm",
+		    c->run_dir);
 	g->stored = hold_read(g);
 	watchdog_init(&g->w, &times, g->stored, av_clock_ns());
 }
@@ -335,11 +341,50 @@ guard_open(sd_event *event, const struct agent_conf *conf,
 	return 0;
 }
 
+/* av-vmrun and the guest's process hold the lock as long as they live. */
+static bool
+guest_lives(int dir_fd, const char *name)
+{
+	AUTO_FD int vm_fd = openat(dir_fd, name, O_PATH | O_DIRECTORY |
+	    O_CLOEXEC);
+	AUTO_FD int fd = -1;
+
+	if (vm_fd < 0)
+		return errno != ENOTDIR && errno != ENOENT;
+	fd = openat(vm_fd, "lock", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	return flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* Who can't tell says no. */
+static bool
+guests_gone(const struct guard *g)
+{
+	DIR *d = g->vm_path[0] != '\0' ? opendir(g->vm_path) : NULL;
+	const struct dirent *e;
+	bool lives = false;
+
+	if (d == NULL)
+		return g->vm_path[0] != '\0' && errno == ENOENT;
+	errno = 0;
+	while (!lives && (e = readdir(d)) != NULL)
+		lives = e->d_name[0] != '.' && guest_lives(dirfd(d), e->d_name);
+	if (!lives && errno != 0)
+		lives = true;
+	(void)closedir(d);	/* read-only */
+	return !lives;
+}
+
 struct guard *
 guard_close(struct guard *g)
 {
+	bool let_go;
+
 	if (g == NULL)
 		return NULL;
+	let_go = watchdog_may_let_go(&g->w) ||
+	    (g->agent_fd < 0 && !g->killed && guests_gone(g));
 	agent_drop(g);
 	g->listen_src = sd_event_source_disable_unref(g->listen_src);
 	g->tick_src = sd_event_source_disable_unref(g->tick_src);
@@ -348,7 +393,7 @@ guard_close(struct guard *g)
 		(void)unlink(g->sock_path);
 	}
 	g->hb = heartbeat_close(g->hb);
-	guard_device_close(&g->device, watchdog_may_let_go(&g->w));
+	guard_device_close(&g->device, let_go);
 	free(g);
 	return NULL;
 }

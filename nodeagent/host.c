@@ -202,7 +202,8 @@ host_describe(const struct agent_conf *conf)
 	uint64_t memory = conf->memory_bytes > 0 ? conf->memory_bytes :
 	    memory_of_host();
 	uint64_t storage = conf->storage_bytes > 0 ? conf->storage_bytes :
-	    storage_of_host(conf->state_dir);
+	    storage_of_host(conf->storage_dir != NULL ?
+	    conf->storage_dir : conf->state_dir);
 
 	return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o}", "cpu_flags",
 	    describe_flags(), "cpus", describe_cpus(conf), "memory_bytes",

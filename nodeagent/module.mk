@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # the node agent and the guard: all but their main files is a library for tests
-NODEAGENT_SRCS := $(filter-out nodeagent/main.c nodeagent/guard_main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
+NODEAGENT_SRCS := $(filter-out nodeagent/main.c nodeagent/guard_main.c nodeagent/scope_main.c,$(wildcard nodeagent/*.c nodeagent/core/*.c))
 NODEAGENT_OBJS := $(patsubst %.c,$(B)/%.o,$(NODEAGENT_SRCS))
 $(B)/libnodeagent.a: $(NODEAGENT_OBJS)
 	$(AR_LIB)
@@ -41,3 +41,10 @@ $(B)/av-watchdog: $(B)/nodeagent/guard_main.o $(NODEAGENT_LIBS)
 $(B)/av-watchdog: LDLIBS = $(NODEAGENT_LDLIBS)
 PROGRAMS += $(B)/av-watchdog
 LIVE_SCRIPTS += tests/live/test_watchdog.sh tests/live/test_mtbf.sh
+
+# puts guests and mirror servers into scopes of systemd
+$(B)/av-scope: $(B)/nodeagent/scope_main.o $(NODEAGENT_LIBS)
+	$(LINK)
+$(B)/av-scope: LDLIBS = -lsystemd $(BASE_LDLIBS)
+PROGRAMS += $(B)/av-scope
+include nodeagent/setup/setup.mk

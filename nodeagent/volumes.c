@@ -499,7 +499,11 @@ volumes_open(sd_event *event, const struct agent_conf *conf,
 	*vs = (struct volumes){ .event = event, .conf = conf, .store = store,
 	    .ops = ops, .ctx = ctx,
 	    .lease_ms = (uint32_t)(TIMING_MIRROR_LEASE_MS * conf->time_scale) };
-	(void)snprintf(parent, sizeof(parent), "%s/storage", conf->state_dir);
+	if (conf->storage_dir != NULL)
+		(void)snprintf(parent, sizeof(parent), "%s", conf->storage_dir);
+	else
+		(void)snprintf(parent, sizeof(parent), "%s/storage",
+		    conf->state_dir);
 	(void)snprintf(vs->dir, sizeof(vs->dir), "%s/%s", parent, GROUP_FOLDER);
 	(void)snprintf(run, sizeof(run), "%s/volumes", conf->run_dir);
 	if ((mkdir(run, 0700) < 0 && errno != EEXIST) ||

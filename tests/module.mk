@@ -40,3 +40,4 @@ bench-migrate: $(B)/tests/bench/migrate $(B)/av-vmrun $(B)/nbdkit-avreplica-plug
 .PHONY: bench-mirror bench-mirror-scale bench-migrate
 
 include tests/drill/drill.mk
+include tests/lab/lab.mk

@@ -19,6 +19,8 @@
 #include "base/cleanup.h"
 #include "vmm/proc.h"
 
+#define HELPER_PATH	"/usr/lib/avpair/av-vmrun"
+
 struct vmm_spawn {
 	int		 pidfd;
 	int		 words;		/* its stderr */
@@ -191,5 +193,12 @@ vmm_helper_default(char **ret_path)
 	if (slash == NULL)
 		return -ENOENT;
 	*slash = '\0';
-	return asprintf(ret_path, "%s/av-vmrun", self) < 0 ? -ENOMEM : 0;
+	/* in a build both are in one folder */
+	if (asprintf(ret_path, "%s/av-vmrun", self) < 0)
+		return -ENOMEM;
+	if (access(*ret_path, X_OK) == 0)
+		return 0;
+	free(*ret_path);
+	*ret_path = strdup(HELPER_PATH);
+	return *ret_path == NULL ? -ENOMEM : 0;
 }

@@ -23,7 +23,7 @@ int vmm_spawn_new(sd_event *event, char *const *argv, vmm_spawned_fn *done,
 struct vmm_spawn *vmm_spawn_free(struct vmm_spawn *sp);
 /* mkdir -p; parents 0755, the last one 'mode'. */
 int vmm_mkdir(const char *path, unsigned mode, struct av_err *err);
-/* "av-vmrun" beside the running program; malloc'd. */
+/* "av-vmrun" beside the running program, else the installed one; malloc'd. */
 int vmm_helper_default(char **ret_path);
 
 #endif

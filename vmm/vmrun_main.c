@@ -10,11 +10,15 @@
  * how it ended to RUNTIME/exit, which nobody else could know after the agent's own
  * restart.  RUNTIME/lock is held by both as long as they live: there are never two
  * processes of one guest, whatever the agent does; exit code 2 says so.
+ *
+ * Installed on a machine that systemd runs it begins anew by av-scope, so that the
+ * guest is in a scope of its own and not the agent's (nodeagent/scope.h).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +31,9 @@
 
 #define LOCK_TRIES	200	/* of 10 ms: the last run's parent writes 'exit' */
 #define EX_TWO		2
+#define INSTALLED	"/usr/lib/avpair/av-vmrun"
+#define SCOPE		"/usr/lib/avpair/av-scope"
+#define SCOPED		"AVPAIR_SCOPED"
 
 static void die(int code, const char *fmt, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
@@ -205,6 +212,30 @@ parent_run(int report, char **argv)
 	_exit(0);
 }
 
+/* A build's own av-vmrun (tests, deploy/try) leaves the machine's systemd alone. */
+static void
+scope_first(int argc, char **argv)
+{
+	char self[64] = "";
+	char *slash = strrchr(argv[1], '/');
+	char **v = calloc((size_t)argc + 4, sizeof(*v));
+
+	if (v == NULL || getenv(SCOPED) != NULL || access(SCOPE, X_OK) < 0 ||
+	    access("/run/systemd/system", F_OK) < 0 ||
+	    readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 ||
+	    strcmp(self, INSTALLED) != 0 || setenv(SCOPED, "1", 1) < 0) {
+		free(v);
+		return;
+	}
+	v[0] = (char *)(uintptr_t)SCOPE;
+	v[1] = (char *)(uintptr_t)"guest";
+	v[2] = slash != NULL ? slash + 1 : argv[1];
+	v[3] = (char *)(uintptr_t)INSTALLED;
+	memcpy(v + 4, argv + 1, (size_t)argc * sizeof(*v));	/* NULL, too */
+	execv(v[0], v);
+	free(v);		/* in the agent's service, then */
+}
+
 int
 main(int argc, char **argv)
 {
@@ -215,6 +246,8 @@ main(int argc, char **argv)
 
 	if (argc < 4 || argv[3][0] != '/')
 		die(1, "usage: av-vmrun RUNTIME LOGFILE PROGRAM ARG...");
+	scope_first(argc, argv);
+	(void)unsetenv(SCOPED);
 	if (close_range(3, ~0u, 0) < 0)
 		die(1, "close_range: %s", strerror(errno));
 	(void)umask(0007);

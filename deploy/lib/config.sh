@@ -61,67 +61,6 @@ secrets_make() {
 	)
 }
 
-# link_mode active: every packet goes over both links.  With passive, knet needs
-# about 1.1 s to leave a cut link, longer than the token lives: the cut of one
-# cable broke the membership each time.
-#
-# knet looks at its links every 200 ms and no more often, but takes half the token
-# for its ping's time limit unless told otherwise: with a token of 300 ms whole links
-# were "down" for an instant every few seconds, and the membership with them.
-corosync_conf() {
-	local n
-	cat <<-END
-	totem {
-	    version: 2
-	    cluster_name: avpair
-	    transport: knet
-	    link_mode: active
-	    crypto_cipher: aes256
-	    crypto_hash: sha256
-	    keyfile: /etc/corosync/authkey
-	    token: $(scaled 300)
-	    consensus: $(scaled 360)
-	    join: $(scaled 50)
-	END
-	for n in 0 1; do
-		cat <<-END
-		    interface {
-		        linknumber: $n
-		        knet_ping_interval: $(scaled 200)
-		        knet_ping_timeout: $(scaled 1000)
-		    }
-		END
-	done
-	cat <<-END
-	}
-	nodelist {
-	END
-	for n in node0 node1; do
-		cat <<-END
-		    node {
-		        nodeid: $((${n#node} + 1))
-		        name: $n
-		        ring0_addr: $(priv_address $n)
-		        ring1_addr: $(lan_address $n)
-		    }
-		END
-	done
-	cat <<-END
-	}
-	logging {
-	    to_stderr: no
-	    to_syslog: no
-	    to_logfile: yes
-	    logfile: /var/log/avpair/corosync.log
-	    timestamp: hires
-	}
-	system {
-	    sched_rr: no
-	    move_to_root_cgroup: no
-	}
-	END
-}
-
 # Milliseconds times AVPAIR_TIME_SCALE, the one knob for slow machines.
 scaled() { awk -v v="$1" -v s="$TIME_SCALE" 'BEGIN { printf "%d", v * s }'; }
 
@@ -135,64 +74,43 @@ pm_storage() {
 	df -Pm "$TRY" | awk 'NR == 2 { m = int($4 / 3); printf "%dM", (m > 20480) ? 20480 : m }'
 }
 
-# avnoded_conf NODE PEER
-avnoded_conf() {
+# What the files say that isn't this machine's own: nodeagent/setup/plan.h.
+plan_json() {
 	cat <<-END
-	# made by deploy/try; docs: avnoded.conf(5)
-	node = ${1#node}
-	unit_uuid = $(<"$TRY/secrets/unit.uuid")
-	unit_name = try
-	state_dir = /var/lib/avpair
-	run_dir = /run/avpair
-	log_dir = /var/log/avpair
-	key_file = /etc/avpair/unit.key
-	psk_file = /etc/avpair/mirror.psk
-	heartbeat = $(priv_address "$1")=$(priv_address "$2") $(lan_address "$1")=$(lan_address "$2")
-	heartbeat_port = 7701
-	watchdog_port = 7703
-	mtbf_policy = always
-	watchdog = stand-in:/run/pmwatch
-	mirror_listen = 0.0.0.0
-	mirror_peers = $(priv_address "$2") $(lan_address "$2")
-	mirror_port_base = 7800
-	arbiter = $ARBITER
-	arbiter_url = https://$QUORUM_ADDRESS:2379
-	arbiter_cert_dir = /etc/avpair/etcd
-	unit_address = $UNIT_ADDRESS/24
-	unit_interface = net0
-	networks = net0
-	cpus = $(($(nproc) > 4 ? $(nproc) : 4))
-	memory_bytes = $(pm_memory)
-	storage_bytes = $(pm_storage)
-	plugin = $PROG/nbdkit-avreplica-plugin.so
-	nbdkit = /usr/bin/nbdkit
-	qemu = /usr/bin/qemu-system-x86_64
-	time_scale = $TIME_SCALE
-	driver_vmm = qemu
-	driver_mirror = replica
-	initial_admin_file = /etc/avpair/initial-admin
-	socket_gid = $CONSOLE_ID
+	{ "plan": 1, "whole": true, "uuid": "$(<"$TRY/secrets/unit.uuid")", "name": "try",
+	  "links": [
+	    { "first": "$(priv_address node0)", "second": "$(priv_address node1)", "prefix": 24, "private": true },
+	    { "first": "$(lan_address node0)", "second": "$(lan_address node1)", "prefix": 24, "private": false } ],
+	  "bridges": ["net0"], "unit_address": "$UNIT_ADDRESS/24", "unit_interface": "net0",
+	  "mirror": "replica", "hypervisor": "qemu", "time_scale": "$TIME_SCALE",
+	  "arbiter": "$ARBITER", "arbiter_url": "https://$QUORUM_ADDRESS:2379" }
 	END
 }
 
-# avconsoled_conf NODE PEER
-avconsoled_conf() {
+# What is different here: half of the host each, programs of this build.
+local_json() {
 	cat <<-END
-	# made by deploy/try
-	node = $1
-	agent_socket = /run/avpair/agent.sock
-	unix_socket = /run/avpair/console.sock
-	listen = 0.0.0.0:443
-	cert_file = /etc/avpair/console.crt
-	key_file = /etc/avpair/console.key
-	web_dir = $PROG/webui
-	secret_file = /etc/avpair/unit.key
-	relay_listen = 0.0.0.0:7702
-	relay_peers = $(priv_address "$2") $(lan_address "$2")
-	psk_file = /etc/avpair/mirror.psk
-	user = $CONSOLE_ID:$CONSOLE_ID
+	{ "plan": $(plan_json), "uid": $CONSOLE_ID, "gid": $CONSOLE_ID,
+	  "corosync_log": "/var/log/avpair/corosync.log", "no_realtime": true,
+	  "agent_lines": [
+	    "mtbf_policy = always", "watchdog = stand-in:/run/pmwatch",
+	    "cpus = $(($(nproc) > 4 ? $(nproc) : 4))",
+	    "memory_bytes = $(pm_memory)", "storage_bytes = $(pm_storage)",
+	    "plugin = $PROG/nbdkit-avreplica-plugin.so",
+	    "nbdkit = /usr/bin/nbdkit", "qemu = /usr/bin/qemu-system-x86_64" ],
+	  "console_lines": ["web_dir = $PROG/webui"] }
 	END
 }
+
+# The files' text is av-setup's (nodeagent/setup/render.c).  rendered NODE: into
+# $TRY/NODE/rendered, from where tests change them on their way.
+rendered() {
+	mkdir -p "$TRY/$1/rendered"
+	local_json | "$B/av-setup" render "${1#node}" "$TRY/$1/rendered"
+}
+corosync_conf() { cat "$TRY/$1/rendered/corosync.conf"; }
+avnoded_conf() { cat "$TRY/$1/rendered/avnoded.conf"; }
+avconsoled_conf() { cat "$TRY/$1/rendered/avconsoled.conf"; }
 
 config_quorum() {
 	local s=$TRY/secrets e=$TRY/quorum/etc/avpair url=https://$QUORUM_ADDRESS:2379
@@ -208,7 +126,7 @@ config_quorum() {
 		--cert-file /etc/avpair/etcd.crt --key-file /etc/avpair/etcd.key
 }
 
-# config_node NODE PEER
+# config_node NODE
 config_node() {
 	local s=$TRY/secrets e=$TRY/$1/etc f
 	chmod 0711 "$e/avpair"
@@ -218,9 +136,10 @@ config_node() {
 	done
 	install -m 0600 "$s/ca.crt" "$s/client.crt" "$s/client.key" "$e/avpair/etcd/"
 	install -m 0600 "$s/authkey" "$e/corosync/authkey"
-	corosync_conf >"$e/corosync/corosync.conf"
-	avnoded_conf "$1" "$2" >"$e/avpair/avnoded.conf"
-	avconsoled_conf "$1" "$2" >"$e/avpair/avconsoled.conf"
+	rendered "$1"
+	corosync_conf "$1" >"$e/corosync/corosync.conf"
+	avnoded_conf "$1" >"$e/avpair/avnoded.conf"
+	avconsoled_conf "$1" >"$e/avpair/avconsoled.conf"
 	: >"$TRY/$1/services"
 	service_line "$1" corosync -15 /usr/sbin/corosync -f
 	service_line "$1" av-watchdog -20 "$PROG/av-watchdog" -c /etc/avpair/avnoded.conf

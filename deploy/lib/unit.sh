@@ -54,8 +54,8 @@ unit_create() {
 	secrets_make
 	config_world
 	config_quorum
-	config_node node0 node1
-	config_node node1 node0
+	config_node node0
+	config_node node1
 }
 
 world_start() {

@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,6 +15,7 @@
 #include "base/file.h"
 #include "console/conf.h"
 #include "console/events.h"
+#include "console/notify.h"
 #include "console/throttle.h"
 #include "console/ticket.h"
 #include "tests/test.h"
@@ -234,7 +237,10 @@ TEST(configurations)
 	CHECK(strstr(conf_try("", KEY, PSK), "'node' is missing") != NULL);
 	CHECK(strstr(conf_try("node = a\nnonsense = 1\n", KEY, PSK),
 	    "line 4") != NULL);
-	CHECK(strstr(conf_try("node = a\nuser = root\n", KEY, PSK),
+	CHECK_STR(conf_try("node = a\nuser = daemon\n", KEY, PSK), "");
+	CHECK(strstr(conf_try("node = a\nuser = nobody-at-all\n", KEY, PSK),
+	    "no user 'nobody-at-all'") != NULL);
+	CHECK(strstr(conf_try("node = a\nuser = 990:x\n", KEY, PSK),
 	    "uid:gid") != NULL);
 	CHECK(strstr(conf_try("node = a\nlisten = everywhere\n", KEY, PSK),
 	    "address:port") != NULL);
@@ -245,7 +251,40 @@ TEST(configurations)
 	return 0;
 }
 
-TESTS_MAIN(T(throttle_grows_and_forgets),
+TEST(systemd_is_told)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/avpair-notify.XXXXXX", got[32], pid[16];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	notify_send("READY=1");		/* nobody is there: nothing happens */
+	CHECK_EQ(notify_watchdog_ms(), -1);
+	CHECK(fd >= 0 && mkdtemp(dir) != NULL);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/s", dir);
+	CHECK(bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+	CHECK(setenv("NOTIFY_SOCKET", at.sun_path, 1) == 0);
+	notify_send("WATCHDOG=1");
+	CHECK_EQ(recv(fd, got, sizeof(got), MSG_DONTWAIT), 10);
+	CHECK(memcmp(got, "WATCHDOG=1", 10) == 0);
+	CHECK(setenv("WATCHDOG_USEC", "30000000", 1) == 0);
+	CHECK_EQ(notify_watchdog_ms(), 10000);
+	CHECK(setenv("WATCHDOG_PID", "1", 1) == 0);	/* another's */
+	CHECK_EQ(notify_watchdog_ms(), -1);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK(setenv("WATCHDOG_PID", pid, 1) == 0);
+	CHECK_EQ(notify_watchdog_ms(), 10000);
+	CHECK(setenv("WATCHDOG_USEC", "soon", 1) == 0);
+	CHECK_EQ(notify_watchdog_ms(), -1);
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
+	(void)close(fd);
+	(void)unlink(at.sun_path);
+	(void)rmdir(dir);
+	return 0;
+}
+
+TESTS_MAIN(T(systemd_is_told), T(throttle_grows_and_forgets),
     T(throttle_of_an_origin_that_tries_many_users),
     T(throttle_table_is_bounded), T(ticket_is_good_once_for_its_session),
     T(events_reach_readers_in_order), T(addresses), T(configurations))

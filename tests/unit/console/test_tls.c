@@ -18,7 +18,7 @@ static const uint8_t key_a[16] = { 1, 2, 3 }, key_b[16] = { 1, 2, 4 };
 
 /* The serving end: a thread. */
 struct server {
-	struct tls_cred	*cred;
+	struct av_tls_cred	*cred;
 	int		 fd, stop, plain;
 	int		 rc;		/* of the handshake */
 	char		 line[64];
@@ -31,12 +31,12 @@ server_run(void *arg)
 	struct server *s = arg;
 	gnutls_session_t tls;
 
-	s->rc = tls_accept(s->cred, s->fd, s->stop, 5000, &tls);
+	s->rc = av_tls_accept(s->cred, s->fd, s->stop, 5000, &tls);
 	if (s->rc == 0) {
-		s->rc = tls_read_line(tls, s->fd, s->stop, 5000, s->line,
+		s->rc = av_tls_read_line(tls, s->fd, s->stop, 5000, s->line,
 		    sizeof(s->line));
 		if (s->rc == 0)
-			s->rc = tls_write(tls, s->fd, s->stop, 5000, "ok\n");
+			s->rc = av_tls_write(tls, s->fd, s->stop, 5000, "ok\n");
 		if (s->rc == 0 && s->plain >= 0)
 			tls_pump(tls, s->fd, s->plain, s->stop);
 		gnutls_deinit(tls);
@@ -48,7 +48,7 @@ server_run(void *arg)
 }
 
 static int
-server_start(struct server *s, struct tls_cred *cred, int plain,
+server_start(struct server *s, struct av_tls_cred *cred, int plain,
     int *ret_client)
 {
 	struct timeval tv = { .tv_sec = 10 };
@@ -66,22 +66,22 @@ server_start(struct server *s, struct tls_cred *cred, int plain,
 static int
 try_key(const char *user, const uint8_t *key, size_t n)
 {
-	struct tls_cred *sc, *cc;
+	struct av_tls_cred *sc, *cc;
 	struct av_err err = { 0 };
 	struct server s;
 	gnutls_session_t tls;
 	char line[16] = "";
 	int fd, rc;
 
-	if (tls_cred_psk("avpair", key_a, sizeof(key_a), &sc, &err) < 0 ||
-	    tls_cred_psk(user, key, (unsigned)n, &cc, &err) < 0 ||
+	if (av_tls_cred_psk("avpair", key_a, sizeof(key_a), &sc, &err) < 0 ||
+	    av_tls_cred_psk(user, key, (unsigned)n, &cc, &err) < 0 ||
 	    server_start(&s, sc, -1, &fd) != 0)
 		return -1;
-	rc = tls_connect(cc, fd, s.stop, 5000, &tls);
+	rc = av_tls_connect(cc, fd, s.stop, 5000, &tls);
 	if (rc == 0) {
-		rc = tls_write(tls, fd, s.stop, 5000, "vnc vm:o1\n");
+		rc = av_tls_write(tls, fd, s.stop, 5000, "vnc vm:o1\n");
 		if (rc == 0)
-			rc = tls_read_line(tls, fd, s.stop, 5000, line,
+			rc = av_tls_read_line(tls, fd, s.stop, 5000, line,
 			    sizeof(line));
 		gnutls_deinit(tls);
 	}
@@ -89,8 +89,8 @@ try_key(const char *user, const uint8_t *key, size_t n)
 	(void)pthread_join(s.thread, NULL);
 	(void)close(fd);
 	(void)close(s.stop);
-	tls_cred_free(sc);
-	tls_cred_free(cc);
+	av_tls_cred_free(sc);
+	av_tls_cred_free(cc);
 	if (rc == 0 && (strcmp(line, "ok") != 0 ||
 	    strcmp(s.line, "vnc vm:o1") != 0))
 		return -1;
@@ -108,13 +108,13 @@ TEST(only_the_shared_key_opens)
 
 TEST(garbage_and_silence_are_refused)
 {
-	struct tls_cred *sc;
+	struct av_tls_cred *sc;
 	struct av_err err = { 0 };
 	struct server s;
 	uint64_t one = 1;
 	int fd;
 
-	CHECK(tls_cred_psk("avpair", key_a, sizeof(key_a), &sc, &err) == 0);
+	CHECK(av_tls_cred_psk("avpair", key_a, sizeof(key_a), &sc, &err) == 0);
 	CHECK(server_start(&s, sc, -1, &fd) == 0);
 	CHECK(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL) == 18);
 	(void)pthread_join(s.thread, NULL);
@@ -128,7 +128,7 @@ TEST(garbage_and_silence_are_refused)
 	CHECK(s.rc < 0);
 	(void)close(fd);
 	(void)close(s.stop);
-	tls_cred_free(sc);
+	av_tls_cred_free(sc);
 	return 0;
 }
 
@@ -150,7 +150,7 @@ echo_run(void *arg)
 TEST(pump_carries_all_and_both_ends)
 {
 	static uint8_t out[20000], in[20000];
-	struct tls_cred *c;
+	struct av_tls_cred *c;
 	struct av_err err = { 0 };
 	struct server s;
 	gnutls_session_t tls;
@@ -162,12 +162,12 @@ TEST(pump_carries_all_and_both_ends)
 	for (i = 0; i < sizeof(out); i++)
 		out[i] = (uint8_t)(i * 7);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, plain) == 0);
-	CHECK(tls_cred_psk("avpair", key_a, sizeof(key_a), &c, &err) == 0);
+	CHECK(av_tls_cred_psk("avpair", key_a, sizeof(key_a), &c, &err) == 0);
 	CHECK(server_start(&s, c, plain[0], &fd) == 0);
 	CHECK(pthread_create(&echo, NULL, echo_run, &plain[1]) == 0);
-	CHECK(tls_connect(c, fd, s.stop, 5000, &tls) == 0);
-	CHECK(tls_write(tls, fd, s.stop, 5000, "x\n") == 0);
-	CHECK(tls_read_line(tls, fd, s.stop, 5000, line, sizeof(line)) == 0);
+	CHECK(av_tls_connect(c, fd, s.stop, 5000, &tls) == 0);
+	CHECK(av_tls_write(tls, fd, s.stop, 5000, "x\n") == 0);
+	CHECK(av_tls_read_line(tls, fd, s.stop, 5000, line, sizeof(line)) == 0);
 	CHECK(fcntl(fd, F_SETFL, 0) == 0);
 	for (i = 0; i < sizeof(out); i += 10000)
 		CHECK(gnutls_record_send(tls, out + i, 10000) == 10000);
@@ -187,7 +187,7 @@ TEST(pump_carries_all_and_both_ends)
 	(void)close(fd);
 	(void)close(plain[1]);
 	(void)close(s.stop);
-	tls_cred_free(c);
+	av_tls_cred_free(c);
 	return 0;
 }
 

@@ -6,6 +6,9 @@
  */
 #include "tests/test.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -188,6 +191,87 @@ TEST(the_next_guard_knows_what_is_held)
 	return 0;
 }
 
+/* What av-vmrun leaves: RUN_DIR/vm/o1/lock, held while the guest lives. */
+static int
+guest_begin(const struct pm *p, char path[128])
+{
+	(void)snprintf(path, 128, "%s/vm", p->dir);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, 128, "%s/vm/o1", p->dir);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, 128, "%s/vm/o1/lock", p->dir);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static void
+guest_end(const struct pm *p)
+{
+	static const char *const names[] = { "vm/o1/lock", "vm/o1", "vm" };
+	char path[128];
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", p->dir, names[i]);
+		(void)remove(path);
+	}
+}
+
+/* The end of node0's guard after its agent said TOGETHER; 1: the device is let go. */
+static int
+end_of_guard(const char *driver, bool agent_stays, bool guest)
+{
+	struct pm *p = &W.pm[0];
+	char path[128];
+	int fd, opened = world_open();
+
+	if (opened != 0)
+		return -1;
+	p->guard = guard_close(p->guard);
+	p->conf.driver_vmm = (char *)(uintptr_t)driver;
+	if (guard_start(p) != 0)
+		return -2;
+	fd = guest_begin(p, path);
+	if (fd < 0 || (guest && flock(fd, LOCK_EX) < 0))
+		return -3;
+	WELL(0);
+	RUN_UNTIL(guard_peek(p->guard)->hold == WATCHDOG_TOGETHER, (void)0);
+	if (!agent_stays) {
+		p->line = watchdog_line_close(p->line);
+		RUN_UNTIL(!guard_peek(p->guard)->agent, (void)0);
+	}
+	let_go = 0;
+	p->guard = guard_close(p->guard);
+	(void)close(fd);
+	guest_end(p);
+	fd = let_go;
+	world_close();
+	return fd;
+}
+
+TEST(a_machine_without_agent_and_guests_may_end)
+{
+	CHECK_EQ(end_of_guard("qemu", false, false), 1);
+	return 0;
+}
+
+TEST(a_guest_without_agent_keeps_the_device_armed)
+{
+	CHECK_EQ(end_of_guard("qemu", false, true), 0);
+	return 0;
+}
+
+TEST(an_agent_keeps_the_device_armed)
+{
+	CHECK_EQ(end_of_guard("qemu", true, false), 0);
+	return 0;
+}
+
+TEST(guests_that_arent_processes_keep_the_device_armed)
+{
+	CHECK_EQ(end_of_guard("xen", false, false), 0);
+	return 0;
+}
+
 TEST(what_the_line_tells)
 {
 	json_t *f;
@@ -211,4 +295,8 @@ TEST(what_the_line_tells)
 
 TESTS_MAIN(T(a_hung_agent_lives_by_the_peers_word_until_it_is_taken_back),
     T(no_peer_no_pass_no_pm), T(the_next_guard_knows_what_is_held),
+    T(a_machine_without_agent_and_guests_may_end),
+    T(a_guest_without_agent_keeps_the_device_armed),
+    T(an_agent_keeps_the_device_armed),
+    T(guests_that_arent_processes_keep_the_device_armed),
     T(what_the_line_tells))
