@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,18 @@ choose_acceleration(struct agent *a)
 	(void)av_file_write(path, name, strlen(name), 0644, NULL);
 }
 
+/* systemd's watchdog waits as much longer as everything else does. */
+static void
+say_ready(double time_scale)
+{
+	uint64_t usec;
+
+	if (time_scale > 1 && sd_watchdog_enabled(0, &usec) > 0)
+		(void)sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64,
+		    (uint64_t)((double)usec * time_scale));
+	(void)sd_notify(0, "READY=1");
+}
+
 static int
 run(const char *conf_path)
 {
@@ -120,7 +133,7 @@ run(const char *conf_path)
 		log_err("unit", "%s", err.text);
 		return 1;
 	}
-	(void)sd_notify(0, "READY=1");
+	say_ready(agent.conf.time_scale);
 	rc = sd_event_loop(event);
 	agent_close(&agent);
 	sd_event_unref(event);

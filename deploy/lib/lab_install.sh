@@ -14,12 +14,15 @@ lab_time_scale() {
 	echo "$scale"
 }
 
-# A list of the .deb files that a PM needs; drivers by what it runs on.
+# A list of the .deb files that a PM needs; of the drivers those of the stack.
 lab_debs() {
 	local f
+	lab_stack
 	for f in "$B"/deb/*.deb; do
 		case ${f##*/} in
 		*-dbgsym_* | avpair-doc_*) continue ;;
+		avpair-xen_*) [ "$LAB_VMM" = xen ] || continue ;;
+		avpair-drbd_*) [ "$LAB_MIRROR" = drbd ] || continue ;;
 		esac
 		[ -e "$f" ] || continue
 		echo "$f"
