@@ -3,13 +3,13 @@
  *
  * mirror/drbd_grow.c - growing while the guest runs
  *
- *   secondary: lvextend                          (its share of the order)
+ *   secondary: lvextend --> zero what is new     (its share of the order)
  *   primary:   record --> lvextend --> zero what is new here --> resize, again and
  *              again until the peer's leg has room --> zero what DRBD's old
  *              metadata was, on both --> record
  *
- * DRBD agrees on the smaller of both legs, then copies what is new to the peer, so
- * the peer's share needs no zeroes.  Metadata is at the end of the logical volume
+ * DRBD agrees on the smaller of both legs, then copies what is new to the peer.
+ * Metadata is at the end of the logical volume
  * and moves with it; where it was is data now.  The size that the owner sees is
  * the record's, which changes last: no guest uses any of it before.  A try that
  * was cut short is done again from 'grow_from'.
@@ -54,9 +54,8 @@ may_grow(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	return 0;
 }
 
-/* What has to be done, before anything is. */
 static int
-look(struct drbd *d, struct drbd_job *job, struct av_err *err)
+leg_end(const struct drbd *d, uint64_t *ret_bytes, struct av_err *err)
 {
 	char path[MIRROR_PATH_MAX * 2];
 	AUTO_FD int fd = -1;
@@ -70,9 +69,16 @@ look(struct drbd *d, struct drbd_job *job, struct av_err *err)
 		return av_err_code(err, -errno, "disk-error",
 		    "the size of '%s' can't be read: %s", path,
 		    strerror(errno));
-	job->lv_bytes = (uint64_t)end;
-	job->lv_new_bytes = drbd_lv_bytes(job->o.new_size_bytes);
+	*ret_bytes = (uint64_t)end;
 	return 0;
+}
+
+/* What has to be done, before anything is. */
+static int
+look(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	job->lv_new_bytes = drbd_lv_bytes(job->o.new_size_bytes);
+	return leg_end(d, &job->lv_bytes, err);
 }
 
 static bool
@@ -118,18 +124,23 @@ zero(struct drbd *d, const char *path, uint64_t from, uint64_t to,
 	    on_zeroed, d, &d->zero, err);
 }
 
+/*
+ * To the very end: DRBD looks for its metadata there when the leg is attached the
+ * next time, and mustn't find a former volume's.  So the secondary does it, too.
+ */
 static int
 zero_new(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	char path[MIRROR_PATH_MAX * 2];
-	uint64_t end = job->lv_bytes > job->lv_new_bytes ? job->lv_bytes :
-	    job->lv_new_bytes;
+	uint64_t from = is_primary(d) ? d->rec.grow_from :
+	    job->lv_bytes < job->lv_new_bytes ? job->lv_bytes : 0, end;
+	int rc = leg_end(d, &end, err);
 
-	if (d->rec.grow_from == 0 || !is_primary(d))
-		return 0;
+	if (rc < 0 || from == 0)
+		return rc;
 	if (drbd_lv_path(&d->rec, d->c.id, path, sizeof(path)) < 0)
 		return av_err_set(err, -ENAMETOOLONG, "path too long");
-	return zero(d, path, d->rec.grow_from, end, err);
+	return zero(d, path, from, end, err);
 }
 
 static int

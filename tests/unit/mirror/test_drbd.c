@@ -619,18 +619,22 @@ TEST(what_is_new_is_zero)
 	RIG(r);
 	AUTO_FREE char *lv = NULL;
 	char path[160];
-	size_t n, i;
+	size_t n, i, k;
 
 	OVER(r, mirror_grow(r->m[1], &op, SIZE * 2, NULL));
 	CHECK_EQ(done_rc, 0);
 	OVER(r, mirror_grow(r->m[0], &op, SIZE * 2, NULL));
 	CHECK_EQ(done_rc, 0);
 	CHECK_EQ(st(r, 0)->size_bytes, SIZE * 2);
-	(void)snprintf(path, sizeof(path), "%s/dev/avvg/av-o3", r->node[0]);
-	CHECK_EQ(av_file_read(path, SIZE * 4, &lv, &n, NULL), 0);
-	CHECK(n > SIZE * 2);
-	for (i = SIZE; i < SIZE * 2; i++)
-		CHECK(lv[i] == 0);
+	for (k = 0; k < 2; k++) {	/* to the end, where metadata will be */
+		(void)snprintf(path, sizeof(path), "%s/dev/avvg/av-o3",
+		    r->node[k]);
+		free(TAKE_PTR(lv));
+		CHECK_EQ(av_file_read(path, SIZE * 4, &lv, &n, NULL), 0);
+		CHECK(n > SIZE * 2);
+		for (i = SIZE; i < n; i++)
+			CHECK(lv[i] == 0);
+	}
 	rig_free(r);
 	return 0;
 }
