@@ -35,8 +35,9 @@ vm_started(struct command *c, struct report *r)
 	if (r->vm.want != STORE_WANT_RUNNING)
 		return ignore(c);	/* told to stop meanwhile */
 	command_detail(c, "VM '%s' started on node%d", r->vm.name, r->vm.node);
+	/* told again by an agent that found it running, or that it moved to */
 	return sql_run(c->st, c->err, "UPDATE vm SET moving = 0,"
-	    " started_ms = ?, reason_code = '', reason_text = ''"
+	    " started_ms = coalesce(started_ms, ?), reason_code = '', reason_text = ''"
 	    " WHERE id = ?", "ii", c->at_ms, r->id);
 }
 

@@ -75,10 +75,8 @@ looked_done(struct vmm_op *op, int rc, const struct av_err *err)
 	}
 	g->looked = true;
 	vmm_status(g->dom, &st);
-	if (st.pid > 0) {
+	if (st.pid > 0)	/* since when: the row has it */
 		log_notice(g->row.id, "found running, process %d", (int)st.pid);
-		g->started_utc_ms = av_clock_utc_ms();
-	}
 	g->run_id = run_read(g);
 	guest_move_read(g);
 	g->gs->ops->changed(g->gs->ctx, g->row.id);

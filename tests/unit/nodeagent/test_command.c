@@ -425,8 +425,18 @@ TEST(start_picks_the_pm)
 
 /* --- a VM's life --- */
 
+static int64_t
+started_ms(struct fx *fx)
+{
+	int64_t ms = -1;
+
+	return sql_get_int(fx->st, &ms, NULL, "SELECT started_ms FROM vm"
+	    " WHERE name = 'web'", "") < 0 ? -1 : ms;
+}
+
 TEST(install_then_run_then_remove)
 {
+	int64_t since;
 	struct store_vm vm;
 	struct store_volume vol;
 	char id[32], data[32], text[64];
@@ -463,6 +473,11 @@ TEST(install_then_run_then_remove)
 	CHECK_EQ(vm.want, STORE_WANT_RUNNING);	/* start: true */
 	CHECK_EQ(vm.run_id, 1);
 	CHECK_EQ(fx_vm_report(&fx, id, 1, "started"), 0);
+	since = started_ms(&fx);
+	CHECK(since > 0);
+	fx.at_ms += 60000;	/* an agent that was started anew tells it again */
+	CHECK_EQ(fx_vm_report(&fx, id, 1, "started"), 0);
+	CHECK_EQ(started_ms(&fx), since);
 	CHECK_STR(fx_vm_do(&fx, "vm.delete", "web"), "wrong-state");
 	fx_context(&fx, "{'online':['node0','node1'],'activity':'running'}");
 	CHECK_STR(fx_vm_do(&fx, "vm.shutdown", "web"), "");
