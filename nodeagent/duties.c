@@ -274,8 +274,7 @@ home_do(struct agent *a)
 {
 	const json_t *facts[2] = { a->facts[0], a->facts[1] };
 	const struct evacuate_look l = { .st = a->store, .facts = facts,
-		.self = a->conf.node, .time_scale = a->conf.time_scale,
-		.now_utc_ms = av_clock_utc_ms() };
+		.self = a->conf.node, .now_utc_ms = av_clock_utc_ms() };
 	char id[STORE_ID_MAX];
 
 	if (av_clock_ns() - a->together_ns < HOME_SETTLE_NS)

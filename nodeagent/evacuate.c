@@ -31,14 +31,12 @@ link_of(const struct evacuate_look *l, int node,
 	    node), "ports");
 	const json_t *port = view_port(ports, nic->network_name, nic->bridge);
 	const char *state = view_text(port, "link", NULL);
-	double ms = json_number_value(json_object_get(port, "since_ms"));
+	bool steady = json_is_true(json_object_get(port, "steady"));
 
 	if (strcmp(state, "down") == 0)
-		return ms >= EVACUATE_LINK_MS * l->time_scale ? LINK_LOST :
-		    LINK_DOWN;
+		return steady ? LINK_LOST : LINK_DOWN;
 	if (strcmp(state, "up") == 0)
-		return ms >= EVACUATE_LINK_WELL_MS * l->time_scale ? LINK_WELL :
-		    LINK_UP;
+		return steady ? LINK_WELL : LINK_UP;
 	return LINK_WELL;
 }
 
@@ -190,8 +188,7 @@ faults_do(struct agent *a)
 {
 	const json_t *facts[2] = { a->facts[0], a->facts[1] };
 	const struct evacuate_look l = { .st = a->store, .facts = facts,
-		.self = a->conf.node, .time_scale = a->conf.time_scale,
-		.now_utc_ms = av_clock_utc_ms() };
+		.self = a->conf.node, .now_utc_ms = av_clock_utc_ms() };
 	const char *why;
 	char id[STORE_ID_MAX];
 

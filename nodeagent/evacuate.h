@@ -5,8 +5,8 @@
  *
  *   maintenance   its VMs are wanted away (maintenance.h)
  *   a fault       a part of the PM is reported as failing (store_fault.h; E2)
- *   a lost link   the port of one of the VM's networks has no link there for
- *                 EVACUATE_LINK_MS, and has one on the other PM (E3, F2)
+ *   a lost link   the port of one of the VM's networks has had no link there for
+ *                 a while (ports.h), and has one on the other PM (E3, F2)
  *
  * They move one at a time, ordered by the unit's primary PM, and only to a PM that
  * has none of this.  They go home (home.h) when their PM is well again.
@@ -21,11 +21,6 @@
 
 #include "nodeagent/store.h"
 
-/* A switch that restarts a port, or somebody who replugs a cable, takes a second or
- * two: moving a guest twice for that isn't worth it.  At time_scale 1. */
-#define EVACUATE_LINK_MS	3000u
-/* A link that comes and goes mustn't have guests follow it. */
-#define EVACUATE_LINK_WELL_MS	30000u
 #define EVACUATE_RETRY_MS	30000u	/* a move that failed */
 
 /* What the pure part looks at. */
@@ -33,7 +28,6 @@ struct evacuate_look {
 	const struct store *st;
 	const json_t *const *facts;	/* of both PMs */
 	int	self;
-	double	time_scale;
 	int64_t	now_utc_ms;
 };
 

@@ -101,7 +101,7 @@ facts_make(struct agent *a)
 	    "beats_ignored", (json_int_t)order_beats_ignored(a->order), "uptime_s",
 	    (json_int_t)host_uptime_s(), "vms", guests_facts(a->guests),
 	    "volumes", volumes_facts(a->volumes), "ports", ports_facts(&a->ports,
-	    &a->conf),
+	    &a->conf, now_ns),
 	    "last_failover", failover_fact(a), "images", a->images,
 	    "versions", json_incref(json_object_get(a->host, "versions")));
 	if (facts == NULL)

@@ -53,11 +53,26 @@ look(struct ports *p, size_t i, enum port_link link, uint64_t now_ns)
 	p->of[i].since_ns = first && link == PORT_UP ? 1 : now_ns;
 }
 
+static bool
+is_steady(const struct ports *p, size_t i, double time_scale, uint64_t now_ns)
+{
+	double ms = (double)(now_ns - p->of[i].since_ns) / AV_NS_PER_MS;
+
+	switch (p->of[i].link) {
+	case PORT_DOWN:
+		return ms >= PORTS_LOST_MS * time_scale;
+	case PORT_UP:
+		return ms >= PORTS_WELL_MS * time_scale;
+	case PORT_UNKNOWN:
+		break;
+	}
+	return true;
+}
+
 json_t *
-ports_facts(struct ports *p, const struct agent_conf *c)
+ports_facts(struct ports *p, const struct agent_conf *c, uint64_t now_ns)
 {
 	json_t *facts = json_object();
-	uint64_t now_ns = av_clock_ns();
 	char name[16];
 	size_t i;
 
@@ -66,9 +81,9 @@ ports_facts(struct ports *p, const struct agent_conf *c)
 
 		look(p, i, link, now_ns);
 		(void)json_object_set_new(facts, c->networks[i], json_pack(
-		    "{s:s, s:s, s:I}", "interface", name, "link",
-		    link_names[link], "since_ms", (json_int_t)
-		    ((now_ns - p->of[i].since_ns) / AV_NS_PER_MS)));
+		    "{s:s, s:s, s:b}", "interface", name, "link",
+		    link_names[link], "steady",
+		    is_steady(p, i, c->time_scale, now_ns)));
 	}
 	return facts;
 }

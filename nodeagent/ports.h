@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nodeagent/ports.h - the NICs behind this PM's networks, and since when they have link
+ * nodeagent/ports.h - the NICs behind this PM's networks, and whether they have steady link
  *
  * Threads: the loop's.
  */
@@ -13,6 +13,12 @@
 #include <jansson.h>
 
 #include "nodeagent/conf.h"
+
+/* A switch that restarts a port, or somebody who replugs a cable, takes a second or
+ * two: moving a guest twice for that isn't worth it.  At time_scale 1. */
+#define PORTS_LOST_MS	3000u
+/* A link that comes and goes mustn't have guests follow it. */
+#define PORTS_WELL_MS	30000u
 
 enum port_link { PORT_UNKNOWN = 0, PORT_DOWN, PORT_UP };
 
@@ -26,9 +32,12 @@ struct ports {
 };
 
 /*
- * {BRIDGE: {interface, link: "up"|"down"|"unknown", since_ms}} as it is now; a bridge
- * without a NIC is "unknown".  Yours; NULL = no memory.
+ * {BRIDGE: {interface, link: "up"|"down"|"unknown", steady}} as it is now; a bridge
+ * without a NIC is "unknown".  steady: down for PORTS_LOST_MS, or up for PORTS_WELL_MS.
+ * No times: facts that always change would be sent without end.  Yours; NULL = no
+ * memory.
  */
-json_t *ports_facts(struct ports *p, const struct agent_conf *c);
+json_t *ports_facts(struct ports *p, const struct agent_conf *c,
+    uint64_t now_ns);
 
 #endif

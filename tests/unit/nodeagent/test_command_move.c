@@ -187,7 +187,7 @@ TEST(a_failover_remembers_the_way_home)
 	CHECK_EQ(row(&fx).node, 1);
 	/* without facts nobody is seen running */
 	CHECK_EQ(home_next(&(struct evacuate_look){ .st = fx.st,
-	    .facts = (const json_t *const[2]){ NULL, NULL }, .time_scale = 1,
+	    .facts = (const json_t *const[2]){ NULL, NULL },
 	    .now_utc_ms = fx.at_ms }, id), -2);
 	/* preferred goes first */
 	CHECK_STR(fx_code(&fx, "vm.prefer", "{'vm':'web','node':'node1'}"), "");

@@ -7,14 +7,16 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "nodeagent/evacuate.h"
+#include "nodeagent/ports.h"
 #include "nodeagent/store_fault.h"
 #include "nodeagent/store_sql.h"
 #include "tests/test.h"
 #include "tests/unit/nodeagent/store_fixture.h"
 
 #define DISK	"{'node':'node0','part':'disk sda','text':'SMART: 12 sectors'}"
-#define UP	"{'link':'up','since_ms':100000,'interface':'eth0'}"
+#define UP	"{'link':'up','steady':true,'interface':'eth0'}"
 
 struct ev {
 	struct fx	fx;
@@ -41,7 +43,7 @@ next(struct ev *e, const char *port0, const char *port1, const char *refused)
 	AUTO_JSON json_t *f0 = NULL, *f1 = NULL;
 	const json_t *facts[2];
 	struct evacuate_look l = { .st = e->fx.st, .facts = facts,
-		.time_scale = 1, .now_utc_ms = e->fx.at_ms };
+		.now_utc_ms = e->fx.at_ms };
 	struct store_vm vm;
 
 	if (store_get_vm(e->fx.st, e->vm, &vm) < 0 || vm.n_nics != 1)
@@ -117,7 +119,7 @@ TEST(not_to_a_pm_that_is_no_better)
 
 	CHECK_EQ(ev_open(&e), 0);
 	CHECK_STR(fx_code(&e.fx, "node.report-fault", DISK), "");
-	CHECK_EQ(next(&e, UP, "{'link':'down','since_ms':0}", NULL), -2);
+	CHECK_EQ(next(&e, UP, "{'link':'down','steady':false}", NULL), -2);
 	CHECK_STR(fx_code(&e.fx, "node.report-fault",
 	    "{'node':'node1','part':'fan 1'}"), "");
 	CHECK_EQ(next(&e, UP, UP, NULL), -2);
@@ -134,16 +136,16 @@ TEST(a_link_that_stays_lost_sends_it_away)
 	struct ev e;
 
 	CHECK_EQ(ev_open(&e), 0);
-	CHECK_EQ(next(&e, "{'link':'down','since_ms':2999}", UP, NULL), -2);
-	CHECK_EQ(next(&e, "{'link':'down','since_ms':3000}", UP, NULL), 0);
+	CHECK_EQ(next(&e, "{'link':'down','steady':false}", UP, NULL), -2);
+	CHECK_EQ(next(&e, "{'link':'down','steady':true}", UP, NULL), 0);
 	CHECK_STR(e.why, "link");
 	/* the switch that both are at went away */
-	CHECK_EQ(next(&e, "{'link':'down','since_ms':3000}",
-	    "{'link':'down','since_ms':2900}", NULL), -2);
+	CHECK_EQ(next(&e, "{'link':'down','steady':true}",
+	    "{'link':'down','steady':false}", NULL), -2);
 	/* a network of its own has no port */
-	CHECK_EQ(next(&e, "{'link':'unknown','since_ms':9000}", UP, NULL), -2);
-	CHECK_EQ(next(&e, "{'link':'down','since_ms':3000}",
-	    "{'link':'unknown','since_ms':1}", NULL), 0);
+	CHECK_EQ(next(&e, "{'link':'unknown','steady':true}", UP, NULL), -2);
+	CHECK_EQ(next(&e, "{'link':'down','steady':true}",
+	    "{'link':'unknown','steady':true}", NULL), 0);
 	fx_close(&e.fx);
 	return 0;
 }
@@ -171,20 +173,19 @@ TEST(home_waits_until_the_pm_is_well)
 {
 	AUTO_JSON json_t *f0 = NULL;
 	const json_t *facts[2] = { NULL, NULL };
-	struct evacuate_look l = { .facts = facts, .time_scale = 1 };
+	struct evacuate_look l = { .facts = facts };
 	struct store_vm vm;
 	struct ev e;
 
 	CHECK_EQ(ev_open(&e), 0);
 	l.st = e.fx.st;
 	CHECK_EQ(store_get_vm(e.fx.st, e.vm, &vm), 0);
-	f0 = json_pack("{s:{s:{s:s, s:i}}}", "ports", vm.nics[0].bridge, "link",
-	    "up", "since_ms", (int)EVACUATE_LINK_WELL_MS - 1);
+	f0 = json_pack("{s:{s:{s:s, s:b}}}", "ports", vm.nics[0].bridge, "link",
+	    "up", "steady", false);
 	facts[0] = f0;
 	CHECK(!evacuate_well(&l, 0, &vm));
 	CHECK_EQ(json_object_set_new(json_object_get(json_object_get(f0, "ports"),
-	    vm.nics[0].bridge), "since_ms",
-	    json_integer(EVACUATE_LINK_WELL_MS)), 0);
+	    vm.nics[0].bridge), "steady", json_true()), 0);
 	CHECK(evacuate_well(&l, 0, &vm));
 	CHECK_STR(fx_code(&e.fx, "node.report-fault", DISK), "");
 	CHECK(!evacuate_well(&l, 0, &vm));
@@ -192,8 +193,23 @@ TEST(home_waits_until_the_pm_is_well)
 	return 0;
 }
 
+/* What changes by itself would be sent, and looked at, for ever. */
+TEST(facts_of_ports_stand_still)
+{
+	AUTO_JSON json_t *one = NULL, *two = NULL;
+	struct agent_conf c = { .n_networks = 1, .time_scale = 1,
+		.networks = { "none" } };
+	struct ports p = { 0 };
+
+	one = ports_facts(&p, &c, 1000 * AV_NS_PER_S);
+	two = ports_facts(&p, &c, 5000 * AV_NS_PER_S);
+	CHECK_EQ(json_object_size(one), 1);
+	CHECK(json_equal(one, two));
+	return 0;
+}
+
 TESTS_MAIN(T(a_fault_is_reported_replaced_and_cleared),
     T(a_pm_with_a_fault_is_emptied), T(not_to_a_pm_that_is_no_better),
     T(a_link_that_stays_lost_sends_it_away),
     T(a_move_that_failed_is_tried_again_later),
-    T(home_waits_until_the_pm_is_well))
+    T(home_waits_until_the_pm_is_well), T(facts_of_ports_stand_still))

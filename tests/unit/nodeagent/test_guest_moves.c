@@ -83,7 +83,7 @@ goes_home(struct world *w, int64_t at_ms)
 	char id[STORE_ID_MAX];
 
 	return home_next(&(struct evacuate_look){ .st = w->store,
-	    .facts = facts, .time_scale = 1, .now_utc_ms = at_ms }, id) == 0 &&
+	    .facts = facts, .now_utc_ms = at_ms }, id) == 0 &&
 	    strcmp(id, vm_id(w)) == 0;
 }
 
