@@ -148,7 +148,7 @@ enum vmm_phase {
 };
 
 #define VMM_TAG_MAX	64
-#define VMM_ADDR_MAX	46
+#define VMM_ADDR_MAX	64	/* as an address in the configuration */
 
 struct vmm_migration {
 	enum vmm_phase	phase;
