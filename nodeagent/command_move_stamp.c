@@ -25,14 +25,12 @@ not_in_step(const struct store *st, const json_t *const facts[2], int self,
     const struct store_vm *vm)
 {
 	struct store_volume vol;
-	struct volume_state vs;
 	unsigned i;
 
 	for (i = 0; i < vm->n_disks; i++) {
 		if (store_get_volume(st, vm->disks[i].volume_id, &vol) < 0)
 			return json_string(vm->disks[i].volume_id);
-		view_volume_state(facts, self, &vol, &vs);
-		if (vs.activity != VOLUME_IN_STEP)
+		if (!view_volume_may_leave(facts, self, &vol, vm->node))
 			return json_string(vol.name);
 	}
 	return json_null();

@@ -56,18 +56,49 @@ worst_link(const struct evacuate_look *l, int node, const struct store_vm *vm)
 	return worst;
 }
 
+/* A VM whose disk failed there runs on with the other PM's (diskless): every read
+ * and write crosses the link, and the leg can't be made anew under it. */
+static bool
+disk_failed(const struct evacuate_look *l, int node, const struct store_vm *vm)
+{
+	struct store_volume vol;
+	unsigned i;
+
+	for (i = 0; i < vm->n_disks; i++)
+		if (store_get_volume(l->st, vm->disks[i].volume_id, &vol) == 0 &&
+		    vol.failed_leg == node)
+			return true;
+	return false;
+}
+
+static bool
+disks_may_leave(const struct evacuate_look *l, int node,
+    const struct store_vm *vm)
+{
+	struct store_volume vol;
+	unsigned i;
+
+	for (i = 0; i < vm->n_disks; i++)
+		if (store_get_volume(l->st, vm->disks[i].volume_id, &vol) < 0 ||
+		    !view_volume_may_leave(l->facts, l->self, &vol, node))
+			return false;
+	return true;
+}
+
 const char *
 evacuate_why(const struct evacuate_look *l, int node, const struct store_vm *vm)
 {
 	if (store_node_faulty(l->st, node))
 		return "fault";
+	if (disk_failed(l, node, vm))
+		return "disk";
 	return worst_link(l, node, vm) == LINK_LOST ? "link" : NULL;
 }
 
 bool
 evacuate_well(const struct evacuate_look *l, int node, const struct store_vm *vm)
 {
-	return !store_node_faulty(l->st, node) &&
+	return !store_node_faulty(l->st, node) && !disk_failed(l, node, vm) &&
 	    worst_link(l, node, vm) == LINK_WELL;
 }
 
@@ -75,6 +106,7 @@ static bool
 can_take(const struct evacuate_look *l, int node, const struct store_vm *vm)
 {
 	return !store_node_faulty(l->st, node) &&
+	    disks_may_leave(l, 1 - node, vm) &&
 	    worst_link(l, node, vm) >= LINK_UP;
 }
 

@@ -5,6 +5,7 @@
  *
  *   maintenance   its VMs are wanted away (maintenance.h)
  *   a fault       a part of the PM is reported as failing (store_fault.h; E2)
+ *   a failed disk the VM's volume lost its leg there, and runs diskless (E3)
  *   a lost link   the port of one of the VM's networks has had no link there for
  *                 a while (ports.h), and has one on the other PM (E3, F2)
  *
@@ -31,7 +32,7 @@ struct evacuate_look {
 	int64_t	now_utc_ms;
 };
 
-/* Why this PM is no place for the VM: "fault", "link", or NULL = it is one. */
+/* Why this PM is no place for the VM: "fault", "disk", "link", or NULL = it is one. */
 const char *evacuate_why(const struct evacuate_look *l, int node,
     const struct store_vm *vm);
 /* The PM has been good for it for a while: it may go home there. */

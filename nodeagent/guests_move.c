@@ -146,14 +146,14 @@ proc_of(const struct vmm_status *st)
 }
 
 static bool
-disks_are(const struct guest *g, bool paired)
+disks_are(const struct guest *g, bool leaving)
 {
 	unsigned i;
 
 	for (i = 0; i < g->row.n_disks; i++) {
 		const char *id = g->row.disks[i].volume_id;
 
-		if (paired ? !volumes_paired(g->gs->volumes, id) :
+		if (leaving ? !volumes_may_leave(g->gs->volumes, id) :
 		    !volumes_ready(g->gs->volumes, id, NULL))
 			return false;
 	}

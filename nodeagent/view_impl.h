@@ -55,6 +55,9 @@ struct volume_state {
 
 void view_volume_state(const json_t *const facts[2], int self,
     const struct store_volume *vol, struct volume_state *ret);
+/* Its guest on that PM may go on at the other: in step, or diskless there. */
+bool view_volume_may_leave(const json_t *const facts[2], int self,
+    const struct store_volume *vol, int node);
 
 /* view_care.c: members of the volume object. */
 json_t *view_verify(const struct store_volume *vol,

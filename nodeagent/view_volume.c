@@ -76,6 +76,20 @@ view_volume_state(const json_t *const facts[2], int self,
 		ret->state = "busy";
 }
 
+bool
+view_volume_may_leave(const json_t *const facts[2], int self,
+    const struct store_volume *vol, int node)
+{
+	struct volume_state vs;
+
+	if (vol->failed_leg >= 0)
+		return vol->failed_leg == node && strcmp(view_text(
+		    leg_fact(facts, self, node, vol->id), "conn", NULL),
+		    "diskless") == 0;
+	view_volume_state(facts, self, vol, &vs);
+	return vs.activity == VOLUME_IN_STEP;
+}
+
 static json_t *
 legs(const json_t *const facts[2], int self, const struct store_volume *vol)
 {

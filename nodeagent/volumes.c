@@ -263,15 +263,13 @@ waits_for_peer(const struct mirror_status *st)
 	    st->conn == MIRROR_SPLIT));
 }
 
-/* A change of side: the other PM lets go first, in step and flushed, so nothing is
- * copied afterwards.  It does so at once; not for ever, in case that it doesn't. */
-static bool
-peer_leads_yet(struct volume *v, const struct mirror_status *st)
+bool
+volume_peer_leads_yet(struct volume *v, const struct mirror_status *st)
 {
 	uint64_t now_ns = av_clock_ns();
 
 	if (v->vs->right.kind != RIGHT_TOGETHER ||
-	    st->conn != MIRROR_CONNECTED) {
+	    (st->conn != MIRROR_CONNECTED && st->conn != MIRROR_DISKLESS)) {
 		v->turn_ns = 0;
 		return false;
 	}
@@ -295,7 +293,8 @@ server_steer(struct volume *v)
 	if (volume_split_steer(v, st))
 		return;
 	if (may_lead && v->primary_here) {
-		if (st->role != MIRROR_PRIMARY && peer_leads_yet(v, st))
+		if (st->role != MIRROR_PRIMARY &&
+		    volume_peer_leads_yet(v, st))
 			return;
 		if (st->role != MIRROR_PRIMARY)
 			volume_order_primary(v, right == RIGHT_ALONE);
@@ -554,12 +553,14 @@ volumes_lost_here(const struct volumes *vs, const char *volume_id)
 }
 
 bool
-volumes_paired(const struct volumes *vs, const char *volume_id)
+volumes_may_leave(const struct volumes *vs, const char *volume_id)
 {
 	const struct volume *v = volume_find(vs, volume_id);
 	const struct mirror_status *st = volume_live_status(v);
 
-	return st != NULL && st->role == MIRROR_PRIMARY && !st->alone &&
+	if (st == NULL || st->role != MIRROR_PRIMARY || st->alone)
+		return false;
+	return volume_leg_failed_here(v) ? st->conn == MIRROR_DISKLESS :
 	    st->conn == MIRROR_CONNECTED && v->row.failed_leg < 0;
 }
 

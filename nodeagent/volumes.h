@@ -53,8 +53,9 @@ bool volumes_ready(const struct volumes *vs, const char *volume_id,
 /* Its leg here is marked failed, so no guest can use it on this PM: one that runs
  * here goes to the other PM. */
 bool volumes_lost_here(const struct volumes *vs, const char *volume_id);
-/* Primary here with its peer connected and in step: both legs have every write. */
-bool volumes_paired(const struct volumes *vs, const char *volume_id);
+/* Primary here, and the other PM's leg has every write: its guest may go on there.
+ * In step; or diskless: only that leg has them. */
+bool volumes_may_leave(const struct volumes *vs, const char *volume_id);
 /* Its server is up, in whatever role: a guest's process may open it. */
 bool volumes_answers(const struct volumes *vs, const char *volume_id);
 /* What its guest can be told; 0 = not primary here. */

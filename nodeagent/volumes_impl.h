@@ -95,6 +95,9 @@ void volume_order_done(struct mirror_op *op, int rc, const struct av_err *err);
 void volume_order_primary(struct volume *v, bool alone);
 void volume_order_alone(struct volume *v);
 void volume_order_secondary(struct volume *v);
+/* A change of side: the other PM lets go first, flushed (and in step, so nothing is
+ * copied afterwards).  It does so at once; not for ever, in case that it doesn't. */
+bool volume_peer_leads_yet(struct volume *v, const struct mirror_status *st);
 struct volume *volume_find(const struct volumes *vs, const char *id);
 /* NULL = no server, or it doesn't answer yet; NULL may be passed. */
 const struct mirror_status *volume_live_status(const struct volume *v);

@@ -205,7 +205,8 @@ steer_peer_failed(struct volume *v, const struct mirror_status *st)
 	if (v->vs->right.kind == RIGHT_FOLLOW)
 		return false;		/* it only fills the owner's new leg */
 	if (st->role != MIRROR_PRIMARY) {
-		if (mark_is_everywhere(v)) {
+		/* a guest that ran there diskless comes here */
+		if (mark_is_everywhere(v) && !volume_peer_leads_yet(v, st)) {
 			volume_order_primary(v, true);
 			v->op.done = alone_done;
 		}

@@ -134,27 +134,42 @@ other_disk_fails() {
 	untouched "$node" "$pid"
 }
 
+# It goes on with the other PM's disk, and then moves there; home when there is a good one.
 own_disk_fails() {
-	local node second pid
+	local node second from
 	node=$(vm_node)
 	second=$(other "$node")
-	pid=$(guest_pid "$node")
+	from=$(records_acked)
 	disk_fails "$node"
 	wait_until 30 "the leg to be marked" volume_is .failed_leg "$node"
+	wait_until 60 "the guest to move to $second" runs_only_on "$second"
 	more_records
-	untouched "$node" "$pid"
-	! avcli volume replace-leg "$(volume_id)" || fail "the leg of a running guest was replaced"
+	goes_on_since "$from"
+	! avcli vm migrate "$VM" || fail "it may move to a failed disk"
 	# off and on: it runs where its data is
 	story_stop_client
 	avcli vm poweroff "$VM" --wait
 	avcli vm poweron "$VM" --wait --timeout 120
 	[ "$(vm_node)" = "$second" ] || fail "the guest is on $(vm_node)"
-	disk_mends "$node"
-	avcli volume replace-leg "$(volume_id)" --wait --timeout 120
-	wait_until 60 "the legs to be in step" in_step
 	wait_until 120 "the guest's service" guest_answers
 	client_start
 	more_records
+	from=$(records_acked)
+	disk_mends "$node"
+	avcli volume replace-leg "$(volume_id)" --wait --timeout 120
+	wait_until 60 "the legs to be in step" in_step
+	wait_until 90 "the guest to go home" runs_only_on "$node"
+	more_records
+	goes_on_since "$from"
+}
+runs_only_on() { [ "$(vm_node)" = "$1" ] && [ -n "$(guest_pid "$1")" ] && [ -z "$(guest_pid "$(other "$1")")" ]; }
+# A boot takes longer than any pause that a guest may see here.
+BOOT_MS=4000
+goes_on_since() {
+	local gap
+	gap=$(records_longest_gap "$1")
+	say "  longest wait of the client: $gap ms"
+	[ "$gap" -lt $BOOT_MS ] || fail "the guest was started anew: no record for $gap ms"
 }
 
 # Its disk failed, then the other PM is gone: old data is never used.

@@ -21,7 +21,7 @@
 struct ev {
 	struct fx	fx;
 	char		vm[STORE_ID_MAX], found[STORE_ID_MAX];
-	const char	*why;
+	const char	*why, *conn;	/* conn: of the VM's volume, on node0 */
 };
 
 /* A VM runs on node0. */
@@ -32,6 +32,7 @@ ev_open(struct ev *e)
 	    fx_vm(&e->fx, "web", 300, e->vm) != 0)
 		return -1;
 	e->why = "";
+	e->conn = "connected";
 	return sql_script(e->fx.st->db,
 	    "UPDATE vm SET node = 0, want = 1, phase = 1", NULL);
 }
@@ -48,7 +49,9 @@ next(struct ev *e, const char *port0, const char *port1, const char *refused)
 
 	if (store_get_vm(e->fx.st, e->vm, &vm) < 0 || vm.n_nics != 1)
 		return -1000;
-	f0 = json_pack("{s:{s:o}}", "ports", vm.nics[0].bridge, fx_json(port0));
+	f0 = json_pack("{s:{s:o}, s:{s:{s:s, s:s}}}", "ports",
+	    vm.nics[0].bridge, fx_json(port0), "volumes",
+	    vm.disks[0].volume_id, "role", "primary", "conn", e->conn);
 	f1 = json_pack("{s:{s:o}}", "ports", vm.nics[0].bridge, fx_json(port1));
 	facts[0] = f0;
 	facts[1] = f1;
@@ -150,6 +153,50 @@ TEST(a_link_that_stays_lost_sends_it_away)
 	return 0;
 }
 
+static int
+leg_failed(struct ev *e, int node)
+{
+	char sql[80];
+
+	(void)snprintf(sql, sizeof(sql), "UPDATE volume SET leg_failed ="
+	    " nullif(%d, -1)", node);
+	return sql_script(e->fx.st->db, sql, NULL);
+}
+
+TEST(a_disk_that_failed_sends_it_away)
+{
+	struct ev e;
+
+	CHECK_EQ(ev_open(&e), 0);
+	CHECK_EQ(leg_failed(&e, 0), 0);
+	e.conn = "held";			/* nobody has all writes yet */
+	CHECK_EQ(next(&e, UP, UP, NULL), -2);
+	e.conn = "diskless";
+	CHECK_EQ(next(&e, UP, UP, NULL), 0);
+	CHECK_STR(e.why, "disk");
+	CHECK_EQ(next(&e, UP, "{'link':'down','steady':false}", NULL), -2);
+	fx_close(&e.fx);
+	return 0;
+}
+
+TEST(not_to_a_failed_disk)
+{
+	struct ev e;
+
+	CHECK_EQ(ev_open(&e), 0);
+	CHECK_STR(fx_code(&e.fx, "node.report-fault", DISK), "");
+	CHECK_EQ(leg_failed(&e, 1), 0);
+	e.conn = "disconnected";		/* node0 has the only good leg */
+	CHECK_EQ(next(&e, UP, UP, NULL), -2);
+	CHECK_EQ(leg_failed(&e, -1), 0);
+	e.conn = "resync-source";
+	CHECK_EQ(next(&e, UP, UP, NULL), -2);
+	e.conn = "connected";
+	CHECK_EQ(next(&e, UP, UP, NULL), 0);
+	fx_close(&e.fx);
+	return 0;
+}
+
 TEST(a_move_that_failed_is_tried_again_later)
 {
 	struct ev e;
@@ -187,6 +234,10 @@ TEST(home_waits_until_the_pm_is_well)
 	CHECK_EQ(json_object_set_new(json_object_get(json_object_get(f0, "ports"),
 	    vm.nics[0].bridge), "steady", json_true()), 0);
 	CHECK(evacuate_well(&l, 0, &vm));
+	CHECK_EQ(leg_failed(&e, 0), 0);
+	CHECK(!evacuate_well(&l, 0, &vm));
+	CHECK_EQ(leg_failed(&e, 1), 0);
+	CHECK(evacuate_well(&l, 0, &vm));
 	CHECK_STR(fx_code(&e.fx, "node.report-fault", DISK), "");
 	CHECK(!evacuate_well(&l, 0, &vm));
 	fx_close(&e.fx);
@@ -211,5 +262,6 @@ TEST(facts_of_ports_stand_still)
 TESTS_MAIN(T(a_fault_is_reported_replaced_and_cleared),
     T(a_pm_with_a_fault_is_emptied), T(not_to_a_pm_that_is_no_better),
     T(a_link_that_stays_lost_sends_it_away),
+    T(a_disk_that_failed_sends_it_away), T(not_to_a_failed_disk),
     T(a_move_that_failed_is_tried_again_later),
     T(home_waits_until_the_pm_is_well), T(facts_of_ports_stand_still))

@@ -376,6 +376,43 @@ TEST(the_own_leg_fails_and_the_guest_goes_on_without_it)
 	return 0;
 }
 
+TEST(a_diskless_guest_moves_to_its_data)
+{
+	struct world w;
+	char id[STORE_ID_MAX], vol[STORE_ID_MAX];
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	(void)snprintf(id, sizeof(id), "%s", vm_id(&w));
+	(void)snprintf(vol, sizeof(vol), "%s", vol_row(&w).id);
+	vmm_sim_show_life(guests_dom(w.pm[0].guests, id));
+	mirror_sim_fail_disk(vol_of(&w, 0)->m);
+	UNTIL(&w, status(&w, 0)->conn == MIRROR_HELD);
+	CHECK(!volumes_may_leave(w.pm[0].volumes, vol));
+	UNTIL(&w, status(&w, 0)->conn == MIRROR_DISKLESS &&
+	    strcmp(fact(&w, 0, id), "running") == 0);
+	CHECK(volumes_may_leave(w.pm[0].volumes, vol));
+	CHECK(!volumes_may_leave(w.pm[1].volumes, vol));
+	CHECK_EQ(apply(&w, 0, "vm.migrate", json_pack("{s:s}", "vm", id),
+	    NULL), 0);
+	UNTIL(&w, vm_row(&w, id).node == 1 && vm_row(&w, id).move.to < 0 &&
+	    strcmp(fact(&w, 1, id), "running") == 0);
+	CHECK_STR(vm_row(&w, id).move.result, "done");
+	CHECK_EQ(vm_row(&w, id).home, 0);
+	UNTIL(&w, !guests_here(w.pm[0].guests, id));
+	UNTIL(&w, status(&w, 1)->role == MIRROR_PRIMARY && status(&w, 1)->alone);
+	UNTIL(&w, status(&w, 0)->role == MIRROR_SECONDARY);
+	/* not back while that disk is bad; its leg can be made anew under it */
+	CHECK_EQ(apply(&w, 0, "vm.migrate", json_pack("{s:s}", "vm", id),
+	    NULL), -EBUSY);
+	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
+	UNTIL(&w, vol_row(&w).failed_leg == -1 &&
+	    volumes_in_step(w.pm[1].volumes));
+	CHECK_EQ(vm_row(&w, id).node, 1);
+	world_close(&w);
+	return 0;
+}
+
 TEST(without_its_server_a_diskless_guest_goes_to_the_other_pm)
 {
 	struct world w;
@@ -406,6 +443,7 @@ TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
     T(a_marked_volume_is_not_in_step),
     T(a_replaced_leg_is_filled_and_the_mark_goes),
     T(the_own_leg_fails_and_the_guest_goes_on_without_it),
+    T(a_diskless_guest_moves_to_its_data),
     T(without_its_server_a_diskless_guest_goes_to_the_other_pm),
     T(a_vm_is_made_on_both_and_runs_on_one),
     T(frozen_pauses_and_together_resumes),
