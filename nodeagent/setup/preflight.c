@@ -99,6 +99,7 @@ programs(const struct setup_plan *p, struct findings *fs)
 	need_program("av-watchdog", "avpair-node", fs);
 	need_program("avconsoled", "avpair-console", fs);
 	if (strcmp(p->mirror, "drbd") == 0) {
+		need_program("av-fence-peer", "avpair-drbd", fs);
 		need_program("drbdadm", "drbd-utils", fs);
 		need_program("lvs", "lvm2", fs);
 	} else {
@@ -107,6 +108,8 @@ programs(const struct setup_plan *p, struct findings *fs)
 	}
 	if (strcmp(p->hypervisor, "qemu") == 0)
 		need_program("qemu-system-x86_64", "qemu-system-x86", fs);
+	else
+		need_program("av-xenrun", "avpair-xen", fs);
 }
 
 /* --- what is here already --- */
