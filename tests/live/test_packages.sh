@@ -77,6 +77,7 @@ machine_make() {
 		mount -t tmpfs tmpfs "$root/run" && mount -t tmpfs tmpfs "$root/tmp" &&
 		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
 		rm -rf "$root/etc/avpair" "$root/var/lib/avpair" "$root/var/log/avpair" &&
+		rm -f "$root/usr/sbin/policy-rc.d" &&	# a container's own: no service starts
 		mkdir -p "$root/debs" && cp $(debs) "$root/debs/"
 }
 in_root() { chroot "$root" env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
