@@ -111,7 +111,7 @@ completion_loads() {
 pages_are_shown() {
 	local p
 	for p in man5/avnoded.conf.5 man5/avconsoled.conf.5 man8/avnoded.8 man8/av-watchdog.8 man8/avconsoled.8 man1/avcli.1; do
-		gzip -dc "$root/usr/share/man/$p.gz" | groff -man -Tutf8 -ww >"$work/page" 2>"$work/groff" && grep -q NAME "$work/page" || return 1
+		gzip -dc "$root/usr/share/man/$p.gz" | groff -man -Tutf8 -ww >"$work/page" 2>"$work/groff" && grep -q avpair "$work/page" || return 1
 		[ ! -s "$work/groff" ] || { cat "$work/groff"; return 1; }
 	done
 }
