@@ -478,7 +478,7 @@ reconcile(struct agent *a)
 	uint64_t began_boot_ns = av_clock_boot_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
-	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
+	order_mirror_state(a->order, volumes_in_step(a->volumes, &a->right) &&
 	    !(a->right.kind == RIGHT_ALONE && maintenance_keeps_out(a->store,
 	    1 - a->conf.node)),
 	    volumes_peer_seen_ms(a->volumes));
