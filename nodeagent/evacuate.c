@@ -211,7 +211,7 @@ maintenance_do(struct agent *a, int node)
 	if (next.vm[0] != '\0' && duties_lead(a))
 		order_away(a, next.vm, next.shutdown);
 	else if (next.phase == MAINTENANCE_LEAVING && node != a->conf.node &&
-	    volumes_in_step(a->volumes, &a->right))
+	    volumes_in_step(a->volumes))
 		order_stay(a->order);
 }
 

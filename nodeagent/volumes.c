@@ -606,13 +606,17 @@ volumes_front(const struct volumes *vs, const char *volume_id)
 }
 
 bool
-volumes_in_step(const struct volumes *vs, const struct right *right)
+volumes_know(const struct volumes *vs, const struct right *right)
+{
+	return vs->whole && right->kind == vs->right.kind &&
+	    right->gen == vs->right.gen;
+}
+
+bool
+volumes_in_step(const struct volumes *vs)
 {
 	const struct volume *v;
 
-	if (!vs->whole || right->kind != vs->right.kind ||
-	    right->gen != vs->right.gen)
-		return false;
 	for (v = vs->list; v != NULL; v = v->next) {
 		const struct mirror_status *st = volume_live_status(v);
 

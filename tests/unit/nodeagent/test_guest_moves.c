@@ -33,8 +33,8 @@ moving(struct world *w, enum vmm_phase hold)
 	CHECK_EQ(world_open(w), 0);
 	CHECK_EQ(vm_run(w, "node0"), 0);
 	vmm_sim_show_life(guests_dom(w->pm[0].guests, vm_id(w)));
-	UNTIL(w, volumes_in_step(w->pm[0].volumes, &w->pm[0].right) &&
-	    volumes_in_step(w->pm[1].volumes, &w->pm[1].right) &&
+	UNTIL(w, volumes_in_step(w->pm[0].volumes) &&
+	    volumes_in_step(w->pm[1].volumes) &&
 	    strcmp(fact(w, 0, vm_id(w)), "running") == 0);
 	vmm_sim_migration_hold(hold);
 	CHECK_EQ(apply(w, 0, "vm.migrate", json_pack("{s:s}", "vm", vm_id(w)),
@@ -104,7 +104,7 @@ TEST(a_vm_goes_home_when_all_is_in_step)
 	CHECK(!goes_home(&w, 1000));	/* not seen running */
 	vmm_sim_show_life(guests_dom(w.pm[1].guests, id));
 	UNTIL(&w, strcmp(fact(&w, 1, id), "running") == 0 &&
-	    volumes_in_step(w.pm[1].volumes, &w.pm[1].right));
+	    volumes_in_step(w.pm[1].volumes));
 	now = vm_row(&w, id).move.ended_ms + 1;
 	CHECK(goes_home(&w, now));
 	/* the way there; one that fails isn't tried again at once */

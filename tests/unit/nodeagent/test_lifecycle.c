@@ -20,8 +20,8 @@ TEST(a_vm_is_made_on_both_and_runs_on_one)
 	    NULL));
 	CHECK(!volumes_ready(w.pm[0].volumes, vm_row(&w, id).disks[0].volume_id,
 	    NULL));
-	UNTIL(&w, volumes_in_step(w.pm[0].volumes, &w.pm[0].right) &&
-	    volumes_in_step(w.pm[1].volumes, &w.pm[1].right));
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes) &&
+	    volumes_in_step(w.pm[1].volumes));
 	world_close(&w);
 	return 0;
 }
@@ -263,7 +263,7 @@ TEST(the_peers_leg_fails_and_the_guest_goes_on)
 	CHECK_EQ(world_open(&w), 0);
 	CHECK_EQ(vm_run(&w, "node0"), 0);
 	id = vm_id(&w);
-	CHECK(volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	CHECK(volumes_in_step(w.pm[0].volumes));
 	w.hold_seen = true;
 	mirror_sim_fail_disk(vol_of(&w, 1)->m);
 	UNTIL(&w, vol_row(&w).failed_leg == 1 && w.seen_done != NULL);
@@ -272,12 +272,12 @@ TEST(the_peers_leg_fails_and_the_guest_goes_on)
 		turn(&w);
 		CHECK(!status(&w, 0)->alone);
 	}
-	CHECK(!volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	CHECK(!volumes_in_step(w.pm[0].volumes));
 	w.hold_seen = false;
 	w.seen_done(w.seen_arg, 0);
 	UNTIL(&w, status(&w, 0)->alone);
 	CHECK(volumes_ready(w.pm[0].volumes, vol_row(&w).id, NULL));
-	CHECK(!volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	CHECK(!volumes_in_step(w.pm[0].volumes));
 	CHECK_EQ(vm_row(&w, id).run_id, 1);
 	/* this PM dies; the other one, started anew with a disk that answers
 	 * again, never uses what it has */
@@ -306,7 +306,7 @@ TEST(a_marked_volume_is_not_in_step)
 
 	CHECK_EQ(world_open(&w), 0);
 	CHECK_EQ(vm_run(&w, "node0"), 0);
-	UNTIL(&w, volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes));
 	w.hold_seen = true;
 	CHECK_EQ(apply(&w, 1, "volume.report", json_pack("{s:s,s:s,s:s,s:s}",
 	    "volume", vol_row(&w).id, "node", "node1", "event", "leg-failed",
@@ -314,8 +314,8 @@ TEST(a_marked_volume_is_not_in_step)
 	for (i = 0; i < 50; i++) {
 		turn(&w);
 		CHECK_EQ(status(&w, 0)->conn, MIRROR_CONNECTED);
-		CHECK(!volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
-		CHECK(!volumes_in_step(w.pm[1].volumes, &w.pm[1].right));
+		CHECK(!volumes_in_step(w.pm[0].volumes));
+		CHECK(!volumes_in_step(w.pm[1].volumes));
 	}
 	/* 'connected' since before the mark proves nothing */
 	CHECK_EQ(vol_row(&w).failed_leg, 1);
@@ -324,18 +324,18 @@ TEST(a_marked_volume_is_not_in_step)
 }
 
 /* A hand-back mustn't rest on whose volumes were whose before. */
-TEST(in_step_is_said_anew_with_each_right)
+TEST(volumes_are_known_after_a_pass_with_the_right)
 {
-	const struct right next = { .kind = RIGHT_ALONE, .gen = 2 };
 	struct world w;
 
 	CHECK_EQ(world_open(&w), 0);
 	CHECK_EQ(vm_run(&w, "node0"), 0);
-	UNTIL(&w, volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
-	CHECK(!volumes_in_step(w.pm[0].volumes, &next));
-	CHECK(!volumes_in_step(w.pm[1].volumes, &next));
-	CHECK(!volumes_in_step(w.pm[1].volumes,
+	UNTIL(&w, volumes_know(w.pm[1].volumes, &w.pm[1].right));
+	CHECK(!volumes_know(w.pm[1].volumes,
 	    &(struct right){ .kind = RIGHT_TOGETHER, .gen = 2 }));
+	w.pm[1].right = (struct right){ .kind = RIGHT_NONE };
+	CHECK(!volumes_know(w.pm[1].volumes, &w.pm[1].right));
+	UNTIL(&w, volumes_know(w.pm[1].volumes, &w.pm[1].right));
 	world_close(&w);
 	return 0;
 }
@@ -351,7 +351,7 @@ TEST(a_replaced_leg_is_filled_and_the_mark_goes)
 	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
 	UNTIL(&w, vol_row(&w).failed_leg == -1);
 	CHECK_EQ(vol_row(&w).replace, STORE_REPLACE_NO);
-	UNTIL(&w, volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	UNTIL(&w, volumes_in_step(w.pm[0].volumes));
 	CHECK_EQ(status(&w, 1)->disk, MIRROR_DISK_UPTODATE);
 	CHECK_EQ(vm_row(&w, vm_id(&w)).run_id, 1);
 	CHECK_EQ(vm_row(&w, vm_id(&w)).node, 0);
@@ -388,7 +388,7 @@ TEST(the_own_leg_fails_and_the_guest_goes_on_without_it)
 	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
 	UNTIL(&w, vol_row(&w).failed_leg == -1);
 	UNTIL(&w, status(&w, 0)->role == MIRROR_PRIMARY &&
-	    volumes_in_step(w.pm[0].volumes, &w.pm[0].right));
+	    volumes_in_step(w.pm[0].volumes));
 	world_close(&w);
 	return 0;
 }
@@ -424,7 +424,7 @@ TEST(a_diskless_guest_moves_to_its_data)
 	    NULL), -EBUSY);
 	CHECK_EQ(care(&w, "volume.replace-leg", NULL), 0);
 	UNTIL(&w, vol_row(&w).failed_leg == -1 &&
-	    volumes_in_step(w.pm[1].volumes, &w.pm[1].right));
+	    volumes_in_step(w.pm[1].volumes));
 	CHECK_EQ(vm_row(&w, id).node, 1);
 	world_close(&w);
 	return 0;
@@ -458,7 +458,7 @@ TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
     T(a_volume_grows_under_its_guest),
     T(the_peers_leg_fails_and_the_guest_goes_on),
     T(a_marked_volume_is_not_in_step),
-    T(in_step_is_said_anew_with_each_right),
+    T(volumes_are_known_after_a_pass_with_the_right),
     T(a_replaced_leg_is_filled_and_the_mark_goes),
     T(the_own_leg_fails_and_the_guest_goes_on_without_it),
     T(a_diskless_guest_moves_to_its_data),
