@@ -126,7 +126,7 @@ check_power(struct command *c, int node, enum store_power power)
 		return command_refuse(c, -EALREADY, "already-so",
 		    json_pack("{s:s}", "node", me), "%s is asked to %s already",
 		    me, power == STORE_POWER_REBOOT ? "reboot" : "shut down");
-	if (!command_online(c, node))
+	if (!json_is_true(json_object_get(c->context, "heard")))
 		return command_refuse(c, -EBUSY, "wrong-state",
 		    json_pack("{s:s}", "node", me),
 		    "%s isn't heard: it may be off already; look at its own console",

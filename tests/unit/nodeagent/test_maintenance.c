@@ -199,6 +199,7 @@ TEST(what_people_see)
 	CHECK_STR(fx_text(m, "phase"), "out");
 	CHECK(json_is_null(json_object_get(m, "power")));
 	json_decref(m);
+	fx_context(&fx, "{'online':['node0'],'alone':'node0','heard':true}");
 	CHECK_STR(fx_code(&fx, "node.power", "{'node':'node1','action':'reboot'}"),
 	    "");
 	m = maintenance_view(fx.st, 1, "follower");
@@ -209,6 +210,8 @@ TEST(what_people_see)
 
 /* --- a PM that is out is rebooted, or switched off --- */
 
+/* node1 is out: it runs no guests, but it is heard */
+#define HEARD "{'online':['node0'],'alone':'node0','heard':true}"
 #define REBOOT1	"{'node':'node1','action':'reboot'}"
 #define OFF1	"{'node':'node1','action':'shutdown'}"
 
@@ -243,9 +246,9 @@ TEST(only_a_pm_in_maintenance_is_rebooted)
 	fx.role = "vm-manager";
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "forbidden");
 	fx.role = "platform-manager";
-	fx_context(&fx, "{'online':['node0'],'alone':'node0'}");
+	fx_context(&fx, "{'online':['node0'],'alone':'node0','heard':false}");
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "wrong-state");
-	fx_context(&fx, "{'online':['node0','node1'],'alone':'node0'}");
+	fx_context(&fx, HEARD);
 	CHECK_EQ(asked(&fx), STORE_POWER_NONE);
 	CHECK_EQ(due(&fx), STORE_POWER_NONE);
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "");
@@ -267,6 +270,7 @@ TEST(a_reboot_that_begins_is_asked_for_no_more)
 
 	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
 	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	fx_context(&fx, HEARD);
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "");
 	CHECK_STR(fx_code(&fx, "node.power-begun", REBOOT1), "forbidden");
 	/* a person thought better of it */
@@ -292,6 +296,7 @@ TEST(it_waits_until_nobody_needs_the_pm)
 	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
 	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 1, want = 1, phase = 1"), 0);
 	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	fx_context(&fx, HEARD);
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "");
 	CHECK_EQ(due(&fx), STORE_POWER_NONE);
 	CHECK_EQ(set_vm(&fx, "UPDATE vm SET node = 0, moving_to = 1"), 0);
@@ -319,6 +324,7 @@ TEST(a_pm_with_the_only_good_copy_stays)
 	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
 	CHECK_EQ(fx_vm(&fx, "web", 300, id), 0);
 	CHECK_STR(fx_code(&fx, "node.workon", ON1), "");
+	fx_context(&fx, HEARD);
 	CHECK_STR(fx_code(&fx, "node.power", REBOOT1), "");
 	CHECK_EQ(set_vm(&fx, "UPDATE volume SET leg_failed = 1"), 0);
 	CHECK_EQ(due(&fx), STORE_POWER_REBOOT);
