@@ -263,6 +263,34 @@ TEST(only_a_pm_in_maintenance_is_rebooted)
 	return 0;
 }
 
+/* What is stamped into an order for node1, ordered on node0. */
+static bool
+stamped_as_heard(struct fx *fx, const char *peer_facts)
+{
+	AUTO_JSON json_t *us = fx_json("{'role':{'state':'alone'},"
+	    "'signs':{'corosync':true}}");
+	AUTO_JSON json_t *peer = fx_json(peer_facts);
+	AUTO_JSON json_t *cmd = fx_command(fx, "node.power", fx_json(REBOOT1));
+	const json_t *const facts[2] = { us, json_is_null(peer) ? NULL : peer };
+
+	return command_stamp(cmd, fx->st, facts, 0, fx->at_ms, "id") == 0 &&
+	    json_array_size(json_object_get(json_object_get(cmd, "context"),
+	    "online")) == 1 &&
+	    json_is_true(json_object_get(json_object_get(cmd, "context"),
+	    "heard"));
+}
+
+TEST(a_pm_that_is_out_is_heard)
+{
+	struct fx fx;
+
+	CHECK_EQ(fx_open(&fx, "maintenance"), 0);
+	CHECK(stamped_as_heard(&fx, "{'role':{'state':'follower'}}"));
+	CHECK(!stamped_as_heard(&fx, "null"));
+	fx_close(&fx);
+	return 0;
+}
+
 /* At most once for each wish. */
 TEST(a_reboot_that_begins_is_asked_for_no_more)
 {
@@ -405,6 +433,7 @@ TEST(a_program_that_isnt_there_is_an_error)
 }
 
 TESTS_MAIN(T(only_a_pm_in_maintenance_is_rebooted),
+    T(a_pm_that_is_out_is_heard),
     T(a_reboot_that_begins_is_asked_for_no_more),
     T(it_waits_until_nobody_needs_the_pm),
     T(a_pm_with_the_only_good_copy_stays), T(the_program_is_told_what_to_do),
