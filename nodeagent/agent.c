@@ -722,6 +722,7 @@ agent_close(struct agent *a)
 	a->kick = sd_event_source_disable_unref(a->kick);
 	a->tick = sd_event_source_disable_unref(a->tick);
 	a->pass = sd_event_source_disable_unref(a->pass);
+	a->power.child = sd_event_source_disable_unref(a->power.child);
 	a->watchdog = watchdog_line_close(a->watchdog);
 	json_decref(a->facts[0]);
 	json_decref(a->facts[1]);
