@@ -279,7 +279,7 @@ struct drbd_job {
 	uint64_t		 grace_ns;	/* a handler was answered: until
 						 * then DRBD thaws by itself */
 	bool			 had_no_disk;	/* before the order */
-	unsigned		 n_connections;	/* of CONNECT: before it */
+	unsigned		 n_connections;	/* before it was made */
 	uint64_t		 lv_bytes;	/* of GROW: as it is, as it ... */
 	uint64_t		 lv_new_bytes;	/* ... must be */
 	uint64_t		 again_ns;	/* of GROW: look again then */
@@ -315,7 +315,10 @@ struct drbd {
 	sd_event_source	*poll;		/* statistics while resyncing */
 	sd_event_source	*grace;		/* job->grace_ns */
 	sd_event_source	*relink;	/* reconnect_ns */
+	sd_event_source	*repromote;	/* promote_ns */
 	uint64_t	reconnect_ns;	/* not tried again before */
+	uint64_t	promote_ns;	/* same, of its own promotion */
+	char		promote_text[256];	/* why DRBD refused the last one */
 	unsigned	restarts;	/* of the stream, in a row */
 	bool		up_tried;
 	bool		bringing_up;	/* 'drbdadm up' isn't at its end */
