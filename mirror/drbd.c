@@ -14,6 +14,7 @@
  * wait ends by an event of DRBD's or the order's deadline.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,26 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 
 /* --- running steps --- */
 
+/* drbdadm waits 5 s for its own commands and gives up: on a busy PM the kernel is
+ * still loading what a connection needs. */
+static bool
+is_unfinished(const struct drbd_result *res)
+{
+	return res->rc == 0 &&
+	    strstr(res->text, "did not terminate within") != NULL;
+}
+
+/* The leg is there, only its connection isn't: that is made as any other that is
+ * missing. */
+static bool
+is_up_but_alone(const struct drbd *d, const struct drbd_result *res)
+{
+	const struct drbd_model *m = &d->ev.now;
+
+	return d->bringing_up && is_unfinished(res) && m->resource &&
+	    m->device && m->disk >= DRBD_D_INCONSISTENT;
+}
+
 static int
 refusal(const struct drbd_result *res, const char *program,
     struct av_err *err)
@@ -219,6 +240,9 @@ refusal(const struct drbd_result *res, const char *program,
 	if (res->rc < 0)
 		return av_err_maybe(err, res->rc, "'%s' %s", program,
 		    res->rc == -ETIMEDOUT ? "took too long" : "was killed");
+	if (is_unfinished(res))
+		return av_err_maybe(err, -ETIMEDOUT, "'%s' took too long",
+		    program);
 	if (strstr(t, "Need access to UpToDate data") != NULL)
 		return av_err_code(err, -EPERM, "not-up-to-date", "%s", t);
 	if (strcasestr(t, "insufficient free space") != NULL)
@@ -271,6 +295,11 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 	if (job == NULL)
 		return;
 	words = job->at->words;
+	if (is_up_but_alone(d, res)) {
+		job->n_connections = UINT_MAX;	/* not waited for */
+		job->at++;
+		return;
+	}
 	if (res->rc == 0 && res->exit_code == 0) {
 		if (job->at->said == NULL ||
 		    job->at->said(d, res->out, &err) == 0) {

@@ -91,6 +91,7 @@ int drbd_lv_path(const struct drbd_record *rec, const char *id, char *buf,
 #define DRBD_ARGS_MAX	24
 #define DRBD_ARG_BYTES	400
 #define DRBD_OUT_MAX	65536u
+#define DRBD_SAID_MAX	800u	/* drbdadm repeats a command of its own */
 
 struct drbd_argv {
 	char	 text[DRBD_ARGS_MAX][DRBD_ARG_BYTES];
