@@ -151,6 +151,7 @@ map_resync(struct drbd *d)
 	d->last_repl = m->repl;
 	st->out_of_step_bytes = left << 10;
 	if (!is) {
+		st->resync_speed_kib_s = 0;
 		if (was && drbd_is_connected(d)) {
 			st->resync_copied_bytes = st->resync_total_bytes;
 			st->resync_percent = 100;
