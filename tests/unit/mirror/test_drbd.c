@@ -370,7 +370,8 @@ TEST(stopped_peer_leaves_it_held)
 	CHECK(info.disk == MIRROR_DISK_UPTODATE);
 	CHECK_EQ(mirror_start(r->m[1], NULL), 0);
 	WAIT(r, st(r, 0)->conn == MIRROR_CONNECTED);
-	CHECK_EQ(st(r, 0)->resync_count, 0);
+	WAIT(r, st(r, 0)->resync_count == 1);
+	CHECK(!st(r, 0)->alone);
 	rig_free(r);
 	return 0;
 }
