@@ -488,7 +488,7 @@ promote_later(struct drbd *d)
 	    m->peer_disk == DRBD_D_UPTODATE));
 
 	if (d->want_primary && m->role != DRBD_ROLE_PRIMARY && ready &&
-	    d->jobs == NULL && av_clock_ns() >= d->promote_ns)
+	    drbd_may_be_second(d) && d->jobs == NULL && av_clock_ns() >= d->promote_ns)
 		(void)job_add(d, NULL, NULL, drbd_plan_promote);
 }
 

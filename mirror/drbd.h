@@ -370,6 +370,8 @@ void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 /* Model, record and identity -> d->st.  true = a resync has just ended. */
 bool drbd_status_map(struct drbd *d);
 bool drbd_is_connected(const struct drbd *d);
+/* Primary although the peer is: only with a window that was opened here, too. */
+bool drbd_may_be_second(const struct drbd *d);
 /* The next turn of the loop looks at everything. */
 void drbd_wake(struct drbd *d);
 void drbd_go_down(struct drbd *d, const char *code, const char *text);

@@ -133,6 +133,14 @@ is_digest_due(const struct drbd *d, const struct drbd_job *job)
 
 /* --- calls --- */
 
+/* The module takes one side's word: net-options go to the peer as well. */
+bool
+drbd_may_be_second(const struct drbd *d)
+{
+	return !drbd_is_connected(d) || d->st.window ||
+	    d->ev.now.peer_role != DRBD_ROLE_PRIMARY;
+}
+
 static int
 may_be_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
@@ -142,6 +150,9 @@ may_be_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	if (!is_uptodate(d, job))
 		return av_err_code(err, -EPERM, "not-up-to-date",
 		    "this copy is %s", mirror_disk_name(d->st.disk));
+	if (!job->o.alone && !drbd_may_be_second(d))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "the peer is primary, and no window is open here");
 	return 0;
 }
 

@@ -132,6 +132,7 @@ steps_rate() {
 steps_window() {
 	is "not primary twice" wrong-state B primary
 	is "window opened" ok A window:on
+	is "one side's word isn't enough" wrong-state B primary
 	is "window opened there" ok B window:on
 	is "second primary" ok B primary
 	is "both lead" "role=primary conn=connected" B "$(W)" role=primary
