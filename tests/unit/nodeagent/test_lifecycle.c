@@ -404,7 +404,8 @@ TEST(a_diskless_guest_moves_to_its_data)
 	(void)snprintf(vol, sizeof(vol), "%s", vol_row(&w).id);
 	vmm_sim_show_life(guests_dom(w.pm[0].guests, id));
 	mirror_sim_fail_disk(vol_of(&w, 0)->m);
-	UNTIL(&w, status(&w, 0)->conn == MIRROR_HELD);
+	UNTIL(&w, vol_of(&w, 0)->row.failed_leg == 0);
+	CHECK_EQ(status(&w, 0)->conn, MIRROR_HELD);	/* marked, not served yet */
 	CHECK(!volumes_may_leave(w.pm[0].volumes, vol));
 	UNTIL(&w, status(&w, 0)->conn == MIRROR_DISKLESS &&
 	    strcmp(fact(&w, 0, id), "running") == 0);
