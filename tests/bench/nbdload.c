@@ -29,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <libnbd.h>
@@ -169,13 +168,15 @@ raw_run(void *arg)
 static void
 raw_load(struct load *l, struct slot *slots, const char *path)
 {
-	struct stat st;
+	off_t end;
 	unsigned i;
 
 	l->fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (l->fd < 0 || fstat(l->fd, &st) < 0)
+	end = l->fd < 0 ? -1 : lseek(l->fd, 0, SEEK_END);
+	if (end < 0)
 		die(path, strerror(errno));
-	l->size = (uint64_t)st.st_size;
+	/* a block device's st_size is 0 */
+	l->size = (uint64_t)end;
 	if (l->size < l->bytes)
 		die(path, "too small");
 	l->begin_ns = av_clock_ns();
