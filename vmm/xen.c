@@ -96,6 +96,7 @@ forget_process(struct xen *q)
 	if (q->pidfd >= 0)
 		(void)close(TAKE_FD(q->pidfd));	/* a pidfd */
 	q->kill_at_ns = q->gone_ns = 0;
+	q->dom->st.pid = 0;	/* one that looked and found none was no guest */
 }
 
 static void

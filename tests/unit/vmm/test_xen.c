@@ -259,7 +259,7 @@ dumped(struct rig *r)
 static int
 strangers(struct rig *r)
 {
-	char state[16];
+	char state[16], path[160];
 	struct vmm_status st;
 
 	CHECK_EQ(started(r), 0);
@@ -280,6 +280,17 @@ strangers(struct rig *r)
 	CHECK_EQ(vmm_attach(r->dom, op(r), NULL), 0);
 	CHECK_EQ(wait_done(r), -ENOENT);
 	CHECK_EQ(domain(r, state), 0);
+
+	/* who looked for it wasn't it; nothing is known of an earlier one */
+	r->dom = vmm_close(r->dom);
+	snprintf(path, sizeof(path), "%s/exit", r->spec.runtime_dir);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(open_dom(r), 0);
+	CHECK_EQ(vmm_attach(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), -ENOENT);
+	vmm_status(r->dom, &st);
+	CHECK_EQ(st.state, VMM_ABSENT);
+	CHECK_EQ(st.pid, 0);
 	return 0;
 }
 
