@@ -5,6 +5,7 @@
  *
  *	av-xenrun create|adopt|destroy|incoming RUNTIME UUID
  *	av-xenrun physical			what this machine is, as JSON
+ *	av-xenrun ACTION type_if=KIND		libxl's script for adapters: be_vif.c
  *
  * Started by av-vmrun, which holds RUNTIME/lock (never two of one guest), writes
  * RUNTIME/pid before and RUNTIME/exit after it (enum xr_exit).  The domain outlives
@@ -47,6 +48,18 @@ physical(void)
 	(void)json_dumpf(msg, stdout, JSON_COMPACT);
 	(void)fputc('\n', stdout);
 	return 0;
+}
+
+/* As libxl's script. */
+static int
+adapter(const char *action, bool tap)
+{
+	int rc = xr_be_vif(action, tap);
+
+	if (rc < 0)
+		(void)fprintf(stderr, "the network adapter can't be connected "
+		    "(%s): %s\n", action, strerror(-rc));
+	return rc < 0 ? 1 : 0;
 }
 
 static int
@@ -198,6 +211,8 @@ main(int argc, char **argv)
 	files_keep();
 	if (argc == 2 && strcmp(argv[1], "physical") == 0)
 		return physical();
+	if (argc == 3 && strncmp(argv[2], "type_if=", 8) == 0)
+		return adapter(argv[1], strcmp(argv[2] + 8, "tap") == 0);
 	if (argc != 4 || (strcmp(argv[1], "create") != 0 &&
 	    strcmp(argv[1], "adopt") != 0 && strcmp(argv[1], "destroy") != 0 &&
 	    strcmp(argv[1], "incoming") != 0))

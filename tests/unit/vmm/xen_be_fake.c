@@ -303,6 +303,13 @@ xr_be_continue(unsigned domid, struct av_err *err)
 }
 
 int
+xr_be_vif(const char *action, bool tap)
+{
+	(void)action;
+	return tap ? -ENOSYS : 0;
+}
+
+int
 xr_be_physical(json_t **ret_msg, struct av_err *err)
 {
 	(void)err;
