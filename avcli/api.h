@@ -51,11 +51,15 @@ int error_add(struct doc *parent, const struct cli_err *err);
 enum goal { GOAL_READY, GOAL_RUNNING, GOAL_STOPPED, GOAL_GONE,
 	/* of a volume */ GOAL_VERIFIED, GOAL_RESIZED, GOAL_REPLACED,
 	/* of a PM: out for maintenance, takes part again */ GOAL_OUT, GOAL_BACK,
+	/* of one that is out: it has booted since the wait began, is off */
+	GOAL_REBOOTED, GOAL_OFF,
 	/* of a VM's live migration */ GOAL_MOVED };
 
-/* Where an object stands towards its goal; pure.  'obj' NULL = it is gone. */
+/* Where an object stands towards its goal, waited_s after the change; pure.  'obj' NULL
+ * = it is gone. */
 enum goal_state { GOAL_NOT_YET, GOAL_ARRIVED, GOAL_FAILED };
-enum goal_state goal_check(enum goal goal, const json_t *obj);
+enum goal_state goal_check(enum goal goal, const json_t *obj,
+    unsigned waited_s);
 
 /* Looks every 200 ms, later every second, until the object has arrived.
  * Broken connections are tried again: the unit may be failing over.

@@ -156,6 +156,7 @@ static const struct field maintenance_fields[] = {
 	FIELD("since_utc", "since", F_TEXT),
 	FIELD("by", "ordered-by", F_TEXT),
 	FIELD("waiting_for", "waiting-for", F_LIST),
+	MAYBE("power", "ordered-action", F_TEXT),
 	END,
 };
 static const struct field fault_fields[] = {

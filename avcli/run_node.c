@@ -1,25 +1,36 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * avcli/run_node.c - a PM is taken out for maintenance, and back; its failing parts
+ * avcli/run_node.c - a PM is taken out for maintenance, rebooted, and back; its failing parts
  */
 #include <string.h>
 
 #include "avcli/args.h"
 #include "avcli/change.h"
 #include "base/cleanup.h"
+#include "base/str.h"
 
-/* workon, workoff */
+static const struct { const char *verb, *suffix; enum goal goal; } verbs[] = {
+	{ "workon", "/workon", GOAL_OUT }, { "workoff", "/workoff", GOAL_BACK },
+	{ "reboot", "/reboot", GOAL_REBOOTED },
+	{ "shutdown", "/shutdown", GOAL_OFF },
+};
+
 int
 run_node_maintenance(struct cli *cli, struct cli_err *err)
 {
 	AUTO_JSON json_t *body = change_body(cli);
-	bool on = strcmp(cli->cmd->verb, "workon") == 0;
 	struct change ch = { .kind = kind_by_word("node"), .method = "POST",
-		.suffix = on ? "/workon" : "/workoff", .body = body,
-		.goal = on ? GOAL_OUT : GOAL_BACK };
+		.body = body };
+	size_t i;
 
-	if (body == NULL || (on && args_flag(cli->args, "shutdown") &&
+	for (i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(cli->cmd->verb, verbs[i].verb) == 0) {
+			ch.suffix = verbs[i].suffix;
+			ch.goal = verbs[i].goal;
+		}
+	if (body == NULL || (ch.goal == GOAL_OUT &&
+	    args_flag(cli->args, "shutdown") &&
 	    json_object_set_new(body, "shutdown", json_true()) < 0))
 		return cli_fail(err, EXIT_FAILED, "no-memory",
 		    tr("no memory"));

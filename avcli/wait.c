@@ -26,8 +26,28 @@ is(const json_t *obj, const char *key, const char *word)
 	return s != NULL && strcmp(s, word) == 0;
 }
 
+/* A PM that is out was told to reboot, or to switch itself off. */
+static enum goal_state
+check_power(enum goal goal, const json_t *obj, unsigned waited_s)
+{
+	const json_t *m = json_object_get(obj, "maintenance");
+	const json_t *up = json_object_get(obj, "uptime_s");
+
+	if (!json_is_object(m))		/* somebody called it off */
+		return GOAL_FAILED;
+	if (json_is_string(json_object_get(m, "power")))
+		return GOAL_NOT_YET;
+	if (goal == GOAL_OFF)
+		return is(obj, "role", "stopped") && !json_is_integer(up) ?
+		    GOAL_ARRIVED : GOAL_NOT_YET;
+	/* up for less long than we wait: it was down meanwhile */
+	return is(obj, "role", "follower") && json_is_integer(up) &&
+	    json_integer_value(up) <= (json_int_t)waited_s ?
+	    GOAL_ARRIVED : GOAL_NOT_YET;
+}
+
 enum goal_state
-goal_check(enum goal goal, const json_t *obj)
+goal_check(enum goal goal, const json_t *obj, unsigned waited_s)
 {
 	if (goal == GOAL_GONE)
 		return obj == NULL ? GOAL_ARRIVED : GOAL_NOT_YET;
@@ -57,6 +77,9 @@ goal_check(enum goal goal, const json_t *obj)
 	case GOAL_BACK:
 		return is(obj, "role", "together") ? GOAL_ARRIVED :
 		    GOAL_NOT_YET;
+	case GOAL_REBOOTED:
+	case GOAL_OFF:
+		return check_power(goal, obj, waited_s);
 	case GOAL_READY:
 		return GOAL_ARRIVED;
 	case GOAL_STOPPED:
@@ -186,7 +209,8 @@ api_wait(struct cli *cli, const struct kind *kind, const char *id,
 		if (r == 0) {
 			json_decref(*ret_obj);
 			*ret_obj = obj;
-			state = goal_check(goal, obj);
+			state = goal_check(goal, obj, (unsigned)((av_clock_ns() -
+			    start_ns) / AV_NS_PER_S));
 		}
 		if (state == GOAL_ARRIVED) {
 			*err = (struct cli_err){ 0 };	/* of earlier looks */

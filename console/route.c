@@ -45,6 +45,12 @@ static const struct route table[] = {
 	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
 	{ "POST", "/nodes/{id}/workoff", OP, ROLE_PLATFORM, "node.workoff",
 	  "node", .body = BODY_OPTIONAL, CHANGE, .query = { DRY } },
+	{ "POST", "/nodes/{id}/reboot", OP, ROLE_PLATFORM, "node.power",
+	  "node", .action = "reboot", .body = BODY_OPTIONAL, CHANGE,
+	  .query = { DRY } },
+	{ "POST", "/nodes/{id}/shutdown", OP, ROLE_PLATFORM, "node.power",
+	  "node", .action = "shutdown", .body = BODY_OPTIONAL, CHANGE,
+	  .query = { DRY } },
 	{ "POST", "/nodes/{id}/report-fault", OP, ROLE_PLATFORM,
 	  "node.report-fault", "node", .body = BODY_REQUIRED, CHANGE,
 	  .query = { DRY } },
@@ -292,6 +298,19 @@ route_depth_ok(const char *json, size_t n)
 	return true;
 }
 
+static int
+path_arg(json_t *args, const char *key, const char *value, struct av_err *err)
+{
+	if (key == NULL)
+		return 0;
+	if (json_object_get(args, key) != NULL)
+		return av_err_code(err, -EINVAL, "bad-argument", "'%s' stands "
+		    "in the path and may not be in the body", key);
+	if (json_object_set_new(args, key, json_string(value)) < 0)
+		return av_err_code(err, -ENOMEM, "internal", "no memory");
+	return 0;
+}
+
 int
 route_args(const struct route *r, const struct uri *u, const char *id,
     json_t *body, json_t **ret_args, struct av_err *err)
@@ -308,17 +327,11 @@ route_args(const struct route *r, const struct uri *u, const char *id,
 	args = body != NULL ? json_copy(body) : json_object();
 	if (args == NULL)
 		return av_err_code(err, -ENOMEM, "internal", "no memory");
-	if (r->path_key != NULL) {
-		if (json_object_get(args, r->path_key) != NULL)
-			return av_err_code(err, -EINVAL, "bad-argument",
-			    "'%s' stands in the path and may not be in the "
-			    "body", r->path_key);
-		if (json_object_set_new(args, r->path_key,
-		    json_string(id)) < 0)
-			return av_err_code(err, -ENOMEM, "internal",
-			    "no memory");
-	}
-	rc = query_args(r, u, args, err);
+	rc = path_arg(args, r->path_key, id, err);
+	if (rc == 0 && r->action != NULL)
+		rc = path_arg(args, "action", r->action, err);
+	if (rc == 0)
+		rc = query_args(r, u, args, err);
 	if (rc < 0)
 		return rc;
 	*ret_args = TAKE_PTR(args);

@@ -57,6 +57,7 @@ struct route {
 	enum role	 role;
 	const char	*op;
 	const char	*path_key;	/* the arg that {id} becomes; NULL = none */
+	const char	*action;	/* the arg 'action' of this path, or NULL */
 	bool		 pick;		/* answer the list's member named {id} */
 	bool		 changing;	/* needs CSRF token, is never repeated */
 	enum route_body	 body;

@@ -4,10 +4,12 @@
  * deploy/pminit.c - a machine of the try unit, and what runs first in it
  *
  *	av-pminit DIR HOSTNAME
+ *	av-pminit poweroff|reboot	in a machine: says it to the first process
  *
  * Makes network, mount, pid, IPC and UTS namespaces, writes the host's pid of
  * the machine's first process to DIR/pm.pid and returns when its file tree
- * stands.  That process is to the machine what systemd is to a real one: it
+ * stands.  What stays behind in the host (DIR/board.pid) has the network, so cables
+ * outlive a reboot, and starts the machine again then.  The first process is to the machine what systemd is to a real one: it
  * starts the services of DIR/services, starts one again when it ends, and is
  * the parent of all whose parent died (guests, mirror servers).
  *
@@ -18,7 +20,8 @@
  * It is the machine's watchdog, too (pmwatch.h): not fed in time, it ends.
  *
  * Power-off = SIGKILL to the first process: the kernel then kills everything in
- * the pid namespace at once, and the namespaces go with it.
+ * the pid namespace at once, and the namespaces go with it.  An orderly one ends the
+ * services first, the last one in the list first, then all else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +35,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +53,8 @@
 #define RESTART_MAX_NS	(2 * AV_NS_PER_S)
 #define LIVED_WELL_NS	(5 * AV_NS_PER_S)
 #define POLL_NS		(50 * AV_NS_PER_MS)
+#define STOP_NS		(5 * AV_NS_PER_S)	/* what is told to end has */
+#define REBOOT_STATUS	3	/* of the first process: start it again */
 
 struct service {
 	const char	*name;
@@ -200,7 +206,8 @@ service_ended(struct service *s, int status, uint64_t now_ns)
 		s->delay_ns = RESTART_MAX_NS;
 }
 
-static void
+/* false = there is no child any more. */
+static bool
 reap(struct machine *m, uint64_t now_ns)
 {
 	int status;
@@ -210,6 +217,7 @@ reap(struct machine *m, uint64_t now_ns)
 		for (int i = 0; i < m->n_services; i++)
 			if (m->services[i].pid == pid)
 				service_ended(&m->services[i], status, now_ns);
+	return pid == 0;
 }
 
 /* A service that is down is looked at every POLL_NS: its hold may have gone. */
@@ -255,6 +263,36 @@ watchdog_end(const struct machine *m)
 	_exit(0);
 }
 
+/* Until the service has ended (NULL = every child has), or its time is over. */
+static void
+wait_end(struct machine *m, const struct service *s)
+{
+	const struct timespec poll_ts = { .tv_nsec = (long)POLL_NS };
+	uint64_t start_ns = av_clock_ns();
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	while (reap(m, av_clock_ns()) && (s == NULL || s->pid != 0) &&
+	    av_clock_ns() - start_ns < STOP_NS)
+		(void)ppoll(NULL, 0, &poll_ts, &none);
+}
+
+static _Noreturn void
+orderly_end(struct machine *m)
+{
+	(void)printf("%s\n", m->watch.why);
+	(void)fflush(stdout);
+	for (int i = m->n_services - 1; i >= 0; i--) {
+		if (m->services[i].pid == 0)
+			continue;
+		(void)kill(m->services[i].pid, SIGTERM);
+		wait_end(m, &m->services[i]);
+	}
+	(void)kill(-1, SIGTERM);
+	wait_end(m, NULL);
+	_exit(m->watch.how == PMWATCH_REBOOT ? REBOOT_STATUS : 0);
+}
+
 static void
 supervise(struct machine *m)
 {
@@ -266,15 +304,29 @@ supervise(struct machine *m)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)sigaction(SIGCHLD, &sa, NULL);
 	for (;;) {
-		if (pmwatch_look(&m->watch, av_clock_ns()))
+		if (pmwatch_look(&m->watch, av_clock_ns())) {
+			if (m->watch.how != PMWATCH_CUT)
+				orderly_end(m);
 			watchdog_end(m);
-		reap(m, av_clock_ns());
+		}
+		(void)reap(m, av_clock_ns());
 		services_start(m, av_clock_ns());
 		wait_news(m);
 	}
 }
 
-/* Standard streams only: a lock that the caller holds must not live on here. */
+/* Besides the standard streams only keep_fd, as 3. */
+static int
+keep_one(int keep_fd)
+{
+	if (keep_fd != 3 && dup2(keep_fd, 3) < 0)
+		return -errno;
+	if (close_range(4, ~0U, 0) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A lock that the caller holds must not live on here. */
 static int
 detach(const char *dir, int keep_fd)
 {
@@ -288,11 +340,7 @@ detach(const char *dir, int keep_fd)
 		return -errno;
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		return -errno;
-	if (keep_fd != 3 && dup2(keep_fd, 3) < 0)
-		return -errno;
-	if (close_range(4, ~0U, 0) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0)
-		return -errno;
-	return 0;
+	return keep_one(keep_fd);
 }
 
 static _Noreturn void
@@ -303,9 +351,8 @@ first_process(const char *dir, const char *hostname, int ready_fd)
 	char path[PATH_MAX];
 	int rc;
 
-	(void)umask(022);
-	rc = detach(dir, ready_fd);
-	if (rc < 0)
+	rc = keep_one(ready_fd);
+	if (rc < 0 || setsid() < 0)
 		_exit(1);
 	ready_fd = 3;
 	(void)snprintf(path, sizeof(path), "%s/hold", dir);
@@ -353,33 +400,109 @@ wait_ready(int fd, struct av_err *err)
 }
 
 static int
-machine_start(const char *dir, const char *hostname, struct av_err *err)
+pid_write(const char *dir, const char *file, pid_t pid, struct av_err *err)
 {
-	const int ns = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS |
-	    CLONE_NEWIPC;
 	char path[PATH_MAX], text[32];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	(void)snprintf(text, sizeof(text), "%d\n", (int)pid);
+	return av_file_write(path, text, strlen(text), 0644, err);
+}
+
+/* As fork(), the child in namespaces of its own: unshare() does that for a pid
+ * namespace only once. */
+static pid_t
+fork_apart(void)
+{
+	const unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS |
+	    CLONE_NEWIPC | SIGCHLD;
+
+	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+}
+
+static int
+machine_start(const char *dir, const char *hostname, pid_t *ret,
+    struct av_err *err)
+{
 	int fds[2], rc;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return av_err_set(err, -errno, "pipe: %s", strerror(errno));
-	if (unshare(ns) < 0)
+	pid = fork_apart();
+	if (pid < 0)
 		return av_err_set(err, -errno, "new namespaces: %s",
 		    strerror(errno));
+	if (pid == 0)
+		first_process(dir, hostname, fds[1]);
+	(void)close(fds[1]);
+	rc = pid_write(dir, "pm.pid", pid, err);
+	if (rc == 0)
+		rc = wait_ready(fds[0], err);
+	(void)close(fds[0]);
+	if (rc < 0)
+		(void)kill(pid, SIGKILL);
+	*ret = pid;
+	return rc;
+}
+
+/* What a real machine has that isn't its system: the sockets of its cables, and what
+ * starts it again. */
+static _Noreturn void
+board(const char *dir, const char *hostname, int ready_fd)
+{
+	struct av_err err = { 0 };
+	int status, rc;
+	pid_t pid;
+
+	(void)umask(022);
+	rc = detach(dir, ready_fd);
+	if (rc == 0)
+		ready_fd = 3;
+	if (rc == 0 && (chdir("/") < 0 || unshare(CLONE_NEWNET) < 0))
+		rc = -errno;
+	if (rc < 0)
+		(void)av_err_set(&err, rc, "new network: %s", strerror(-rc));
+	else
+		rc = pid_write(dir, "board.pid", getpid(), &err);
+	if (rc == 0)
+		rc = machine_start(dir, hostname, &pid, &err);
+	(void)dprintf(ready_fd, "%s", rc == 0 ? "ready" : err.text);
+	(void)close(ready_fd);
+	while (rc == 0 && waitpid(pid, &status, 0) == pid &&
+	    WIFEXITED(status) && WEXITSTATUS(status) == REBOOT_STATUS)
+		rc = machine_start(dir, hostname, &pid, &err);
+	if (rc < 0)
+		(void)printf("%s\n", err.text);
+	(void)fflush(stdout);
+	_exit(0);
+}
+
+static int
+machine_make(const char *dir, const char *hostname, struct av_err *err)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return av_err_set(err, -errno, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid < 0)
 		return av_err_set(err, -errno, "fork: %s", strerror(errno));
 	if (pid == 0)
-		first_process(dir, hostname, fds[1]);
+		board(dir, hostname, fds[1]);
 	(void)close(fds[1]);
-	(void)snprintf(path, sizeof(path), "%s/pm.pid", dir);
-	(void)snprintf(text, sizeof(text), "%d\n", (int)pid);
-	rc = av_file_write(path, text, strlen(text), 0644, err);
-	if (rc == 0)
-		rc = wait_ready(fds[0], err);
+	return wait_ready(fds[0], err);
+}
+
+static int
+tell(const char *what)
+{
+	int rc = pmwatch_tell(PMWATCH_PATH, what);
+
 	if (rc < 0)
-		(void)kill(pid, SIGKILL);
-	return rc;
+		(void)fprintf(stderr, "%s: %s\n", PMWATCH_PATH, strerror(-rc));
+	return rc < 0 ? 1 : 0;
 }
 
 int
@@ -387,11 +510,15 @@ main(int argc, char **argv)
 {
 	struct av_err err = { 0 };
 
+	if (argc == 2 && (strcmp(argv[1], "poweroff") == 0 ||
+	    strcmp(argv[1], "reboot") == 0))
+		return tell(argv[1]);
 	if (argc != 3 || argv[1][0] != '/') {
-		(void)fprintf(stderr, "usage: av-pminit /DIR HOSTNAME\n");
+		(void)fprintf(stderr, "usage: av-pminit /DIR HOSTNAME\n"
+		    "       av-pminit poweroff|reboot\n");
 		return 2;
 	}
-	if (machine_start(argv[1], argv[2], &err) < 0) {
+	if (machine_make(argv[1], argv[2], &err) < 0) {
 		(void)fprintf(stderr, "%s: %s\n", argv[2], err.text);
 		return 1;
 	}

@@ -43,8 +43,28 @@ take(struct pmwatch *w, const char *text, uint64_t now_ns)
 	else if (strncmp(text, "kill ", 5) == 0) {
 		(void)snprintf(w->why, sizeof(w->why), "%s", text + 5);
 		return true;
+	} else if (strcmp(text, "poweroff") == 0 ||
+	    strcmp(text, "reboot") == 0) {
+		w->how = text[0] == 'r' ? PMWATCH_REBOOT : PMWATCH_POWEROFF;
+		(void)snprintf(w->why, sizeof(w->why), "%s, as ordered", text);
+		return true;
 	}
 	return false;
+}
+
+int
+pmwatch_tell(const char *path, const char *what)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	if (fd < 0 || sendto(fd, what, strlen(what), 0,
+	    (struct sockaddr *)&at, sizeof(at)) < 0)
+		rc = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
 }
 
 bool

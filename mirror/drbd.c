@@ -14,6 +14,7 @@
  * wait ends by an event of DRBD's or the order's deadline.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
 #define RECONNECT_NS	(5 * AV_NS_PER_S)
+#define PROMOTE_NS	(1 * AV_NS_PER_S)
 #define CMD_LIMIT_NS	(120 * AV_NS_PER_S)
 
 static int on_wake(sd_event_source *es, void *arg);
@@ -174,6 +176,7 @@ let_go(struct drbd *d)
 	d->poll = sd_event_source_disable_unref(d->poll);
 	d->grace = sd_event_source_disable_unref(d->grace);
 	d->relink = sd_event_source_disable_unref(d->relink);
+	d->repromote = sd_event_source_disable_unref(d->repromote);
 }
 
 void
@@ -187,6 +190,7 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 	memset(&d->ev, 0, sizeof(d->ev));
 	d->want_primary = d->go_alone = d->stopping = d->up_tried = false;
 	d->bringing_up = false;
+	d->promote_text[0] = '\0';
 	d->c.agreed_bytes = 0;
 	d->last_repl = DRBD_R_OFF;
 	drbd_status_map(d);
@@ -207,6 +211,26 @@ drbd_go_down(struct drbd *d, const char *code, const char *text)
 
 /* --- running steps --- */
 
+/* drbdadm waits 5 s for its own commands and gives up: on a busy PM the kernel is
+ * still loading what a connection needs. */
+static bool
+is_unfinished(const struct drbd_result *res)
+{
+	return res->rc == 0 &&
+	    strstr(res->text, "did not terminate within") != NULL;
+}
+
+/* The leg is there, only its connection isn't: that is made as any other that is
+ * missing. */
+static bool
+is_up_but_alone(const struct drbd *d, const struct drbd_result *res)
+{
+	const struct drbd_model *m = &d->ev.now;
+
+	return d->bringing_up && is_unfinished(res) && m->resource &&
+	    m->device && m->disk >= DRBD_D_INCONSISTENT;
+}
+
 static int
 refusal(const struct drbd_result *res, const char *program,
     struct av_err *err)
@@ -216,6 +240,9 @@ refusal(const struct drbd_result *res, const char *program,
 	if (res->rc < 0)
 		return av_err_maybe(err, res->rc, "'%s' %s", program,
 		    res->rc == -ETIMEDOUT ? "took too long" : "was killed");
+	if (is_unfinished(res))
+		return av_err_maybe(err, -ETIMEDOUT, "'%s' took too long",
+		    program);
 	if (strstr(t, "Need access to UpToDate data") != NULL)
 		return av_err_code(err, -EPERM, "not-up-to-date", "%s", t);
 	if (strcasestr(t, "insufficient free space") != NULL)
@@ -240,12 +267,17 @@ own_job_failed(struct drbd *d, const char *words, const struct av_err *err)
 		    err->text);
 		return;
 	}
-	/* A promotion that DRBD refuses: the order stands, the state doesn't
-	 * allow it; tried again when the connection is made anew. */
-	if (words == drbd_plan_promote[0].words)
-		d->want_primary = false;
-	(void)snprintf(d->st.error_text, sizeof(d->st.error_text), "%s",
-	    err->text);
+	/* A promotion that DRBD refuses, as while the peer changes its own state:
+	 * the order stands and has been answered, so it is tried again. */
+	if (words == drbd_plan_promote[0].words) {
+		(void)snprintf(d->promote_text, sizeof(d->promote_text), "%s",
+		    err->text);
+		d->promote_ns = av_clock_ns() + PROMOTE_NS;
+		d->repromote = sd_event_source_disable_unref(d->repromote);
+		(void)sd_event_add_time(d->loop, &d->repromote,
+		    CLOCK_MONOTONIC, d->promote_ns / AV_NS_PER_US + 1000,
+		    1000, on_grace, d);
+	}
 }
 
 static void
@@ -263,6 +295,11 @@ on_cmd(struct drbd_cmd *cmd, const struct drbd_result *res, void *arg)
 	if (job == NULL)
 		return;
 	words = job->at->words;
+	if (is_up_but_alone(d, res)) {
+		job->n_connections = UINT_MAX;	/* not waited for */
+		job->at++;
+		return;
+	}
 	if (res->rc == 0 && res->exit_code == 0) {
 		if (job->at->said == NULL ||
 		    job->at->said(d, res->out, &err) == 0) {
@@ -441,6 +478,20 @@ look_at_link(struct drbd *d)
 	    d->reconnect_ns / AV_NS_PER_US + 1000, 1000, on_grace, d);
 }
 
+/* Ordered when the peer wasn't there.  A source serves while it copies. */
+static void
+promote_later(struct drbd *d)
+{
+	const struct drbd_model *m = &d->ev.now;
+	bool ready = m->disk == DRBD_D_UPTODATE &&
+	    (m->repl == DRBD_R_SOURCE || (m->repl == DRBD_R_ESTABLISHED &&
+	    m->peer_disk == DRBD_D_UPTODATE));
+
+	if (d->want_primary && m->role != DRBD_ROLE_PRIMARY && ready &&
+	    drbd_may_be_second(d) && d->jobs == NULL && av_clock_ns() >= d->promote_ns)
+		(void)job_add(d, NULL, NULL, drbd_plan_promote);
+}
+
 /* Both legs in step: what 'alone' recorded is over. */
 static void
 look_at_peer(struct drbd *d)
@@ -456,18 +507,14 @@ look_at_peer(struct drbd *d)
 		return;
 	if (drbd_fence_waiting(d->fence) > 0)	/* the peer is back */
 		(void)drbd_fence_answer(d->fence, "refused");
-	if (m->repl != DRBD_R_ESTABLISHED || m->peer_disk != DRBD_D_UPTODATE ||
-	    m->disk != DRBD_D_UPTODATE)
-		return;
-	if ((d->rec.alone || d->rec.peer_outdated) && !d->go_alone) {
+	if (m->repl == DRBD_R_ESTABLISHED && m->disk == DRBD_D_UPTODATE &&
+	    m->peer_disk == DRBD_D_UPTODATE && !d->go_alone &&
+	    (d->rec.alone || d->rec.peer_outdated)) {
 		d->rec.alone = d->rec.peer_outdated = false;
 		record_save(d);
 		d->gi_due = true;
 	}
-	if (d->want_primary && m->role == DRBD_ROLE_PRIMARY)
-		d->want_primary = false;	/* DRBD says it itself now */
-	if (d->want_primary && d->jobs == NULL)
-		(void)job_add(d, NULL, NULL, drbd_plan_promote);
+	promote_later(d);
 }
 
 static void

@@ -91,6 +91,7 @@ int drbd_lv_path(const struct drbd_record *rec, const char *id, char *buf,
 #define DRBD_ARGS_MAX	24
 #define DRBD_ARG_BYTES	400
 #define DRBD_OUT_MAX	65536u
+#define DRBD_SAID_MAX	800u	/* drbdadm repeats a command of its own */
 
 struct drbd_argv {
 	char	 text[DRBD_ARGS_MAX][DRBD_ARG_BYTES];
@@ -279,7 +280,7 @@ struct drbd_job {
 	uint64_t		 grace_ns;	/* a handler was answered: until
 						 * then DRBD thaws by itself */
 	bool			 had_no_disk;	/* before the order */
-	unsigned		 n_connections;	/* of CONNECT: before it */
+	unsigned		 n_connections;	/* before it was made */
 	uint64_t		 lv_bytes;	/* of GROW: as it is, as it ... */
 	uint64_t		 lv_new_bytes;	/* ... must be */
 	uint64_t		 again_ns;	/* of GROW: look again then */
@@ -315,7 +316,10 @@ struct drbd {
 	sd_event_source	*poll;		/* statistics while resyncing */
 	sd_event_source	*grace;		/* job->grace_ns */
 	sd_event_source	*relink;	/* reconnect_ns */
+	sd_event_source	*repromote;	/* promote_ns */
 	uint64_t	reconnect_ns;	/* not tried again before */
+	uint64_t	promote_ns;	/* same, of its own promotion */
+	char		promote_text[256];	/* why DRBD refused the last one */
 	unsigned	restarts;	/* of the stream, in a row */
 	bool		up_tried;
 	bool		bringing_up;	/* 'drbdadm up' isn't at its end */
@@ -366,6 +370,8 @@ void drbd_step_argv(const struct drbd *d, const struct drbd_job *job,
 /* Model, record and identity -> d->st.  true = a resync has just ended. */
 bool drbd_status_map(struct drbd *d);
 bool drbd_is_connected(const struct drbd *d);
+/* Primary although the peer is: only with a window that was opened here, too. */
+bool drbd_may_be_second(const struct drbd *d);
 /* The next turn of the loop looks at everything. */
 void drbd_wake(struct drbd *d);
 void drbd_go_down(struct drbd *d, const char *code, const char *text);

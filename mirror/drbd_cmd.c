@@ -329,7 +329,7 @@ on_exited(sd_event_source *es, int fd, uint32_t events, void *arg)
 {
 	struct drbd_cmd *c = arg;
 	struct drbd_result res = { 0 };
-	char text[160], none[] = "";
+	char text[DRBD_SAID_MAX], none[] = "";
 
 	(void)es;
 	(void)fd;
@@ -438,7 +438,7 @@ drbd_cmd_run(const char *tools_path, const struct drbd_argv *a,
 {
 	struct drbd_cmd *c = cmd_new();
 	struct drbd_result res = { 0 };
-	char text[160];
+	char text[DRBD_SAID_MAX];
 	int rc;
 
 	if (c == NULL)

@@ -299,9 +299,11 @@ drbd_follow_size(struct drbd *d)
 		(void)drbd_conf_write(&d->c, &d->rec, NULL);
 	}
 	/* a primary's own order does it, when what is new is zero */
-	if (size <= rec.size_bytes || d->jobs != NULL || rec.grow_from != 0)
+	if (size <= rec.size_bytes || d->jobs != NULL || (rec.grow_from != 0 &&
+	    d->ev.now.peer_role != DRBD_ROLE_PRIMARY))
 		return;
 	rec.size_bytes = size;
+	rec.grow_from = 0;	/* begun here once, now the peer's business */
 	if (drbd_record_write(d->c.dir, d->c.id, &rec, NULL) < 0)
 		return;		/* the next turn tries again */
 	d->rec = rec;

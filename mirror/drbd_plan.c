@@ -82,9 +82,9 @@ wants_network(const struct drbd *d, const struct drbd_job *job)
 
 /* The module may have dropped it again before anybody looked: a split. */
 static bool
-has_no_connection(const struct drbd *d, const struct drbd_job *job)
+is_joining(const struct drbd *d, const struct drbd_job *job)
 {
-	return !d->ev.now.connection &&
+	return d->st.wants_connect && !d->ev.now.connection &&
 	    d->ev.now.n_connections == job->n_connections;
 }
 
@@ -133,6 +133,14 @@ is_digest_due(const struct drbd *d, const struct drbd_job *job)
 
 /* --- calls --- */
 
+/* The module takes one side's word: net-options go to the peer as well. */
+bool
+drbd_may_be_second(const struct drbd *d)
+{
+	return !drbd_is_connected(d) || d->st.window ||
+	    d->ev.now.peer_role != DRBD_ROLE_PRIMARY;
+}
+
 static int
 may_be_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
@@ -142,6 +150,9 @@ may_be_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 	if (!is_uptodate(d, job))
 		return av_err_code(err, -EPERM, "not-up-to-date",
 		    "this copy is %s", mirror_disk_name(d->st.disk));
+	if (!job->o.alone && !drbd_may_be_second(d))
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "the peer is primary, and no window is open here");
 	return 0;
 }
 
@@ -209,6 +220,7 @@ want_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)job;
 	d->want_primary = true;
+	d->promote_text[0] = '\0';
 	return note_network(d, true, err);
 }
 
@@ -265,8 +277,15 @@ forget_primary(struct drbd *d, struct drbd_job *job, struct av_err *err)
 static int
 want_network(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
-	job->n_connections = d->ev.now.n_connections;
 	return note_network(d, job->o.verb == MIRROR_V_CONNECT, err);
+}
+
+static int
+count_connections(struct drbd *d, struct drbd_job *job, struct av_err *err)
+{
+	(void)err;
+	job->n_connections = d->ev.now.n_connections;
+	return 0;
 }
 
 static int
@@ -329,6 +348,12 @@ digest_result(struct drbd *d, struct drbd_job *job, struct av_err *err)
 #define PROMOTE		"drbdadm -c %c primary %r"
 #define RESUME		"drbdsetup resume-io %m"
 
+/* Waits until events2 has told of it: the next order goes by what is known. */
+#define JOIN \
+	CALL(count_connections), \
+	RUN_IF(wants_network, CONNECT), \
+	WAIT_WHILE(is_joining)
+
 static int
 is_up(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
@@ -374,6 +399,7 @@ const struct drbd_step drbd_plan_up[] = {
 	RUN("drbdadm -c %c up %r"),
 	WAIT_WHILE(is_not_there),
 	WAIT_WHILE(is_attaching),
+	WAIT_WHILE(is_joining),
 	CALL(is_up),
 	END
 };
@@ -393,7 +419,7 @@ const struct drbd_step drbd_plan_reconnect[] = {
 static const struct drbd_step plan_primary[] = {
 	CALL(may_be_primary),
 	CALL(want_primary),
-	RUN_IF(wants_network, CONNECT),
+	JOIN,
 	RUN_IF(can_promote, PROMOTE),
 	WAIT_WHILE(can_promote),
 	CALL(refresh_gi),
@@ -409,7 +435,7 @@ static const struct drbd_step plan_primary[] = {
 	WAIT_WHILE(is_helper_due), \
 	RUN_IF(is_suspended, RESUME), \
 	WAIT_WHILE(is_suspended), \
-	RUN_IF(wants_network, CONNECT), \
+	JOIN, \
 	CALL(refresh_gi), \
 	WAIT_WHILE(is_gi_due), \
 	END
@@ -470,7 +496,7 @@ static const struct drbd_step plan_outdate[] = {
 	WAIT_WHILE(is_networked),
 	RUN("drbdadm -c %c outdate %r"),
 	WAIT_WHILE(is_uptodate),
-	RUN_IF(wants_network, CONNECT),
+	JOIN,
 	CALL(refresh_gi),
 	WAIT_WHILE(is_gi_due),
 	END
@@ -478,8 +504,7 @@ static const struct drbd_step plan_outdate[] = {
 
 static const struct drbd_step plan_connect[] = {
 	CALL(want_network),
-	RUN_IF(wants_network, CONNECT),
-	WAIT_WHILE(has_no_connection),
+	JOIN,
 	END
 };
 
@@ -518,8 +543,12 @@ static const struct drbd_step plan_diskless[] = {
 	END
 };
 
+/* 'down' says goodbye to a primary, which then counts this leg as old and goes on by
+ * itself, without the right to.  Cut off, it holds. */
 static const struct drbd_step plan_stop[] = {
 	STEP_DOWN,
+	RUN_IF(is_networked, DISCONNECT),
+	WAIT_WHILE(is_networked),
 	CALL(start_stop),
 	RUN("drbdadm -c %c down %r"),
 	WAIT_WHILE(is_there),
@@ -557,7 +586,7 @@ static const struct drbd_step plan_discard[] = {
 	WAIT_WHILE(is_networked),
 	RUN_IF(is_consistent, "drbdsetup invalidate %m"),
 	WAIT_WHILE(is_consistent),
-	RUN_IF(wants_network, CONNECT),
+	JOIN,
 	CALL(refresh_gi),
 	WAIT_WHILE(is_gi_due),
 	END

@@ -4,8 +4,10 @@
  * mirror/drbd_status.c - what DRBD says -> struct mirror_status
  *
  *   role  connection              suspended   -> conn
- *   any   SyncSource/SyncTarget   any            resync-source / -target
+ *   any   SyncTarget              any            resync-target
  *   pri   Connected               no             connected
+ *   sec ordered to be primary, else              primary, connecting
+ *   any   SyncSource              any            resync-source
  *   sec   Connected, peer pri     any            connected
  *   sec   Connected, peer sec     any            disconnected (nothing is in
  *                                                force without a primary)
@@ -13,7 +15,6 @@
  *         its split-brain handler                split
  *   pri   else                    yes            held
  *   pri   else                    no             disconnected, alone
- *   sec ordered to be primary, not connected     primary, connecting
  *   sec   else                                   disconnected
  */
 #include <stdio.h>
@@ -59,12 +60,15 @@ map_disk(enum drbd_disk disk)
 }
 
 /* A peer's disk is known while connected; what DRBD keeps of it later ("DUnknown",
- * "Outdated") is the owner's business in peer_outdated. */
+ * "Outdated") is the owner's business in peer_outdated.  A connected peer is
+ * "Consistent" only until the copying to it begins. */
 static enum mirror_disk
 map_peer_disk(const struct drbd *d)
 {
-	return drbd_is_connected(d) ? map_disk(d->ev.now.peer_disk) :
-	    MIRROR_DISK_UNKNOWN;
+	if (!drbd_is_connected(d))
+		return MIRROR_DISK_UNKNOWN;
+	return d->ev.now.peer_disk == DRBD_D_CONSISTENT ?
+	    MIRROR_DISK_OUTDATED : map_disk(d->ev.now.peer_disk);
 }
 
 static bool
@@ -84,6 +88,10 @@ map_conn(const struct drbd *d)
 	bool primary = m->role == DRBD_ROLE_PRIMARY;
 
 	if (drbd_is_connected(d)) {
+		/* nobody serves yet */
+		if (d->want_primary && !primary &&
+		    m->repl != DRBD_R_TARGET && m->repl != DRBD_R_BEFORE_TARGET)
+			return MIRROR_CONNECTING;
 		if (drbd_is_sync(m->repl))
 			return m->repl == DRBD_R_SOURCE ||
 			    m->repl == DRBD_R_BEFORE_SOURCE ?
@@ -95,8 +103,7 @@ map_conn(const struct drbd *d)
 		if (m->peer_role == DRBD_ROLE_PRIMARY)
 			return map_disk(m->peer_disk) == MIRROR_DISK_FAILED ?
 			    MIRROR_DISKLESS : MIRROR_CONNECTED;
-		return d->want_primary ? MIRROR_CONNECTING :
-		    MIRROR_DISCONNECTED;
+		return MIRROR_DISCONNECTED;
 	}
 	if (is_split(d))
 		return MIRROR_SPLIT;
@@ -126,6 +133,8 @@ map_error(struct drbd *d)
 		say(&d->st, "peer-lost", (m->suspended & DRBD_SUSP_NO_DATA) ?
 		    "no good copy can be reached" :
 		    "the peer is lost; writes wait");
+	else if (d->st.conn == MIRROR_CONNECTING && d->promote_text[0] != '\0')
+		say(&d->st, "wrong-state", d->promote_text);
 	else if (d->st.server == MIRROR_SERVER_UP)
 		say(&d->st, "", "");
 }
@@ -142,6 +151,7 @@ map_resync(struct drbd *d)
 	d->last_repl = m->repl;
 	st->out_of_step_bytes = left << 10;
 	if (!is) {
+		st->resync_speed_kib_s = 0;
 		if (was && drbd_is_connected(d)) {
 			st->resync_copied_bytes = st->resync_total_bytes;
 			st->resync_percent = 100;

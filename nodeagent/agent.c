@@ -472,15 +472,25 @@ facts_refresh(struct agent *a)
 	}
 }
 
+/* With a new right nothing is in step anew before it is known whose volumes are
+ * whose; what was in step, and is, stays so. */
+static bool
+in_step(const struct agent *a)
+{
+	if (a->right.kind == RIGHT_ALONE && maintenance_keeps_out(a->store,
+	    1 - a->conf.node))
+		return false;
+	return volumes_in_step(a->volumes) && (order_role(a->order)->in_step ||
+	    volumes_know(a->volumes, &a->right));
+}
+
 static void
 reconcile(struct agent *a)
 {
 	uint64_t began_boot_ns = av_clock_boot_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
-	order_mirror_state(a->order, volumes_in_step(a->volumes) &&
-	    !(a->right.kind == RIGHT_ALONE && maintenance_keeps_out(a->store,
-	    1 - a->conf.node)),
+	order_mirror_state(a->order, in_step(a),
 	    volumes_peer_seen_ms(a->volumes));
 	volumes_reconcile(a->volumes, &a->right);
 	guests_reconcile(a->guests, &a->right);
@@ -712,6 +722,7 @@ agent_close(struct agent *a)
 	a->kick = sd_event_source_disable_unref(a->kick);
 	a->tick = sd_event_source_disable_unref(a->tick);
 	a->pass = sd_event_source_disable_unref(a->pass);
+	a->power.child = sd_event_source_disable_unref(a->power.child);
 	a->watchdog = watchdog_line_close(a->watchdog);
 	json_decref(a->facts[0]);
 	json_decref(a->facts[1]);

@@ -23,6 +23,7 @@
 #include "nodeagent/right.h"
 #include "nodeagent/split.h"
 #include "nodeagent/store.h"
+#include "nodeagent/store_maintenance.h"
 #include "nodeagent/volumes.h"
 #include "nodeagent/watchdog.h"
 
@@ -80,6 +81,10 @@ struct agent {
 		uint64_t retry_ns;	/* its move was refused: try then */
 		bool	 never;		/* and won't be possible */
 	} evacuation;
+	struct {			/* power.c */
+		enum store_power what;
+		sd_event_source	*child;		/* the program, or NULL */
+	} power;
 	bool		 stopping_guests;	/* told to; tell when done */
 };
 

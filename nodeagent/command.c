@@ -85,6 +85,8 @@ static const struct arg_spec node_mtbf_args[] = {
 	NODE("node", ARG_NEEDED), MTBF_ARGS };
 static const struct arg_spec node_workon_args[] = {
 	NODE("node", ARG_NEEDED), BOOL("shutdown", 0), END };
+static const struct arg_spec node_power_args[] = {
+	NODE("node", ARG_NEEDED), TEXT("action", ARG_NEEDED, 15), END };
 static const struct arg_spec report_fault_args[] = {
 	NODE("node", ARG_NEEDED), TEXT("part", ARG_NEEDED,
 	STORE_FAULT_PART_MAX - 1), TEXT("text", 0, STORE_FAULT_TEXT_MAX - 1),
@@ -190,6 +192,10 @@ static const struct command_op ops[] = {
 		cmd_node_workon },
 	{ "node.workoff", ROLE_PLATFORM_MANAGER, PEOPLE, node_only_args,
 		cmd_node_workoff },
+	{ "node.power", ROLE_PLATFORM_MANAGER, PEOPLE, node_power_args,
+		cmd_node_power },
+	{ "node.power-begun", ROLE_SYSTEM, 0, node_power_args,
+		cmd_node_power_begun },
 	{ "node.report-fault", ROLE_PLATFORM_MANAGER, PEOPLE, report_fault_args,
 		cmd_node_report_fault },
 	{ "node.clear-fault", ROLE_PLATFORM_MANAGER, PEOPLE, clear_fault_args,

@@ -66,7 +66,8 @@ int command_check(const json_t *cmd, json_t **ret_params, struct av_err *err);
  *  "activity":null|"running", "volume":null|"in-step", "move":{..}}: what the decision needs of the facts, so that both
  * PMs decide alike.  'images' are those that args.volumes name.  'activity' is that of the VM in args.vm, as view_vm_activity()
  * sees it now, 'volume' what the one in args.volume is doing.  'move' is of vm.migrate
- * alone (command_move_stamp.c).  facts[n] may be NULL.
+ * alone (command_move_stamp.c).  'online' are the PMs that run guests; 'heard', of node.power
+ * alone, is whether the one in args.node is heard at all.  facts[n] may be NULL.
  */
 struct store;
 int command_stamp(json_t *cmd, const struct store *st,

@@ -132,7 +132,8 @@ command_fn cmd_vm_migrate, cmd_vm_migrate_cancel, cmd_vm_prefer, cmd_vm_switch,
     cmd_vm_move_ended;					/* _move.c */
 command_fn cmd_vm_set_mtbf, cmd_vm_reset, cmd_node_set_mtbf,
     cmd_node_clear_mtbf;				/* _mtbf.c */
-command_fn cmd_node_workon, cmd_node_workoff;		/* _maintenance.c */
+command_fn cmd_node_workon, cmd_node_workoff,		/* _maintenance.c */
+	cmd_node_power, cmd_node_power_begun;
 command_fn cmd_node_report_fault, cmd_node_clear_fault;	/* _fault.c */
 command_fn cmd_volume_delete;				/* _vm.c */
 command_fn cmd_volume_grow, cmd_volume_verify, cmd_volume_verify_cancel,

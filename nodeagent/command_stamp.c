@@ -130,6 +130,24 @@ is_migrate(const json_t *cmd)
 	return op != NULL && strcmp(op, "vm.migrate") == 0;
 }
 
+/* A PM that is out runs no guests, so it isn't among 'online'. */
+static bool
+is_power(const json_t *cmd)
+{
+	const char *op = json_string_value(json_object_get(cmd, "op"));
+
+	return op != NULL && strcmp(op, "node.power") == 0;
+}
+
+static int
+node_of_args(const json_t *cmd)
+{
+	const char *name = json_string_value(json_object_get(json_object_get(
+	    cmd, "args"), "node"));
+
+	return name != NULL && strcmp(name, node_names[1]) == 0;
+}
+
 int
 command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
     int self, int64_t at_utc_ms, const char *cmd_id)
@@ -159,6 +177,11 @@ command_stamp(json_t *cmd, const struct store *st, const json_t *const facts[2],
 	    volume);
 	if (is_migrate(cmd) && json_object_set_new(context, "move",
 	    command_move_stamp(cmd, st, facts, self)) < 0) {
+		json_decref(context);
+		return -ENOMEM;
+	}
+	if (is_power(cmd) && json_object_set_new(context, "heard", json_boolean(
+	    view_node_online(facts, self, node_of_args(cmd)))) < 0) {
 		json_decref(context);
 		return -ENOMEM;
 	}

@@ -298,6 +298,13 @@ SETTER(drbd_handler)
 	return set_text(&CONF->drbd_handler, value, err);
 }
 
+SETTER(power_program)
+{
+	if (*value != '/')
+		return av_err_set(err, -EINVAL, "'%s' is not a path", value);
+	return set_text(&CONF->power_program, value, err);
+}
+
 SETTER(drbd_unencrypted_ok)
 {
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
@@ -330,7 +337,7 @@ static const struct av_conf_key conf_keys[] = {
 	KEY(plugin, false), KEY(nbdkit, false), KEY(qemu, false),
 	KEY(vmrun, false), KEY(driver_vmm, false), KEY(driver_mirror, false),
 	KEY(drbd_vg, false), KEY(drbd_handler, false),
-	KEY(drbd_unencrypted_ok, false),
+	KEY(drbd_unencrypted_ok, false), KEY(power_program, false),
 	KEY(initial_admin_file, false), KEY(time_scale, false),
 	KEY(socket_gid, false), KEY(mtbf_policy, false),
 };
@@ -360,6 +367,7 @@ set_defaults(struct agent_conf *c)
 	    AV_PLUGIN_DIR "/nbdkit-avreplica-plugin.so");
 	rc |= default_text(&c->nbdkit, "/usr/bin/nbdkit");
 	rc |= default_text(&c->qemu, "/usr/bin/qemu-system-x86_64");
+	rc |= default_text(&c->power_program, "/usr/bin/systemctl");
 	rc |= default_text(&c->driver_vmm, "qemu");
 	rc |= default_text(&c->driver_mirror, "replica");
 	return rc == 0 ? 0 : -ENOMEM;
@@ -448,7 +456,7 @@ conf_dispose(struct agent_conf *c)
 	    &c->arbiter_url, &c->arbiter_cert_dir, &c->unit_address,
 	    &c->unit_interface, &c->plugin, &c->nbdkit, &c->qemu, &c->vmrun,
 	    &c->driver_vmm, &c->driver_mirror, &c->drbd_vg,
-	    &c->drbd_handler, &c->watchdog,
+	    &c->drbd_handler, &c->power_program, &c->watchdog,
 	    &c->mtbf_policy, &c->initial_admin_file };
 	size_t i;
 

@@ -60,6 +60,7 @@ struct agent_conf {
 	char	*nbdkit;
 	char	*qemu;
 	char	*vmrun;			/* NULL = beside this program */
+	char	*power_program;		/* of 'reboot' and 'poweroff': power.h */
 	char	*driver_vmm;
 	char	*driver_mirror;		/* "replica", "drbd", "sim" */
 	char	*drbd_vg;		/* volume group of the legs; drbd alone */

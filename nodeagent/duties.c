@@ -21,6 +21,7 @@
 #include "nodeagent/home.h"
 #include "nodeagent/alerts.h"
 #include "nodeagent/evacuate.h"
+#include "nodeagent/power.h"
 #include "nodeagent/schedule.h"
 #include "vif/vif.h"
 
@@ -315,6 +316,8 @@ duties_do(struct agent *a)
 		alerts_do(a);
 	if (a->n_flying == 0)
 		evacuate_do(a);
+	if (a->n_flying == 0)
+		power_do(a);
 	if (a->n_flying == 0 && a->right.kind == RIGHT_TOGETHER &&
 	    unit.primary == a->conf.node)
 		verify_do(a);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nodeagent/store_maintenance.h"
 #include "nodeagent/store_mtbf.h"
 #include "nodeagent/view_impl.h"
 
@@ -90,6 +89,51 @@ maintenance_keeps_out(const struct store *st, int node)
 	return store_node_held(st, node) || store_node_leaving(st, node);
 }
 
+/* --- a PM that is out is rebooted, or switched off --- */
+
+static int
+see_volume(void *arg, const struct store_volume *vol)
+{
+	const int *node = arg;
+
+	return vol->failed_leg == 1 - *node;
+}
+
+bool
+maintenance_is_needed(const struct store *st, int node)
+{
+	return store_each_volume(st, see_volume, &node) != 0;
+}
+
+static int
+is_there(void *arg, const struct store_vm *vm)
+{
+	const int *node = arg;
+
+	return vm->node == *node || vm->move.to == *node;
+}
+
+bool
+maintenance_may_stop(const struct store *st, int node, bool follows,
+    bool no_guest)
+{
+	return store_node_leaving(st, node) && follows && no_guest &&
+	    store_each_vm(st, is_there, &node) == 0 &&
+	    !maintenance_is_needed(st, node);
+}
+
+enum store_power
+maintenance_power_due(const struct store *st, int node, bool follows,
+    bool no_guest)
+{
+	struct store_maintenance m;
+
+	if (!maintenance_may_stop(st, node, follows, no_guest) ||
+	    store_maintenance_get(st, node, &m) < 0)
+		return STORE_POWER_NONE;
+	return m.power;
+}
+
 /* --- what people see --- */
 
 struct names { json_t *list; int node; };
@@ -120,7 +164,9 @@ maintenance_view(const struct store *st, int node, const char *role)
 	if (json_array_size(names.list) == 0)
 		phase = strcmp(role, "together") == 0 ? MAINTENANCE_LEAVING :
 		    MAINTENANCE_OUT;
-	return json_pack("{s:s, s:o, s:s, s:b, s:o}", "phase",
+	return json_pack("{s:s, s:o, s:s, s:b, s:o, s:o}", "phase",
 	    phase_names[phase], "since_utc", view_time(m.since_ms), "by", m.by,
-	    "shutdown", m.shutdown, "waiting_for", names.list);
+	    "shutdown", m.shutdown, "waiting_for", names.list, "power",
+	    m.power == STORE_POWER_NONE ? json_null() :
+	    json_string(store_power_name(m.power)));
 }

@@ -11,6 +11,9 @@
  *   out       the other PM runs the unit; this one follows, its legs are kept in
  *             step, and it may be powered off, upgraded or replaced
  *
+ * A PM that is out may be told to reboot or to switch itself off (node.power); told
+ * before that, it waits until it is out.
+ *
  * node.workoff ends it from anywhere: the right goes back to both once all is in
  * step.  evacuate.c does what is next, again and again like all
  * duties; nothing is remembered but when a refused move is tried again.
@@ -24,6 +27,7 @@
 #include <jansson.h>
 
 #include "nodeagent/store.h"
+#include "nodeagent/store_maintenance.h"
 
 #define MAINTENANCE_RETRY_MS	5000u	/* a move that failed or was refused */
 
@@ -49,8 +53,23 @@ int maintenance_next(const struct store *st, int node, int64_t now_utc_ms,
 /* This PM gets no right: it is left out, or out for maintenance. */
 bool maintenance_keeps_out(const struct store *st, int node);
 
-/* null | {phase, since_utc, by, shutdown, waiting_for:[VM names]}; 'role': what that
- * PM says of itself, "" = not heard.  Yours; NULL = no memory. */
+/*
+ * Pure: nobody needs this PM while it is away.  It is in maintenance and 'follows'; it has
+ * 'no_guest' process, for certain; the database has no VM on it or on its way to
+ * it; and the other PM doesn't work with this one's copy of a volume.
+ */
+bool maintenance_may_stop(const struct store *st, int node, bool follows,
+    bool no_guest);
+/* What was asked, once it may; NONE = nothing, or not yet. */
+enum store_power maintenance_power_due(const struct store *st, int node,
+    bool follows, bool no_guest);
+/* The other PM works with this one's copy of a volume, its own disk failed; or the
+ * database doesn't say. */
+bool maintenance_is_needed(const struct store *st, int node);
+
+/* null | {phase, since_utc, by, shutdown, waiting_for:[VM names], power:null|
+ * "reboot"|"shutdown"}; 'role': what that PM says of itself, "" = not heard.
+ * Yours; NULL = no memory. */
 json_t *maintenance_view(const struct store *st, int node, const char *role);
 
 #endif

@@ -67,7 +67,12 @@ judge_record(const struct quorum *q, struct quorum_slot *s,
 	}
 }
 
-static void begin_change(struct quorum *q, struct quorum_slot *s);
+static void
+seed_forget(struct quorum *q)
+{
+	q->seeding = 0;
+	q->seeded = false;
+}
 
 static void
 on_answer(void *arg, const struct arbiter_answer *a)
@@ -88,9 +93,12 @@ on_answer(void *arg, const struct arbiter_answer *a)
 	if (strcmp(state_word(s), "ok") == 0)
 		s->ok_utc_ms = av_clock_utc_ms();
 	if (!a->probe && q->seeding == s->id) {
-		q->seeding = 0;
-		if (a->kind == ROLE_EV_GRANTED)
-			begin_change(q, s);
+		seed_forget(q);
+		if (a->kind == ROLE_EV_GRANTED) {
+			q->seeding = s->id;
+			q->seeded = true;
+		}
+		q->ops->changed(q->ctx, NULL);
 	}
 	if (strcmp(before, state_word(s)) != 0) {
 		log_notice("unit", "quorum server o%" PRId64 ": %s %s", s->id,
@@ -107,7 +115,7 @@ slot_close(struct quorum_slot *s)
 	struct quorum *q = s->q;
 
 	if (q->seeding == s->id)
-		q->seeding = 0;
+		seed_forget(q);
 	s->arbiter = arbiter_drop(s->arbiter);
 	*s = (struct quorum_slot){ .q = q };
 }
@@ -305,21 +313,27 @@ seed(struct quorum *q, const struct role *r, int64_t id)
 	    arbiter_ask(s->arbiter, &m, NULL) < 0)
 		return;
 	q->seeding = id;
+	q->seeded = false;
 	q->seed_gen = r->rec.gen;
 }
 
-/* Its record says {seed_gen, ...}: both PMs may leave the old one. */
+/* Its record says {seed_gen, ...}: both PMs may leave the old one, if that still is
+ * the generation.  A hand-back that began meanwhile would cross the change. */
 static void
-begin_change(struct quorum *q, struct quorum_slot *s)
+begin_change(struct quorum *q, const struct role *r)
 {
 	char id[STORE_ID_MAX], token[33];
 	uint64_t chance[2];
+	int64_t to = q->seeding;
 
+	seed_forget(q);
+	if (!quorum_may_confirm(r, q->seed_gen))
+		return;
 	if (getrandom(chance, sizeof(chance), 0) != sizeof(chance))
 		return;
 	(void)snprintf(token, sizeof(token), "%016" PRIx64 "%016" PRIx64,
 	    chance[0], chance[1]);
-	(void)snprintf(id, sizeof(id), "quorum:o%" PRId64, s->id);
+	(void)snprintf(id, sizeof(id), "quorum:o%" PRId64, to);
 	fly(q, "quorum.switch", json_pack("{s:s,s:s,s:I}", "server", id,
 	    "token", token, "generation", (json_int_t)q->seed_gen));
 }
@@ -415,6 +429,8 @@ lead_on(struct quorum *q, const struct role *r)
 		return;
 	}
 	give_up(q, r);
+	if (q->seeded && q->n_flying == 0)
+		begin_change(q, r);
 	if (q->db.next != 0 || q->seeding != 0 || q->n_flying > 0)
 		return;
 	to = plan(q);
@@ -449,6 +465,8 @@ quorum_reconcile(struct quorum *q, struct order *order, bool lead)
 		confirm(q, order, r);
 	if (lead && db.exists)
 		lead_on(q, r);
+	else if (q->seeded)
+		seed_forget(q);
 	if (!q->files_swept && rc == 0) {
 		q->files_swept = true;
 		quorum_files_sweep(q);

@@ -45,6 +45,7 @@ struct quorum {
 	uint64_t	 change_since_ns;	/* db.next was first seen */
 	uint64_t	 bad_since_ns, good_since_ns;	/* 0 = it isn't so */
 	int64_t		 seeding;	/* its record is being written; 0 = none */
+	bool		 seeded;	/* it is written: 'switch' is next */
 	uint64_t	 seed_gen;
 	uint64_t	 own_gen;	/* for judging records */
 	char		 tls_dir[QUORUM_PATH_MAX];	/* of quorum_first() */

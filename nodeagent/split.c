@@ -6,6 +6,7 @@
 #include "nodeagent/split.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,6 +200,9 @@ split_kept(struct agent *a, const char *volume_id)
 	const char *done = json_string_value(json_object_get(s->done,
 	    volume_id));
 
+	/* the PM that has it runs the unit after all: nothing to copy first */
+	if (keep == a->conf.node && a->right.kind == RIGHT_ALONE)
+		return -1;
 	if (keep < 0 || owner < 0 || keep == owner ||
 	    (done != NULL && strcmp(done, "copied") == 0))
 		return -1;
@@ -298,14 +302,29 @@ same_split(const struct split *s, const json_t *peer)
 	return of != NULL && s->of[0] != '\0' && strcmp(of, s->of) == 0;
 }
 
+static bool
+is_carried_out(const struct split *s, const struct role_record *rec)
+{
+	int owner = node_of(json_object_get(s->decided, "unit"));
+	char gave_up[24];
+	size_t n, len = strlen(s->of);
+
+	if (owner < 0 || rec[1 - owner].mode != ROLE_MODE_OUTDATED)
+		return false;
+	n = (size_t)snprintf(gave_up, sizeof(gave_up),
+	    owner == 0 ? ":%" PRIu64 : "%" PRIu64 ":", rec[1 - owner].gen);
+	return n < len && memcmp(owner == 0 ? s->of + len - n : s->of, gave_up,
+	    n) == 0;
+}
+
 void
-split_is_of(struct split *s, const uint64_t gen[2])
+split_is_of(struct split *s, const struct role_record *rec)
 {
 	char of[sizeof(s->of)];
 
-	(void)snprintf(of, sizeof(of), "%llu:%llu", (unsigned long long)gen[0],
-	    (unsigned long long)gen[1]);
-	if (strcmp(of, s->of) == 0)
+	(void)snprintf(of, sizeof(of), "%" PRIu64 ":%" PRIu64, rec[0].gen,
+	    rec[1].gen);
+	if (strcmp(of, s->of) == 0 || is_carried_out(s, rec))
 		return;
 	if (any(s)) {
 		log_warn("unit", "the choice after the split before this one "
@@ -319,14 +338,14 @@ split_is_of(struct split *s, const uint64_t gen[2])
 static bool
 of_this_split(struct agent *a)
 {
-	uint64_t gen[2];
+	struct role_record rec[2];
 	struct role_hello hello;
 
 	if (!order_peer_hello(a->order, &hello))
 		return false;
-	gen[a->conf.node] = order_role(a->order)->rec.gen;
-	gen[1 - a->conf.node] = hello.rec.gen;
-	split_is_of(a->split, gen);
+	rec[a->conf.node] = order_role(a->order)->rec;
+	rec[1 - a->conf.node] = hello.rec;
+	split_is_of(a->split, rec);
 	return true;
 }
 

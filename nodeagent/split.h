@@ -27,6 +27,7 @@
 #include "nodeagent/store.h"
 
 struct agent;
+struct role_record;
 struct split;
 
 int split_open(const char *state_dir, const char *unit_uuid,
@@ -54,10 +55,12 @@ int split_decide(struct agent *a, const char *object, int keep, bool dry_run,
 
 /* --- parts without an agent, for tests too --- */
 
-/* The split that is chosen in now is of these generations (node0's first).  A choice
- * holds for the split that the person saw: one of another split is forgotten, in
- * the file too, so that what was run since by a takeover isn't given up by it. */
-void split_is_of(struct split *s, const uint64_t gen[2]);
+/* The split that is chosen in now is of these two records' generations (node0's first).
+ * A choice holds for the split that the person saw: one of another split is forgotten,
+ * in the file too, so that what was run since by a takeover isn't given up by it.
+ * One that is being carried out is still that split: the PM that gave up stays at
+ * its generation, while the other one's goes up. */
+void split_is_of(struct split *s, const struct role_record *rec);
 /* Takes over, durably, what the other PM was told (its part of the facts), if that
  * is of the same split.  True = the choice here has changed. */
 bool split_hear(struct split *s, const json_t *peer, int self);

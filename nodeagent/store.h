@@ -38,7 +38,7 @@
 #define STORE_ID_MAX		32	/* "storagegroup:o123", with NUL */
 #define STORE_NAME_MAX		256	/* display name, with NUL */
 #define STORE_UUID_MAX		37
-#define STORE_VERSION		7	/* of the schema */
+#define STORE_VERSION		8	/* of the schema */
 #define STORE_VM_DISKS_MAX	16
 #define STORE_VM_NICS_MAX	8
 #define STORE_VOLUMES_MAX	62	/* of the unit: spec B3 */

@@ -11,11 +11,16 @@
 
 #include "nodeagent/store_sql.h"
 
+/* What is to be done to the PM once it is out. */
+enum store_power { STORE_POWER_NONE = 0, STORE_POWER_REBOOT,
+	STORE_POWER_SHUTDOWN };
+
 struct store_maintenance {
 	bool	wanted;
 	bool	shutdown;	/* VMs that can't move are shut down */
 	int64_t	since_ms;	/* UTC */
 	char	by[STORE_NAME_MAX];	/* who ordered it */
+	enum store_power power;
 };
 
 /* No row: .wanted is false. */
@@ -23,5 +28,8 @@ int store_maintenance_get(const struct store *st, int node,
     struct store_maintenance *ret);
 /* false when the database doesn't say. */
 bool store_node_leaving(const struct store *st, int node);
+/* "reboot", "shutdown", "" = none; and back: another word is NONE. */
+const char *store_power_name(enum store_power power);
+enum store_power store_power_of(const char *name);
 
 #endif

@@ -153,6 +153,10 @@ static const char schema_v7[] =
 " text TEXT NOT NULL, since_ms INTEGER NOT NULL,"
 " PRIMARY KEY (node, part)) STRICT, WITHOUT ROWID;";
 
+/* What is to be done to a PM that is out: "", reboot, shutdown. */
+static const char schema_v8[] =
+"ALTER TABLE maintenance ADD COLUMN power TEXT NOT NULL DEFAULT '';";
+
 static const char *const migrations[] = {
 	schema_v1,			/* 0 (empty) -> 1 */
 	schema_v2,			/* 1 -> 2: mtbf */
@@ -161,6 +165,7 @@ static const char *const migrations[] = {
 	schema_v5,			/* 4 -> 5: live migration */
 	schema_v6,			/* 5 -> 6: maintenance */
 	schema_v7,			/* 6 -> 7: faults */
+	schema_v8,			/* 7 -> 8: a PM that is out is rebooted */
 };
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == STORE_VERSION,
     "one step for each version");

@@ -606,6 +606,13 @@ volumes_front(const struct volumes *vs, const char *volume_id)
 }
 
 bool
+volumes_know(const struct volumes *vs, const struct right *right)
+{
+	return vs->whole && right->kind == vs->right.kind &&
+	    right->gen == vs->right.gen;
+}
+
+bool
 volumes_in_step(const struct volumes *vs)
 {
 	const struct volume *v;

@@ -67,8 +67,11 @@ void volumes_alive(struct volumes *vs, uint64_t since_boot_ns);
 /* Socket for the guest; NULL when the volume isn't known here. */
 const char *volumes_front(const struct volumes *vs, const char *volume_id);
 
-/* All volumes whose primary is here are connected and in step. */
+/* All volumes whose primary is here, by the last pass, are connected and in step. */
 bool volumes_in_step(const struct volumes *vs);
+/* The last pass was made with this right and saw all volumes: it is known whose
+ * primary is here. */
+bool volumes_know(const struct volumes *vs, const struct right *right);
 /* Youngest sign of life from the peer's servers, ms ago; UINT64_MAX = no volume has
  * a connection that could tell. */
 uint64_t volumes_peer_seen_ms(const struct volumes *vs);

@@ -94,6 +94,7 @@ local_json() {
 	  "corosync_log": "/var/log/avpair/corosync.log", "no_realtime": true,
 	  "agent_lines": [
 	    "mtbf_policy = always", "watchdog = stand-in:/run/pmwatch",
+	    "power_program = $PROG/av-pminit",
 	    "cpus = $(($(nproc) > 4 ? $(nproc) : 4))",
 	    "memory_bytes = $(pm_memory)", "storage_bytes = $(pm_storage)",
 	    "plugin = $PROG/nbdkit-avreplica-plugin.so",

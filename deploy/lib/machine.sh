@@ -7,9 +7,12 @@
 # shellcheck shell=bash
 
 # Prints the host's pid of the machine's first process; fails when it's off.
-machine_pid() {
+machine_pid() { machine_process "$1" pm.pid; }
+
+# machine_process NAME FILE: the pid in that file, if it's the machine's
+machine_process() {
 	local pid stat args dir=$TRY/$1
-	read -r pid 2>/dev/null <"$dir/pm.pid" || return 1
+	read -r pid 2>/dev/null <"$dir/$2" || return 1
 	# the pid may have been given to a stranger: its arguments name our folder
 	mapfile -d '' -t args 2>/dev/null <"/proc/$pid/cmdline" || return 1
 	[ "${args[1]-}" = "$dir" ] || return 1
@@ -18,7 +21,7 @@ machine_pid() {
 	echo "$pid"
 }
 
-machine_on() { machine_pid "$1" >/dev/null; }
+machine_on() { machine_pid "$1" >/dev/null || machine_process "$1" board.pid >/dev/null; }
 machine_off() { ! machine_on "$1"; }
 
 # in_machine NAME COMMAND...: in all of its namespaces.
@@ -64,8 +67,10 @@ service_line() {
 
 # Every process of the machine ends at once, as by a pulled plug.
 machine_kill() {
-	local pid
-	pid=$(machine_pid "$1") || return 0
-	kill -KILL "$pid" 2>/dev/null || :
+	local pid file
+	# the board first: it would start the machine again
+	for file in board.pid pm.pid; do
+		! pid=$(machine_process "$1" $file) || kill -KILL "$pid" 2>/dev/null || :
+	done
 	wait_until 20 "the end of $1" machine_off "$1"
 }

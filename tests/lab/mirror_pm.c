@@ -403,13 +403,14 @@ on_connect(sd_event_source *es, int fd, uint32_t events, void *arg)
 
 /* --- serve --- */
 
+/* The last one counts. */
 static const char *
 take(int argc, char **argv, const char *key, const char *otherwise)
 {
 	size_t n = strlen(key);
 	int i;
 
-	for (i = 0; i < argc; i++)
+	for (i = argc - 1; i >= 0; i--)
 		if (strncmp(argv[i], key, n) == 0 && argv[i][n] == '=')
 			return argv[i] + n + 1;
 	return otherwise;

@@ -106,6 +106,25 @@ power_off() {
 listens() { [ -n "$(in_net node0 ss -Htln 'sport = :9999')" ]; }
 connected() { [ -n "$(in_net node1 ss -Htn state established 'dport = :9999')" ]; }
 
+# Told to, its services end and it starts again, its cables in place; or it stays off.
+orderly() {
+	local first
+	first=$(machine_pid node0)
+	in_machine node0 sh -c 'echo a >/run/gone'
+	in_machine node0 "$PROG/av-pminit" reboot
+	wait_until 20 "node0 to start again" machine_new "$first"
+	in_machine node0 test ! -e /run/gone || fail "node0 has its /run of before"
+	grep -q '^corosync ended with 0' "$TRY/node0/log/machine.log" || fail "corosync wasn't ended properly"
+	wait_until 30 "both corosyncs to see each other" corosync_formed
+	in_machine node0 "$PROG/av-pminit" poweroff
+	wait_until 20 "node0 to be off" machine_off node0
+	pause 2
+	machine_off node0 || fail "node0 came back by itself"
+	node_start node0
+	wait_until 30 "both corosyncs to see each other" corosync_formed
+}
+machine_new() { local p; p=$(machine_pid node0) && [ "$p" != "$1" ]; }
+
 exec 3>&1 1>&2
 live_need av-pminit
 unit_create
@@ -118,4 +137,5 @@ case_run one_link_is_enough one_link_is_enough
 link_mend priv0
 link_mend lan-node0
 case_run power_off power_off
+case_run orderly_end orderly
 live_end

@@ -3,6 +3,7 @@
 #
 # tests/live/test_maintenance.sh - E6: a PM is taken out under a running guest, which
 # moves and is never started anew; the PM is powered off and comes back; the same the other way.
+# A PM that is out shuts down and reboots when it is told to.
 # E2, E3: a PM that is about to fail, or has lost its network's link, is emptied by itself.
 # shellcheck source=tests/live/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -70,6 +71,39 @@ quorum_server_away() {
 	same_run || fail "the guest was started anew"
 }
 
+# Orders instead of hands: it goes off and comes again by itself, and nobody calls it lost.
+told_to_go() {
+	local from to boot
+	from=$(vm_node)
+	to=$(other_of "$from")
+	! avcli node reboot "$from" 2>"$WORK/no" || fail "$from reboots though it isn't in maintenance"
+	avcli node workon "$from" >/dev/null
+	# at once: it waits until the VM has moved
+	avcli_on "$to" node shutdown "$from" --wait >/dev/null
+	wait_until 20 "$from to be off" machine_off "$from"
+	pause 4
+	[ "$(node_get "$from" .activity)" = maintenance ] || fail "$from is shown as $(node_get "$from" .activity)"
+	! alert_is_open node-lost || fail "$from is said to be lost"
+	same_run || fail "the guest was started anew"
+	node_start "$from"
+	wait_until 90 "$from to follow again" out_for_maintenance "$from"
+	pause 3
+	machine_on "$from" || fail "$from went off again"
+	boot=$(machine_pid "$from")
+	avcli_on "$to" node reboot "$from" --wait >/dev/null
+	[ "$(machine_pid "$from")" != "$boot" ] || fail "$from didn't reboot"
+	boot=$(machine_pid "$from")
+	out_for_maintenance "$from" || fail "$from takes part though nobody brought it back"
+	pause 5
+	[ "$(machine_pid "$from")" = "$boot" ] || fail "$from rebooted twice"
+	! alert_is_open node-lost || fail "$from is said to be lost"
+	avcli node workoff "$from" --wait >/dev/null
+	wait_until 90 "both PMs to run together" unit_is running
+	wait_until 60 "the VM to go home" vm_is_on "$from"
+	same_run || fail "the guest was started anew"
+	[ "$(node_get "$from" .mtbf.failures)" = 0 ] || fail "it was counted as a failure"
+}
+
 vm_is_on() { [ "$(vm_node)" = "$1" ] && [ -n "$(guest_pid "$1")" ] && unit_is running; }
 alert_is_open() { avcli --json alert info --open 2>/dev/null | jq -e --arg c "$1" 'any(.[]; .code == $c)' >/dev/null; }
 
@@ -108,6 +142,7 @@ client_start
 wait_until 60 "50 records" records_reach 50
 case_run the_pm_with_the_vm_leaves_and_returns with_the_vm
 case_run the_other_one_leaves_and_returns without_the_vm
+case_run told_to_shut_down_and_to_reboot told_to_go
 case_run quorum_server_away quorum_server_away
 case_run a_fault_empties_the_pm a_fault_empties_the_pm
 case_run a_lost_link_moves_the_vm a_lost_link_moves_the_vm

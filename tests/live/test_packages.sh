@@ -77,6 +77,7 @@ machine_make() {
 		mount -t tmpfs tmpfs "$root/run" && mount -t tmpfs tmpfs "$root/tmp" &&
 		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
 		rm -rf "$root/etc/avpair" "$root/var/lib/avpair" "$root/var/log/avpair" &&
+		rm -f "$root/usr/sbin/policy-rc.d" &&	# a container's own: no service starts
 		mkdir -p "$root/debs" && cp $(debs) "$root/debs/"
 }
 in_root() { chroot "$root" env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
@@ -110,7 +111,7 @@ completion_loads() {
 pages_are_shown() {
 	local p
 	for p in man5/avnoded.conf.5 man5/avconsoled.conf.5 man8/avnoded.8 man8/av-watchdog.8 man8/avconsoled.8 man1/avcli.1; do
-		gzip -dc "$root/usr/share/man/$p.gz" | groff -man -Tutf8 -ww 2>"$work/groff" | grep -q NAME || return 1
+		gzip -dc "$root/usr/share/man/$p.gz" | groff -man -Tutf8 -ww >"$work/page" 2>"$work/groff" && grep -q avpair "$work/page" || return 1
 		[ ! -s "$work/groff" ] || { cat "$work/groff"; return 1; }
 	done
 }

@@ -147,14 +147,20 @@ wrong_ones_are_refused() {
 	untouched node0
 }
 
+# The same programs, but av-setup is of another version.
+newer_make() {
+	cp -a "$B" "$WORK/other"
+	rm "$WORK/other/nodeagent/setup/facts.o"
+	make -s -C "$TREE" "B=$WORK/other" VERSION=9.9.9 "$WORK/other/av-setup"
+	mkdir -p "$WORK/newer"
+	cp "$TRY"/prog/{avcli,avnoded,av-watchdog,avconsoled,nbdkit-avreplica-plugin.so} "$WORK/newer/"
+	cp "$WORK/other/av-setup" "$WORK/newer/"
+	rm -r "$WORK/other"
+}
 other_version_is_refused() {
 	begin_anew
 	create_begin
-	mkdir -p "$WORK/newer"
-	sed "s/$(printf %s "$(<"$TREE/VERSION")")/9.9.9/g" "$TRY/prog/av-setup" >"$WORK/newer/av-setup"
-	install -m 0755 "$TRY/prog/avcli" "$WORK/newer/avcli"
-	chmod 0755 "$WORK/newer/av-setup"
-	[ "$(stat -c %s "$WORK/newer/av-setup")" = "$(stat -c %s "$TRY/prog/av-setup")" ] || say "  (versions of other lengths: not tried)"
+	newer_make
 	refused 5 "install the same packages" in_machine node1 env AVPAIR_SERVICES="$STARTER" \
 		"$WORK/newer/avcli" unit join 10.78.0.1 "$(key)"
 	create_kill
@@ -225,8 +231,10 @@ plain() {
 	[ ! -e "$TRY/node1/etc/avpair/ca/ca.key" ] || fail "the other PM has the authority's key"
 }
 
+image_is_seen() { avcli --json image info | jq -e 'any(.[]; .name == "small.img")' >/dev/null; }
 vm_is_created() {
 	guest_install_images
+	wait_until 20 "the image to be seen" image_is_seen
 	avcli vm create --name "$VM" --cpu 1 --memory 300M --volumes 512M \
 		--image small.img --interfaces net0 --wait
 	wait_until 120 "the volume's legs to be in step" in_step

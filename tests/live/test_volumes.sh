@@ -140,27 +140,33 @@ own_disk_fails() {
 	node=$(vm_node)
 	second=$(other "$node")
 	from=$(records_acked)
-	disk_fails "$node"
-	wait_until 30 "the leg to be marked" volume_is .failed_leg "$node"
-	wait_until 60 "the guest to move to $second" runs_only_on "$second"
+	own_disk_is_lost "$node" "$second"
+	! avcli vm migrate "$VM" || fail "it may move to a failed disk"
+	leg_is_replaced "$node"
+	wait_until 90 "the guest to go home" runs_only_on "$node"
 	more_records
 	goes_on_since "$from"
-	! avcli vm migrate "$VM" || fail "it may move to a failed disk"
 	# off and on: it runs where its data is
+	own_disk_is_lost "$node" "$second"
 	story_stop_client
 	avcli vm poweroff "$VM" --wait
 	avcli vm poweron "$VM" --wait --timeout 120
 	[ "$(vm_node)" = "$second" ] || fail "the guest is on $(vm_node)"
+	leg_is_replaced "$node"
 	wait_until 120 "the guest's service" guest_answers
 	client_start
 	more_records
-	from=$(records_acked)
-	disk_mends "$node"
+}
+own_disk_is_lost() {
+	disk_fails "$1"
+	wait_until 30 "the leg to be marked" volume_is .failed_leg "$1"
+	wait_until 60 "the guest to move to $2" runs_only_on "$2"
+	more_records
+}
+leg_is_replaced() {
+	disk_mends "$1"
 	avcli volume replace-leg "$(volume_id)" --wait --timeout 120
 	wait_until 60 "the legs to be in step" in_step
-	wait_until 90 "the guest to go home" runs_only_on "$node"
-	more_records
-	goes_on_since "$from"
 }
 runs_only_on() { [ "$(vm_node)" = "$1" ] && [ -n "$(guest_pid "$1")" ] && [ -z "$(guest_pid "$(other "$1")")" ]; }
 # A boot takes longer than any pause that a guest may see here.

@@ -82,6 +82,9 @@ seeded(int i)
 	struct msg s = { .type = M_SWITCH, .gen = p->seed_gen, .server = to };
 
 	p->seed_at = 0;
+	/* a hand-back has begun meanwhile, or it is over */
+	if (!quorum_may_confirm(&p->role, p->seed_gen))
+		return;
 	/* refused while a PM leaves, until the other one runs alone */
 	if (W.leaving != 0 && p->role.state == ROLE_TOGETHER)
 		return;

@@ -517,6 +517,14 @@ test('maintenance', async ({ page }) => {
 	try {
 		await seen(page, 'node1 is out for maintenance');
 		same((await agent('node.list', {})).find((n) => n.name === 'node1').maintenance.shutdown, true, 'the agent knows');
+		await card.getByRole('button', { name: 'Reboot' }).click();
+		await page.locator('dialog[open] .btn.primary').click();
+		await seen(page, 'As soon as it is out, node1 reboots.');
+		same((await agent('node.list', {})).find((n) => n.name === 'node1').maintenance.power, 'reboot', 'the agent knows');
+		await card.getByRole('button', { name: 'Shut down' }).click();
+		await seen(page, 'stays off until somebody switches it on');
+		await page.locator('dialog[open] .btn.danger').click();
+		await seen(page, 'As soon as it is out, node1 shuts down.');
 	} finally {
 		await card.getByRole('button', { name: 'Bring back' }).click();
 		await page.locator('dialog[open] .btn.primary').click();

@@ -134,6 +134,14 @@ try too_large_volume_is_1 1 vm create --name big --memory 300M --volumes 900T
 python3 -c 'print("x" * 1000000)' >"$tmp/long"
 try name_of_1_mb_is_2 2 vm create --name-file "$tmp/long" --memory 300M --volumes 64M
 [ "$(wc -c <"$tmp/err")" -lt 2000 ] && ok long_name_short_sentence || bad long_name_short_sentence
+try only_a_pm_in_maintenance_is_rebooted 5 node reboot node1
+try taken_out 0 node workon node1 --wait
+try reboot_ordered 0 node-reboot node1
+try ordered_already 5 node reboot node1
+try shutdown_instead 0 node shutdown node1
+try what_is_ordered 0 node info node1
+has what_is_ordered_is_shown out "ordered-action     : shutdown"
+try brought_back 0 node workoff node1
 try dry_run_changes_nothing 0 vm delete test --dry-run
 try still_there 0 vm info test
 try several_with_one_wrong 3 vm shutdown "$id" nosuch --wait --json

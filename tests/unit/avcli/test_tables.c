@@ -214,7 +214,7 @@ static enum goal_state
 check(enum goal goal, const char *text)
 {
 	json_t *obj = json_loads(text, 0, NULL);
-	enum goal_state state = goal_check(goal, obj);
+	enum goal_state state = goal_check(goal, obj, 30);
 
 	json_decref(obj);
 	return state;
@@ -232,9 +232,22 @@ TEST(waits_end_where_they_should)
 	CHECK_EQ(check(GOAL_READY, "{\"activity\":\"stopped\"}"), GOAL_ARRIVED);
 	CHECK_EQ(check(GOAL_STOPPED, "{\"activity\":\"stopping\"}"), GOAL_NOT_YET);
 	CHECK_EQ(check(GOAL_STOPPED, "{\"activity\":\"stopped\"}"), GOAL_ARRIVED);
+#define OUT_NODE(power, role, up) "{\"maintenance\":{\"phase\":\"out\",\"power\":" \
+	power "},\"role\":\"" role "\",\"uptime_s\":" up "}"
+	CHECK_EQ(check(GOAL_REBOOTED, OUT_NODE("\"reboot\"", "follower", "5")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_REBOOTED, OUT_NODE("null", "follower", "31")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_REBOOTED, OUT_NODE("null", "stopped", "null")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_REBOOTED, OUT_NODE("null", "joining", "5")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_REBOOTED, OUT_NODE("null", "follower", "5")), GOAL_ARRIVED);
+	CHECK_EQ(check(GOAL_REBOOTED, "{\"maintenance\":null}"), GOAL_FAILED);
+	CHECK_EQ(check(GOAL_OFF, OUT_NODE("null", "follower", "5")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_OFF, OUT_NODE("\"shutdown\"", "stopped", "null")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_OFF, OUT_NODE("null", "stopped", "9")), GOAL_NOT_YET);
+	CHECK_EQ(check(GOAL_OFF, OUT_NODE("null", "stopped", "null")), GOAL_ARRIVED);
+	CHECK_EQ(check(GOAL_OFF, "{\"maintenance\":null}"), GOAL_FAILED);
 	CHECK_EQ(check(GOAL_GONE, "{\"activity\":\"stopped\"}"), GOAL_NOT_YET);
-	CHECK_EQ(goal_check(GOAL_GONE, NULL), GOAL_ARRIVED);
-	CHECK_EQ(goal_check(GOAL_READY, NULL), GOAL_FAILED);
+	CHECK_EQ(goal_check(GOAL_GONE, NULL, 0), GOAL_ARRIVED);
+	CHECK_EQ(goal_check(GOAL_READY, NULL, 0), GOAL_FAILED);
 	return 0;
 }
 

@@ -622,6 +622,8 @@ static const struct op {
 	  "dry_run:b?" } },
 	{ "node.workoff", op_node_workoff, 3, true, { "node:s",
 	  "dry_run:b?" } },
+	{ "node.power", op_node_power, 3, true, { "node:s", "action:s",
+	  "dry_run:b?" } },
 	{ "vm.delete", op_vm_delete, 2, true, { "vm:s", "keep_volumes:a?",
 	  "dry_run:b?" } },
 	{ "vm.vnc", op_vm_vnc, 2, false, { "vm:s" } },

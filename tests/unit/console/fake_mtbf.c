@@ -166,11 +166,11 @@ maintenance(json_t *args, bool on)
 		    : "it isn't in maintenance", "node", name);
 	if (!json_is_true(json_object_get(args, "dry_run"))) {
 		json_decref(*m);
-		*m = !on ? NULL : json_pack("{s:s, s:s, s:s, s:b, s:[]}",
+		*m = !on ? NULL : json_pack("{s:s, s:s, s:s, s:b, s:[], s:n}",
 		    "phase", "out", "since_utc", "2026-01-02T03:04:05.000Z",
 		    "by", "admin", "shutdown",
 		    json_is_true(json_object_get(args, "shutdown")),
-		    "waiting_for");
+		    "waiting_for", "power");
 		changed(id);
 	}
 	return good(json_pack("{s:s}", "id", id));
@@ -188,6 +188,36 @@ op_node_workoff(json_t *args, const json_t *actor)
 {
 	(void)actor;
 	return maintenance(args, false);
+}
+
+/* node.power: it stays asked */
+json_t *
+op_node_power(json_t *args, const json_t *actor)
+{
+	const char *name = str(args, "node"), *action = str(args, "action");
+	const char *id = strcmp(name, "node0") == 0 ? "host:o2" : "host:o3";
+	json_t *m = out[strcmp(name, "node1") == 0];
+	const char *now;
+
+	(void)actor;
+	if (slot(name) == NULL)
+		return refuse("bad-argument", "argument 'node' must be 'node0' "
+		    "or 'node1'", "argument", "node");
+	if (strcmp(action, "reboot") != 0 && strcmp(action, "shutdown") != 0)
+		return refuse("bad-argument", "argument 'action' must be "
+		    "'reboot' or 'shutdown'", "argument", "action");
+	if (m == NULL)
+		return refuse("wrong-state", "it isn't in maintenance: take it "
+		    "out first", "node", name);
+	now = json_string_value(json_object_get(m, "power"));
+	if (now != NULL && strcmp(now, action) == 0)
+		return refuse("already-so", "it is asked to do that already",
+		    "node", name);
+	if (!json_is_true(json_object_get(args, "dry_run"))) {
+		(void)json_object_set_new(m, "power", json_string(action));
+		changed(id);
+	}
+	return good(json_pack("{s:s}", "id", id));
 }
 
 json_t *

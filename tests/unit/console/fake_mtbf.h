@@ -25,5 +25,6 @@ json_t *op_node_report_fault(json_t *args, const json_t *actor);
 json_t *op_node_clear_fault(json_t *args, const json_t *actor);
 json_t *op_node_workon(json_t *args, const json_t *actor);
 json_t *op_node_workoff(json_t *args, const json_t *actor);
+json_t *op_node_power(json_t *args, const json_t *actor);
 
 #endif

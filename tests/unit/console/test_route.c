@@ -80,6 +80,10 @@ TEST(args_are_built)
 	    "audit.list {\"before\":9,\"limit\":5}");
 	CHECK_STR(args_text("POST", "/api/v1/vms", "{\"name\":\"x\"}"),
 	    "vm.create {\"name\":\"x\"}");
+	CHECK_STR(args_text("POST", "/api/v1/nodes/node1/reboot", NULL),
+	    "node.power {\"action\":\"reboot\",\"node\":\"node1\"}");
+	CHECK_STR(args_text("POST", "/api/v1/nodes/node1/shutdown", "{}"),
+	    "node.power {\"action\":\"shutdown\",\"node\":\"node1\"}");
 	CHECK_STR(args_text("DELETE", "/api/v1/volumes/v1", NULL),
 	    "volume.delete {\"volume\":\"v1\"}");
 	return 0;
@@ -100,6 +104,8 @@ TEST(wrong_args_are_refused)
 	    "{\"vm\":\"other\"}"), "bad-argument");
 	CHECK_STR(args_text("POST", "/api/v1/vms/web/start?dry_run=1",
 	    "{\"dry_run\":false}"), "bad-argument");
+	CHECK_STR(args_text("POST", "/api/v1/nodes/node1/reboot",
+	    "{\"action\":\"shutdown\"}"), "bad-argument");
 	CHECK_STR(args_text("POST", "/api/v1/vms", NULL), "bad-request");
 	CHECK_STR(args_text("GET", "/api/v1/vms", "{}"), "bad-request");
 	return 0;

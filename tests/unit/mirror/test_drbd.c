@@ -338,6 +338,73 @@ TEST(commands_of_failing_held_writes)
 	return 0;
 }
 
+/* The module has just met a peer that missed writes: it isn't good yet. */
+TEST(peer_is_good_when_in_step)
+{
+	struct drbd *d;
+
+	RIG(r);
+	d = container_of(r->m[0], struct drbd, m);
+	CHECK(st(r, 0)->peer_disk == MIRROR_DISK_UPTODATE);
+	d->ev.now.repl = DRBD_R_BEFORE_SOURCE;
+	d->ev.now.peer_disk = DRBD_D_CONSISTENT;
+	(void)drbd_status_map(d);
+	CHECK(st(r, 0)->conn == MIRROR_RESYNC_SOURCE);
+	CHECK(st(r, 0)->peer_disk == MIRROR_DISK_OUTDATED);
+	rig_free(r);
+	return 0;
+}
+
+/* The primary has no right to go on alone because its peer was stopped by order. */
+TEST(stopped_peer_leaves_it_held)
+{
+	RIG(r);
+	struct mirror_leg_info info;
+
+	OVER(r, mirror_stop(r->m[1], &op, NULL));
+	CHECK_EQ(done_rc, 0);
+	WAIT(r, st(r, 0)->conn != MIRROR_CONNECTED);
+	CHECK(st(r, 0)->conn == MIRROR_HELD && !st(r, 0)->alone);
+	CHECK(!st(r, 0)->peer_outdated);
+	CHECK_EQ(mirror_leg_read("drbd", r->node[1], "o3", &info, NULL), 0);
+	CHECK(info.disk == MIRROR_DISK_UPTODATE);
+	CHECK_EQ(mirror_start(r->m[1], NULL), 0);
+	WAIT(r, st(r, 0)->conn == MIRROR_CONNECTED);
+	WAIT(r, st(r, 0)->resync_count == 1);
+	CHECK(!st(r, 0)->alone);
+	rig_free(r);
+	return 0;
+}
+
+/* Ordered without the peer; DRBD refuses the first time when it comes. */
+TEST(refused_promotion_is_tried_again)
+{
+	struct rig *r = rig_new();
+	struct mirror_primary_req req = { 0 };
+	struct mirror_op op = { .done = done };
+	char path[128];
+	int i;
+
+	CHECK(r != NULL);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(mirror_leg_create("drbd", &r->spec[i], NULL), 0);
+	CHECK_EQ(rig_open(r, 0), 0);
+	OVER(r, mirror_primary(r->m[0], &op, &req, NULL));
+	CHECK_EQ(done_rc, 0);
+	CHECK(st(r, 0)->conn == MIRROR_CONNECTING);
+	CHECK_EQ(fail_set(r, "drbdadm primary\n", "100: State change failed: "
+	    "(-19) Concurrent state changes detected and aborted"), 0);
+	CHECK_EQ(rig_open(r, 1), 0);
+	WAIT(r, strstr(st(r, 0)->error_text, "Concurrent") != NULL);
+	CHECK(st(r, 0)->role == MIRROR_PRIMARY);
+	CHECK(st(r, 0)->conn == MIRROR_CONNECTING);	/* nobody serves */
+	(void)snprintf(path, sizeof(path), "%s/fail", r->dir);
+	CHECK_EQ(unlink(path), 0);
+	WAIT(r, st(r, 0)->conn == MIRROR_CONNECTED);
+	rig_free(r);
+	return 0;
+}
+
 /* --- the handler --- */
 
 TEST(agent_restarts_while_held)
@@ -614,6 +681,31 @@ TEST(cut_short_growing_shrinks_nothing)
 	return 0;
 }
 
+/* Begun here as primary and refused; the peer does it later, as primary. */
+TEST(peer_ends_what_was_begun_here)
+{
+	struct mirror_primary_req req = { 0 };
+	struct drbd_record rec;
+
+	RIG(r);
+	OVER(r, mirror_grow(r->m[0], &op, 2ull << 30, NULL));
+	CHECK_EQ(done_rc, -ENOSPC);
+	CHECK_EQ(st(r, 0)->size_bytes, SIZE);
+	OVER(r, mirror_secondary(r->m[0], &op, NULL));
+	CHECK_EQ(done_rc, 0);
+	OVER(r, mirror_primary(r->m[1], &op, &req, NULL));
+	CHECK_EQ(done_rc, 0);
+	OVER(r, mirror_grow(r->m[0], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	OVER(r, mirror_grow(r->m[1], &op, SIZE * 2, NULL));
+	CHECK_EQ(done_rc, 0);
+	WAIT(r, st(r, 0)->size_bytes == SIZE * 2);
+	CHECK_EQ(drbd_record_read(r->node[0], "o3", &rec, NULL), 0);
+	CHECK(rec.size_bytes == SIZE * 2 && rec.grow_from == 0);
+	rig_free(r);
+	return 0;
+}
+
 TEST(what_is_new_is_zero)
 {
 	RIG(r);
@@ -836,11 +928,14 @@ main(int argc, char **argv)
 		T(commands_of_a_life), T(commands_of_a_lost_peer),
 		T(commands_without_handler),
 		T(commands_of_a_takeover), T(commands_of_failing_held_writes),
+		T(stopped_peer_leaves_it_held), T(peer_is_good_when_in_step),
+		T(refused_promotion_is_tried_again),
 		T(agent_restarts_while_held), T(handler_exit_codes),
 		T(refusals_in_drbd_words), T(failed_alone_is_taken_back),
 		T(events_stream_is_started_again), T(bad_parameters),
 		T(whoever_has_the_volume_keeps_it), T(what_is_new_is_zero),
 		T(cut_short_growing_shrinks_nothing),
+		T(peer_ends_what_was_begun_here),
 		T(record_is_checked), T(resource_file),
 	};
 	static const struct test_case real[] = {

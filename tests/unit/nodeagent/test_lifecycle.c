@@ -323,6 +323,23 @@ TEST(a_marked_volume_is_not_in_step)
 	return 0;
 }
 
+/* A hand-back mustn't rest on whose volumes were whose before. */
+TEST(volumes_are_known_after_a_pass_with_the_right)
+{
+	struct world w;
+
+	CHECK_EQ(world_open(&w), 0);
+	CHECK_EQ(vm_run(&w, "node0"), 0);
+	UNTIL(&w, volumes_know(w.pm[1].volumes, &w.pm[1].right));
+	CHECK(!volumes_know(w.pm[1].volumes,
+	    &(struct right){ .kind = RIGHT_TOGETHER, .gen = 2 }));
+	w.pm[1].right = (struct right){ .kind = RIGHT_NONE };
+	CHECK(!volumes_know(w.pm[1].volumes, &w.pm[1].right));
+	UNTIL(&w, volumes_know(w.pm[1].volumes, &w.pm[1].right));
+	world_close(&w);
+	return 0;
+}
+
 TEST(a_replaced_leg_is_filled_and_the_mark_goes)
 {
 	struct world w;
@@ -387,7 +404,8 @@ TEST(a_diskless_guest_moves_to_its_data)
 	(void)snprintf(vol, sizeof(vol), "%s", vol_row(&w).id);
 	vmm_sim_show_life(guests_dom(w.pm[0].guests, id));
 	mirror_sim_fail_disk(vol_of(&w, 0)->m);
-	UNTIL(&w, status(&w, 0)->conn == MIRROR_HELD);
+	UNTIL(&w, vol_of(&w, 0)->row.failed_leg == 0);
+	CHECK_EQ(status(&w, 0)->conn, MIRROR_HELD);	/* marked, not served yet */
 	CHECK(!volumes_may_leave(w.pm[0].volumes, vol));
 	UNTIL(&w, status(&w, 0)->conn == MIRROR_DISKLESS &&
 	    strcmp(fact(&w, 0, id), "running") == 0);
@@ -441,6 +459,7 @@ TESTS_MAIN(T(a_verify_runs_and_its_result_is_recorded),
     T(a_volume_grows_under_its_guest),
     T(the_peers_leg_fails_and_the_guest_goes_on),
     T(a_marked_volume_is_not_in_step),
+    T(volumes_are_known_after_a_pass_with_the_right),
     T(a_replaced_leg_is_filled_and_the_mark_goes),
     T(the_own_leg_fails_and_the_guest_goes_on_without_it),
     T(a_diskless_guest_moves_to_its_data),

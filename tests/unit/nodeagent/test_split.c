@@ -6,6 +6,7 @@
 #include "tests/unit/nodeagent/store_fixture.h"
 
 #include "base/cleanup.h"
+#include "nodeagent/core/role.h"
 #include "nodeagent/split.h"
 
 #define LEG(uuid, identity)	"{'uuid':'" uuid "','identity':'" identity "'}"
@@ -167,7 +168,8 @@ end(struct split *s, const char *dir)
 
 TEST(a_choice_is_of_one_split)
 {
-	static const uint64_t same[] = { 5, 6 }, swapped[] = { 6, 5 };
+	static const struct role_record same[] = { { .gen = 5 }, { .gen = 6 } },
+	    swapped[] = { { .gen = 6 }, { .gen = 5 } };
 	char dir[64];
 	struct split *s = with_file(dir, FILE_OF("\"of\":\"5:6\","));
 
@@ -187,12 +189,48 @@ TEST(a_choice_is_of_one_split)
 	return 0;
 }
 
+static bool
+stands(const char *owner, struct role_record node0, struct role_record node1)
+{
+	struct role_record rec[] = { node0, node1 };
+	char dir[64], text[300];
+	struct split *s;
+	bool ret;
+
+	(void)snprintf(text, sizeof(text), "{\"version\":1,\"unit\":\"" UNIT_UUID
+	    "\",\"of\":\"5:6\",\"decided\":{\"unit\":\"%s\"},\"done\":{}}", owner);
+	s = with_file(dir, text);
+	if (s == NULL)
+		return false;
+	split_is_of(s, rec);
+	ret = json_object_size(split_peek_decided(s)) > 0;
+	return end(s, dir) == 0 && ret;
+}
+
+/* Its owner's generation goes up while the other PM may still see the split. */
+TEST(a_choice_stands_while_it_is_carried_out)
+{
+	const struct role_record out5 = { .gen = 5, .mode = ROLE_MODE_OUTDATED },
+	    out6 = { .gen = 6, .mode = ROLE_MODE_OUTDATED },
+	    alone5 = { .gen = 5, .mode = ROLE_MODE_ALONE },
+	    alone7 = { .gen = 7, .mode = ROLE_MODE_ALONE },
+	    out7 = { .gen = 7, .mode = ROLE_MODE_OUTDATED };
+
+	CHECK(stands("node1", out5, alone7));
+	CHECK(stands("node0", alone7, out6));
+	CHECK(!stands("node0", out5, alone7));	/* the wrong one gave up */
+	CHECK(!stands("node1", alone5, alone7));	/* nobody did */
+	CHECK(!stands("node0", alone7, out5));	/* what it gave up is another */
+	CHECK(!stands("node0", alone7, out7));
+	return 0;
+}
+
 TEST(a_choice_of_no_split_is_void)
 {
 	static const char *const files[] = { FILE_OF(""),
 		FILE_OF("\"of\":7,"), FILE_OF("\"of\":\"\","),
 		FILE_OF("\"of\":\"1:1 and more\",") };
-	static const uint64_t gen[] = { 1, 1 };
+	static const struct role_record rec[] = { { .gen = 1 }, { .gen = 1 } };
 	size_t i;
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -200,7 +238,7 @@ TEST(a_choice_of_no_split_is_void)
 		struct split *s = with_file(dir, files[i]);
 
 		CHECK(s != NULL);
-		split_is_of(s, gen);
+		split_is_of(s, rec);
 		CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
 		CHECK_EQ(end(s, dir), 0);
 	}
@@ -209,7 +247,7 @@ TEST(a_choice_of_no_split_is_void)
 
 TEST(the_peers_choice_counts_for_the_same_split_alone)
 {
-	static const uint64_t gen[] = { 5, 6 };
+	static const struct role_record rec[] = { { .gen = 5 }, { .gen = 6 } };
 	AUTO_JSON json_t *other = fx_json("{'of':'5:5','decided':{'unit':"
 	    "'node0'}}");
 	AUTO_JSON json_t *nameless = fx_json("{'of':'','decided':{'unit':"
@@ -222,14 +260,14 @@ TEST(the_peers_choice_counts_for_the_same_split_alone)
 	CHECK(s != NULL);
 	/* neither knows yet which one it is */
 	CHECK(!split_hear(s, nameless, 1));
-	split_is_of(s, gen);
+	split_is_of(s, rec);
 	CHECK(!split_hear(s, other, 1) && !split_hear(s, nameless, 1) &&
 	    !split_hear(s, NULL, 1));
 	CHECK_EQ(json_object_size(split_peek_decided(s)), 0);
 	CHECK(split_hear(s, same, 1));
 	CHECK(!split_hear(s, same, 1));
 	s = again(s, dir);		/* said only once it is durable */
-	split_is_of(s, gen);
+	split_is_of(s, rec);
 	CHECK_STR(fx_text(split_peek_decided(s), "unit"), "node0");
 	CHECK_EQ(end(s, dir), 0);
 	return 0;
@@ -237,5 +275,6 @@ TEST(the_peers_choice_counts_for_the_same_split_alone)
 
 TESTS_MAIN(T(what_differs), T(all_must_be_decided), T(merging_ends_alike),
     T(nonsense_of_the_peer_is_passed_over), T(a_torn_file_is_no_choice),
-    T(a_choice_is_of_one_split), T(a_choice_of_no_split_is_void),
+    T(a_choice_is_of_one_split),
+    T(a_choice_stands_while_it_is_carried_out), T(a_choice_of_no_split_is_void),
     T(the_peers_choice_counts_for_the_same_split_alone))
