@@ -39,6 +39,7 @@ install:
 	$(Q)for f in $(INSTALL_UNITS); do \
 	  $(call put,644,$$f,/lib/systemd/system/$${f##*/}) || exit 1; done
 	$(Q)$(call put,644,deploy/systemd/corosync.conf,/lib/systemd/system/corosync.service.d/avpair.conf)
+	$(Q)$(if $(filter %/av-xenrun,$(PROGRAMS)),$(call put,644,deploy/systemd/xendomains.conf,/lib/systemd/system/xendomains.service.d/avpair.conf),:)
 	$(Q)$(call put,644,deploy/systemd/tmpfiles.conf,/usr/lib/tmpfiles.d/avpair.conf)
 	$(Q)$(call put,644,deploy/systemd/sysusers.conf,/usr/lib/sysusers.d/avpair-console.conf)
 

@@ -92,7 +92,7 @@ cpu_missing(const json_t *from, const json_t *to)
 	const char *b = view_text(to, "cpu_flags", NULL);
 
 	/* emulated processors are QEMU's, alike in one version */
-	if (strcmp(view_text(from, "acceleration", NULL), "kvm") != 0 ||
+	if (strcmp(view_text(from, "acceleration", NULL), "tcg") == 0 ||
 	    a[0] == '\0' || b[0] == '\0')
 		return json_null();
 	return command_move_missing(a, b);

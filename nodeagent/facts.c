@@ -94,7 +94,8 @@ facts_make(struct agent *a)
 	}
 	(void)snprintf(node, sizeof(node), "node%d", a->conf.node);
 	facts = json_pack("{s:s,s:s,s:{s:i,s:I,s:I,s:I},s:I,s:o,s:o,s:o,s:o,s:O,s:o}",
-	    "node", node, "acceleration", vmm_accel_name(a->accel), "agent",
+	    "node", node, "acceleration", strcmp(a->conf.driver_vmm, "xen") ==
+	    0 ? "xen" : vmm_accel_name(a->accel), "agent",
 	    "pid", (int)getpid(), "rss_bytes",
 	    (json_int_t)host_self_rss_bytes(), "uptime_s",
 	    (json_int_t)((now_ns - a->started_ns) / AV_NS_PER_S),

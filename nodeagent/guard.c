@@ -40,7 +40,8 @@ struct guard {
 	struct heartbeat *hb;
 	char		 sock_path[108];
 	char		 hold_path[120];
-	char		 vm_path[100];	/* "" = guests aren't processes */
+	char		 vm_path[100];	/* "" = guests can't be seen */
+	bool		 domains;	/* a guest may outlive its process: Xen's */
 	enum watchdog_hold stored;
 	int		 listen_fd, agent_fd, agent_pidfd;
 	sd_event_source	*listen_src, *agent_src, *tick_src;
@@ -306,7 +307,9 @@ init(struct guard *g, const struct agent_conf *c)
 	    "%.80s/watchdog.sock", c->run_dir);
 	(void)snprintf(g->hold_path, sizeof(g->hold_path),
 	    "%.80s/watchdog.hold", c->run_dir);
-	if (c->driver_vmm != NULL && strcmp(c->driver_vmm, "qemu") == 0)
+	g->domains = c->driver_vmm != NULL && strcmp(c->driver_vmm, "xen") == 0;
+	if (g->domains || (c->driver_vmm != NULL &&
+	    strcmp(c->driver_vmm, "qemu") == 0))
 		(void)snprintf(g->vm_path, sizeof(g->vm_path), "%.80s/vm",
 		    c->run_dir);
 	g->stored = hold_read(g);
@@ -357,9 +360,27 @@ guest_lives(int dir_fd, const char *name)
 	return flock(fd, LOCK_EX | LOCK_NB) < 0;
 }
 
+/* Of guests whose process died alone. */
+static bool
+domains_gone(const struct guard *g)
+{
+	const char *path = g->device.sys->backends;
+	DIR *d = path != NULL ? opendir(path) : NULL;
+	const struct dirent *e;
+
+	if (d == NULL)
+		return false;
+	errno = 0;
+	do
+		e = readdir(d);
+	while (e != NULL && e->d_name[0] == '.');
+	(void)closedir(d);	/* read-only */
+	return e == NULL && errno == 0;
+}
+
 /* Who can't tell says no. */
 static bool
-guests_gone(const struct guard *g)
+processes_gone(const struct guard *g)
 {
 	DIR *d = g->vm_path[0] != '\0' ? opendir(g->vm_path) : NULL;
 	const struct dirent *e;
@@ -374,6 +395,13 @@ guests_gone(const struct guard *g)
 		lives = true;
 	(void)closedir(d);	/* read-only */
 	return !lives;
+}
+
+/* The processes first: one that is there may be making a domain. */
+static bool
+guests_gone(const struct guard *g)
+{
+	return processes_gone(g) && (!g->domains || domains_gone(g));
 }
 
 struct guard *

@@ -25,7 +25,7 @@ struct guard;
 int guard_open(sd_event *event, const struct agent_conf *conf,
     const struct guard_sys *sys, struct guard **ret, struct av_err *err);
 /* The device is let go when nothing is held here, or when neither an agent nor a
- * process of a guest is left: so this machine can be shut down. */
+ * guest is left: so this machine can be shut down. */
 struct guard *guard_close(struct guard *g);
 
 /* For tests. */

@@ -65,7 +65,8 @@ sys_own_pm(void)
 }
 
 const struct guard_sys guard_sys_real = { sys_open, sys_settimeout,
-	sys_keepalive, sys_letgo, sys_reset, sys_own_pm };
+	sys_keepalive, sys_letgo, sys_reset, sys_own_pm,
+	"/sys/bus/xen-backend/devices" };
 
 /* --- a real device --- */
 

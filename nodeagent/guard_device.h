@@ -33,6 +33,10 @@ struct guard_sys {
 	int	(*letgo)(int fd);			/* the magic 'V' */
 	void	(*reset)(void);				/* the PM, at once */
 	bool	(*own_pm)(void);			/* not in a container */
+	/* Folder with an entry for each device that this system serves a domain of
+	 * Xen's; every guest has some (a console, disks, adapters).  NULL = not
+	 * known. */
+	const char *backends;
 };
 extern const struct guard_sys guard_sys_real;
 

@@ -97,6 +97,10 @@ spec_fill(const struct guest *g, struct vmm_spec *spec, struct av_err *err)
 	spec->memory_bytes = row->memory_bytes;
 	spec->clock = strcmp(row->os, "windows") == 0 ? VMM_CLOCK_LOCALTIME :
 	    VMM_CLOCK_UTC;
+	/* it knows no PVH, and its boot loader is no pvgrub's business */
+	if (strcmp(row->os, "windows") == 0 &&
+	    strcmp(g->gs->conf->driver_vmm, "xen") == 0)
+		spec->os = VMM_OS_LEGACY;
 	for (i = 0; i < row->n_disks; i++) {
 		struct vmm_disk *d = &spec->disks[spec->n_disks++];
 		const char *front = volumes_front(g->gs->volumes,
@@ -161,6 +165,7 @@ guest_look(struct guest *g)
 	struct vmm_env env = { .event = g->gs->event,
 	    .qemu_path = g->gs->conf->qemu, .helper_path = g->gs->conf->vmrun,
 	    .accel = g->gs->accel, .changed = dom_changed,
+	    .time_scale = g->gs->conf->time_scale,
 	    .rx_packets = vif_rx_packets, .ctx = g };
 	struct vmm_spec spec;
 	struct av_err err = { 0 };

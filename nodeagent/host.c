@@ -4,19 +4,20 @@
  * nodeagent/host.c - what this PM is: processors, memory, storage, versions
  */
 #include <dirent.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "nodeagent/host.h"
+#include "nodeagent/host_program.h"
+#include "nodeagent/host_xen.h"
 #include "vif/vif.h"
 
 #define CPUS_MAX	4096u
@@ -65,11 +66,13 @@ count_cpus(unsigned *ret_threads, unsigned *ret_cores, unsigned *ret_sockets)
 }
 
 static json_t *
-describe_cpus(const struct agent_conf *conf)
+describe_cpus(const struct agent_conf *conf, const struct host_xen *xen)
 {
-	unsigned threads, cores, sockets;
+	unsigned threads = xen->threads, cores = xen->cores,
+	    sockets = xen->sockets;
 
-	count_cpus(&threads, &cores, &sockets);
+	if (threads == 0)
+		count_cpus(&threads, &cores, &sockets);
 	if (conf->cpus > 0) {
 		threads = cores = conf->cpus;
 		sockets = 1;
@@ -89,6 +92,20 @@ memory_of_host(void)
 	return (uint64_t)si.totalram * si.mem_unit;
 }
 
+/* Also fills 'xen', under Xen. */
+static uint64_t
+memory_of_pm(const struct agent_conf *conf, struct host_xen *xen)
+{
+	if (strcmp(conf->driver_vmm, "xen") != 0)
+		return memory_of_host();
+	if (host_xen_ask(conf->vmrun, xen) < 0) {
+		log_warn("unit", "Xen doesn't say what this PM has: memory and "
+		    "processors of its own system are counted alone");
+		return memory_of_host();
+	}
+	return host_xen_counted(xen);
+}
+
 static uint64_t
 storage_of_host(const char *dir)
 {
@@ -99,47 +116,12 @@ storage_of_host(const char *dir)
 	return (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }
 
-/* First line that the program prints; empty when it can't be had. */
-static void
-program_line(const char *const *argv, char *ret, size_t n)
-{
-	char *const envp[] = { (char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin",
-	    NULL };
-	posix_spawn_file_actions_t fa;
-	int pipes[2], status;
-	FILE *f;
-	pid_t pid;
-
-	*ret = '\0';
-	if (pipe(pipes) < 0)
-		return;
-	(void)posix_spawn_file_actions_init(&fa);
-	(void)posix_spawn_file_actions_adddup2(&fa, pipes[1], 1);
-	(void)posix_spawn_file_actions_addclose(&fa, pipes[0]);
-	if (posix_spawnp(&pid, argv[0], &fa, NULL,
-	    (char *const *)(uintptr_t)argv, envp) == 0) {
-		(void)close(pipes[1]);
-		f = fdopen(pipes[0], "r");
-		if (f != NULL) {
-			if (fgets(ret, (int)n, f) == NULL)
-				*ret = '\0';
-			(void)fclose(f);
-		}
-		(void)waitpid(pid, &status, 0);
-	} else {
-		(void)close(pipes[0]);
-		(void)close(pipes[1]);
-	}
-	(void)posix_spawn_file_actions_destroy(&fa);
-	ret[strcspn(ret, "\n")] = '\0';
-}
-
 static void
 program_version(const char *program, const char *arg, char *ret, size_t n)
 {
 	const char *const argv[] = { program, arg, NULL };
 
-	program_line(argv, ret, n);
+	host_program_line(argv, ret, n);
 }
 
 /* All of it: what our own legs take is subtracted where limits are compared. */
@@ -151,7 +133,7 @@ storage_of_vg(const char *vg)
 	char line[64];
 	unsigned long long bytes;
 
-	program_line(argv, line, sizeof(line));
+	host_program_line(argv, line, sizeof(line));
 	return sscanf(line, "%llu", &bytes) == 1 ? bytes : 0;
 }
 
@@ -219,15 +201,16 @@ describe_flags(void)
 json_t *
 host_describe(const struct agent_conf *conf)
 {
+	struct host_xen xen = { 0 };
 	uint64_t memory = conf->memory_bytes > 0 ? conf->memory_bytes :
-	    memory_of_host();
+	    memory_of_pm(conf, &xen);
 	uint64_t storage = conf->storage_bytes > 0 ? conf->storage_bytes :
 	    conf->drbd_vg != NULL ? storage_of_vg(conf->drbd_vg) :
 	    storage_of_host(conf->storage_dir != NULL ?
 	    conf->storage_dir : conf->state_dir);
 
 	return json_pack("{s:o,s:o,s:I,s:I,s:o,s:o}", "cpu_flags",
-	    describe_flags(), "cpus", describe_cpus(conf), "memory_bytes",
+	    describe_flags(), "cpus", describe_cpus(conf, &xen), "memory_bytes",
 	    (json_int_t)memory, "storage_bytes", (json_int_t)storage,
 	    "addresses", describe_addresses(conf), "versions",
 	    describe_versions(conf));

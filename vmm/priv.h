@@ -93,6 +93,8 @@ void vmm_dom_set(struct vmm_dom *dom, enum vmm_state state,
 void vmm_dom_phase(struct vmm_dom *dom, enum vmm_phase phase, const char *why);
 /* Something else in dom->st was changed. */
 void vmm_dom_touch(struct vmm_dom *dom);
+/* A time limit on this machine: never shorter. */
+uint64_t vmm_scaled(const struct vmm_dom *dom, uint64_t ns);
 /* Ends the live op; without one, nothing. */
 void vmm_op_finish(struct vmm_dom *dom, int rc, const struct av_err *err);
 /* vmm.c's and migrate.c's: 'op' becomes the live one, the driver is called next;

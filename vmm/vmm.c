@@ -33,6 +33,14 @@ static const uint64_t vmm_default_ns[] = {
 	[VMM_OP_MIGRATE_CANCEL] = 5 * AV_NS_PER_S,
 };
 
+uint64_t
+vmm_scaled(const struct vmm_dom *dom, uint64_t ns)
+{
+	double scale = dom->env.time_scale;
+
+	return scale > 1 ? (uint64_t)((double)ns * scale) : ns;
+}
+
 const char *
 vmm_state_name(enum vmm_state s)
 {
@@ -255,7 +263,7 @@ vmm_op_begin(struct vmm_dom *dom, struct vmm_op *op, enum vmm_op_kind kind,
 		vmm_op_finish(dom, -ECANCELED, &was);
 	}
 	due_ns = op->deadline_ns != 0 ? op->deadline_ns :
-	    av_clock_ns() + vmm_default_ns[kind];
+	    av_clock_ns() + vmm_scaled(dom, vmm_default_ns[kind]);
 	r = sd_event_add_time(dom->env.event, &dom->deadline, CLOCK_MONOTONIC,
 	    due_ns / AV_NS_PER_US, AV_NS_PER_MS / AV_NS_PER_US,
 	    vmm_deadline_passed, dom);

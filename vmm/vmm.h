@@ -216,7 +216,8 @@ struct vmm_op {
 	/* caller fills in */
 	void		(*done)(struct vmm_op *op, int rc,
 			    const struct av_err *err);
-	uint64_t	 deadline_ns;	/* CLOCK_MONOTONIC; 0 = driver default */
+	uint64_t	 deadline_ns;	/* CLOCK_MONOTONIC; 0 = driver default, by
+					 * vmm_env.time_scale */
 	void		*ctx;		/* the caller's own */
 	/* private to vmm/ */
 	struct vmm_dom	*dom;
@@ -230,6 +231,8 @@ struct vmm_env {
 	const char	*helper_path;	/* NULL = "av-vmrun" beside this program */
 	const char	*xenrun_path;	/* NULL = "av-xenrun" beside helper_path */
 	enum vmm_accel	 accel;		/* what vmm_probe_accel() said */
+	double		 time_scale;	/* default deadlines are so many times as
+					 * long; 0 = 1 */
 	/* State, reason, 'alive' or the migration's phase changed (not its
 	 * numbers: they are fresh every 250 ms); look at vmm_status().  Never from
 	 * inside a call into vmm, and before an op's 'done' of the same event.

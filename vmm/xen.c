@@ -96,6 +96,7 @@ forget_process(struct xen *q)
 	if (q->pidfd >= 0)
 		(void)close(TAKE_FD(q->pidfd));	/* a pidfd */
 	q->kill_at_ns = q->gone_ns = 0;
+	q->dom->st.pid = 0;	/* one that looked and found none was no guest */
 }
 
 static void
@@ -185,7 +186,8 @@ end_guest(struct xen *q)
 	q->ending = true;
 	if (q->pidfd >= 0 && q->verified &&
 	    qmp_call(q->qmp, "quit", NULL, NULL, NULL) == 0) {
-		q->kill_at_ns = av_clock_ns() + QUIT_MS * AV_NS_PER_MS;
+		q->kill_at_ns = av_clock_ns() + vmm_scaled(q->dom,
+		    QUIT_MS * AV_NS_PER_MS);
 		xen_tick_in(q, TICK_FAST_MS);
 	} else if (q->pidfd >= 0) {
 		/* its end leads to one that destroys */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "nodeagent/host_xen.h"
 #include "nodeagent/setup/facts.h"
+#include "nodeagent/setup/preflight.h"
 #include "nodeagent/setup/text.h"
 
 /* --- collecting --- */
@@ -205,6 +208,21 @@ memory_of_host(void)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }
 
+/* Under Xen our kernel sees what it was given of the machine. */
+static void
+xen_collect(struct setup_facts *f)
+{
+	char vmrun[PATH_MAX + 16];
+	struct host_xen x;
+
+	(void)snprintf(vmrun, sizeof(vmrun), "%s/av-vmrun",
+	    preflight_own_folder());
+	if (!f->xen || host_xen_ask(vmrun, &x) < 0)
+		return;		/* av-xenrun isn't there: preflight says so */
+	f->cpus = x.threads;
+	f->memory_bytes = x.memory_bytes;
+}
+
 void
 facts_collect(struct setup_facts *f)
 {
@@ -226,6 +244,7 @@ facts_collect(struct setup_facts *f)
 	f->xen = strstr(xen, "control_d") != NULL;
 	line_of("/sys/hypervisor/properties/capabilities", hvm, sizeof(hvm));
 	f->hvm = f->xen && strstr(hvm, "hvm-") != NULL;
+	xen_collect(f);
 	interfaces_collect(f);
 	machine_collect(f);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # av-setup: all but its main file is a library for tests
-SETUP_SRCS := $(filter-out nodeagent/setup/main.c,$(wildcard nodeagent/setup/*.c))
+SETUP_SRCS := $(filter-out nodeagent/setup/main.c,$(wildcard nodeagent/setup/*.c)) \
+	nodeagent/host_program.c nodeagent/host_xen.c
 $(B)/libsetup.a: $(patsubst %.c,$(B)/%.o,$(SETUP_SRCS))
 	$(AR_LIB)
 SETUP_LIBS := $(B)/libsetup.a $(B)/libvif.a $(BASE_LIBS)

@@ -60,6 +60,8 @@ int xr_be_device_quiet(const char *device, struct av_err *err);
  * point; xr_be_continue() lets it go on there. */
 int xr_be_save(unsigned domid, int fd, struct av_err *err);
 int xr_be_continue(unsigned domid, struct av_err *err);	/* blocks */
+/* This program as libxl's script for an adapter (be_vif.c); no xr_be_open() before. */
+int xr_be_vif(const char *action, bool tap);
 /* What this machine is: J2. */
 int xr_be_physical(json_t **ret_msg, struct av_err *err);
 

@@ -440,10 +440,26 @@ xr_be_continue(unsigned domid, struct av_err *err)
 	    "the guest can't go on (libxl error %d)", r);
 }
 
+/* What guests have; negative: not told. */
+static int64_t
+guests_pages(void)
+{
+	AUTO_FREE xc_domaininfo_t *list = calloc(DOMAINS_MAX, sizeof(*list));
+	int64_t pages = 0;
+	int i, n;
+
+	n = list != NULL ? xc_domain_getinfolist(be_xc, 1, DOMAINS_MAX, list) :
+	    -1;
+	for (i = 0; i < n; i++)
+		pages += (int64_t)list[i].tot_pages;
+	return n < 0 ? -1 : pages;
+}
+
 int
 xr_be_physical(json_t **ret_msg, struct av_err *err)
 {
 	AUTO_CTX libxl_ctx *ctx = ctx_new();
+	int64_t guests = guests_pages();
 	const libxl_version_info *v;
 	libxl_physinfo pi;
 
@@ -451,14 +467,17 @@ xr_be_physical(json_t **ret_msg, struct av_err *err)
 		return av_err_set(err, -ENODEV, "libxl can't be used");
 	libxl_physinfo_init(&pi);
 	v = libxl_get_version_info(ctx);
-	if (v == NULL || libxl_get_physinfo(ctx, &pi) != 0)
+	if (v == NULL || guests < 0 || libxl_get_physinfo(ctx, &pi) != 0)
 		return av_err_set(err, -EIO, "Xen doesn't describe itself");
-	*ret_msg = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, "
+	*ret_msg = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, "
 	    "s:i, s:i}", "hypervisor", "xen", "cpus", (json_int_t)pi.nr_cpus,
 	    "cores_per_socket", (json_int_t)pi.cores_per_socket,
 	    "threads_per_core", (json_int_t)pi.threads_per_core,
 	    "memory_bytes", (json_int_t)(pi.total_pages << 12),
 	    "free_bytes", (json_int_t)(pi.free_pages << 12),
+	    /* this domain's and Xen's own, whatever guests there are */
+	    "system_bytes", (json_int_t)((pi.total_pages - pi.free_pages -
+	    pi.scrub_pages - (uint64_t)guests) << 12),
 	    "hvm", (int)pi.cap_hvm, "slat", (int)pi.cap_hap, "iommu",
 	    (int)pi.cap_hvm_directio, "version_major", v->xen_version_major,
 	    "version_minor", v->xen_version_minor);

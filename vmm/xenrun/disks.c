@@ -27,7 +27,8 @@
 #include "vmm/spawn.h"
 #include "vmm/xenrun/run.h"
 
-#define READY_S		15	/* QEMU's own start, on slow processors */
+#define READY_S		120	/* QEMU's own start, on emulated processors; whoever
+				 * ordered the guest's start has a limit of his own */
 #define TERM_MS		2000	/* from SIGTERM to SIGKILL */
 #define KILL_MS		10000
 #define XB_INIT_WAIT	2	/* XenbusState: the backend waits for the guest */

@@ -211,6 +211,27 @@ made_is(const struct xr *xr, unsigned domid)
 	    av_parse_u64(text, &n) == 0 && n == domid;
 }
 
+/* This program is the script that puts adapters into bridges. */
+static int
+scripts_set(json_t *config, struct av_err *err)
+{
+	json_t *list = json_object_get(config, "nics");
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	size_t i;
+
+	/* one that an upgrade has replaced has another name */
+	while (n > 10 && memcmp(self + n - 10, " (deleted)", 10) == 0)
+		n -= 10;
+	self[n > 0 ? n : 0] = '\0';
+	for (i = 0; i < json_array_size(list); i++)
+		if (n <= 0 || json_object_set_new(json_array_get(list, i),
+		    "script", json_string(self)) < 0)
+			return av_err_set(err, -EIO, "av-xenrun's own name "
+			    "isn't known");
+	return 0;
+}
+
 int
 xr_make_work(struct xr *xr, struct av_err *err)
 {
@@ -225,6 +246,8 @@ xr_make_work(struct xr *xr, struct av_err *err)
 		bridges[i] = names[i];
 	}
 	rc = xr_config(&xr->spec, bridges, &config, err);
+	if (rc == 0)
+		rc = scripts_set(config, err);
 	if (rc == 0)
 		rc = xr_be_create(config, xr->restore_fd, &domid, err);
 	if (rc == 0)

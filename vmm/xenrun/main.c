@@ -5,11 +5,13 @@
  *
  *	av-xenrun create|adopt|destroy|incoming RUNTIME UUID
  *	av-xenrun physical			what this machine is, as JSON
+ *	av-xenrun ACTION type_if=KIND		libxl's script for adapters: be_vif.c
  *
  * Started by av-vmrun, which holds RUNTIME/lock (never two of one guest), writes
  * RUNTIME/pid before and RUNTIME/exit after it (enum xr_exit).  The domain outlives
  * it as it outlives the agent: 'adopt' takes over what is there, by UUID; 'destroy'
- * takes it away.  Whatever goes to stderr is in the log; its last line is the
+ * takes it away.  SIGTERM, which the end of the machine brings, takes the guest away,
+ * too, as it ends a QEMU.  Whatever goes to stderr is in the log; its last line is the
  * reason that a failed start shows.
  */
 #include <errno.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -45,6 +48,18 @@ physical(void)
 	(void)json_dumpf(msg, stdout, JSON_COMPACT);
 	(void)fputc('\n', stdout);
 	return 0;
+}
+
+/* As libxl's script. */
+static int
+adapter(const char *action, bool tap)
+{
+	int rc = xr_be_vif(action, tap);
+
+	if (rc < 0)
+		(void)fprintf(stderr, "the network adapter can't be connected "
+		    "(%s): %s\n", action, strerror(-rc));
+	return rc < 0 ? 1 : 0;
 }
 
 static int
@@ -77,6 +92,43 @@ domains_changed(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	(void)revents;
 	xr_be_drain();
 	xr_guest_look(ctx);
+	return 0;
+}
+
+static int term_fd = -1;	/* not a blocked signal: what we start would inherit that */
+
+static void
+term_note(int sig)
+{
+	uint64_t one = 1;
+	int e = errno;
+	ssize_t r = write(term_fd, &one, sizeof(one));
+
+	(void)sig;
+	(void)r;		/* full: it is known already */
+	errno = e;
+}
+
+static int
+term_came(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+	(void)fd;
+	(void)revents;
+	(void)sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	xr_guest_end(ctx, XR_EX_KILLED, "ended by a signal");
+	return 0;
+}
+
+static int
+term_watch(struct xr *xr)
+{
+	struct sigaction sa = { .sa_handler = term_note,
+		.sa_flags = SA_RESTART };
+
+	term_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (term_fd < 0 || sd_event_add_io(xr->event, NULL, term_fd, EPOLLIN,
+	    term_came, xr) < 0 || sigaction(SIGTERM, &sa, NULL) < 0)
+		return -EIO;
 	return 0;
 }
 
@@ -138,6 +190,8 @@ run(struct xr *xr, const char *mode, const char *runtime, const char *uuid)
 	if (sd_event_add_io(xr->event, NULL, fd, EPOLLIN, domains_changed,
 	    xr) < 0)
 		return fail(XR_EX_FAILED, "no event source");
+	if (term_watch(xr) < 0)
+		return fail(XR_EX_FAILED, "no word of signals");
 	rc = begin(xr, mode, &err);
 	if (rc == -ENOENT)
 		return fail(XR_EX_NONE, "there is no domain of this guest");
@@ -157,6 +211,8 @@ main(int argc, char **argv)
 	files_keep();
 	if (argc == 2 && strcmp(argv[1], "physical") == 0)
 		return physical();
+	if (argc == 3 && strncmp(argv[2], "type_if=", 8) == 0)
+		return adapter(argv[1], strcmp(argv[2] + 8, "tap") == 0);
 	if (argc != 4 || (strcmp(argv[1], "create") != 0 &&
 	    strcmp(argv[1], "adopt") != 0 && strcmp(argv[1], "destroy") != 0 &&
 	    strcmp(argv[1], "incoming") != 0))

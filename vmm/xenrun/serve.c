@@ -170,8 +170,17 @@ dump_work(struct xr *xr, struct av_err *err)
 static void
 dump_done(struct xr *xr, int rc, const struct av_err *err)
 {
+	struct av_err why = {0};
+	struct xr_info in;
+
 	xr_serve_answer(xr->serve, &xr->dump_asker, rc, NULL, err);
-	xr_guest_look(xr);
+	/* unless it was to stand meanwhile */
+	if (xr->state == XR_RUNNING && xr_be_find(xr->spec.uuid, &in) == 0 &&
+	    in.paused && xr_be_unpause(in.domid, false) < 0)
+		(void)fprintf(stderr, "it can't go on after its core\n");
+	xr_guest_settle(xr, &why);
+	if (why.rc < 0)
+		(void)fprintf(stderr, "%s\n", why.text);
 }
 
 static int
@@ -186,6 +195,9 @@ do_dump(struct xr *xr, const json_t *args, const struct xr_asker *who,
 	if (xr->job.live || (xr->state != XR_RUNNING &&
 	    xr->state != XR_PAUSED))
 		return av_err_set(err, -EBUSY, "busy with it");
+	/* memory that moves on while it is written is of no one moment */
+	if (xr->state == XR_RUNNING && xr_be_pause(xr->domid) < 0)
+		return av_err_set(err, -EIO, "Xen can't pause it");
 	memcpy(xr->dump_path, path, strlen(path) + 1);
 	xr->dump_asker = *who;
 	xr->job.work = dump_work;

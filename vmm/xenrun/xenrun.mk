@@ -3,7 +3,7 @@
 XENRUN_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out vmm/xenrun/be_%.c,$(wildcard vmm/xenrun/*.c)))
 WITH_XEN ?= $(if $(wildcard /usr/include/libxl.h),1,0)
 ifeq ($(WITH_XEN),1)
-$(B)/av-xenrun: $(XENRUN_OBJS) $(B)/vmm/xenrun/be_libxl.o $(VMM_LIBS) $(BASE_LIBS)
+$(B)/av-xenrun: $(XENRUN_OBJS) $(B)/vmm/xenrun/be_libxl.o $(B)/vmm/xenrun/be_vif.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(B)/av-xenrun: LDLIBS = -lxenlight -lxenctrl -lxenstore -lxentoollog -lgnutls -pthread $(VMM_LDLIBS) $(BASE_LDLIBS)
 PROGRAMS += $(B)/av-xenrun

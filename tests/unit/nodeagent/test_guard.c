@@ -29,8 +29,8 @@ static int fake_keepalive(int fd) { (void)fd; fed++; return 0; }
 static int fake_letgo(int fd) { (void)fd; let_go++; return 0; }
 static void fake_reset(void) { resets++; }
 static bool fake_own(void) { return true; }
-static const struct guard_sys fake_sys = { fake_open, fake_settimeout,
-	fake_keepalive, fake_letgo, fake_reset, fake_own };
+static struct guard_sys fake_sys = { fake_open, fake_settimeout,
+	fake_keepalive, fake_letgo, fake_reset, fake_own, NULL };
 
 struct pm {
 	char		dir[64], key[96];
@@ -266,9 +266,39 @@ TEST(an_agent_keeps_the_device_armed)
 	return 0;
 }
 
-TEST(guests_that_arent_processes_keep_the_device_armed)
+/* 'device': this system serves one to a domain. */
+static int
+end_under_xen(bool guest, bool device)
 {
+	char dir[] = "/tmp/avbackends.XXXXXX", path[64];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return -4;
+	(void)snprintf(path, sizeof(path), "%s/vif-1-0", dir);
+	if (device && mkdir(path, 0700) < 0)
+		return -5;
+	fake_sys.backends = dir;
+	rc = end_of_guard("xen", false, guest);
+	fake_sys.backends = NULL;
+	(void)rmdir(path);
+	(void)rmdir(dir);
+	return rc;
+}
+
+TEST(a_domain_without_a_process_keeps_the_device_armed)
+{
+	CHECK_EQ(end_under_xen(false, true), 0);
+	CHECK_EQ(end_under_xen(true, false), 0);
+	CHECK_EQ(end_under_xen(false, false), 1);
+	/* where none can be seen some may be */
 	CHECK_EQ(end_of_guard("xen", false, false), 0);
+	return 0;
+}
+
+TEST(guests_of_an_unknown_kind_keep_the_device_armed)
+{
+	CHECK_EQ(end_of_guard("sim", false, false), 0);
 	return 0;
 }
 
@@ -298,5 +328,6 @@ TESTS_MAIN(T(a_hung_agent_lives_by_the_peers_word_until_it_is_taken_back),
     T(a_machine_without_agent_and_guests_may_end),
     T(a_guest_without_agent_keeps_the_device_armed),
     T(an_agent_keeps_the_device_armed),
-    T(guests_that_arent_processes_keep_the_device_armed),
+    T(a_domain_without_a_process_keeps_the_device_armed),
+    T(guests_of_an_unknown_kind_keep_the_device_armed),
     T(what_the_line_tells))

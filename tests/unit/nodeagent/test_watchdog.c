@@ -340,7 +340,7 @@ static int fake_letgo(int fd) { (void)fd; sys.let_go++; return 0; }
 static void fake_reset(void) { sys.resets++; }
 static bool fake_own(void) { return sys.own; }
 static const struct guard_sys fake_sys = { fake_open, fake_settimeout,
-	fake_keepalive, fake_letgo, fake_reset, fake_own };
+	fake_keepalive, fake_letgo, fake_reset, fake_own, NULL };
 
 TEST(real_device)
 {

@@ -184,5 +184,19 @@ TEST(bad_specs)
 	return 0;
 }
 
+/* A guest's start takes an emulated PM longer; a quick test machine gets no less. */
+TEST(limits_are_stretched_and_never_cut)
+{
+	struct vmm_dom dom = { .env.time_scale = 6 };
+
+	CHECK_EQ(vmm_scaled(&dom, 30000000000), 180000000000);
+	dom.env.time_scale = 0.5;
+	CHECK_EQ(vmm_scaled(&dom, 30000000000), 30000000000);
+	dom.env.time_scale = 0;
+	CHECK_EQ(vmm_scaled(&dom, 30000000000), 30000000000);
+	return 0;
+}
+
 TESTS_MAIN(T(virtio_guest_exactly), T(old_guest),
-	T(a_block_device_is_opened_past_the_cache), T(bad_specs))
+	T(a_block_device_is_opened_past_the_cache), T(bad_specs),
+	T(limits_are_stretched_and_never_cut))

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "tests/unit/vmm/xen_rig.h"
 #include "vmm/args.h"
+#include "vmm/qmp.h"
 
 /* av-xenrun's death isn't the guest's: the next one takes the domain over. */
 static int
@@ -137,11 +138,128 @@ ends(struct rig *r)
 	return 0;
 }
 
+/* The machine's end: a domain that ran on would be nobody's. */
+static int
+terminated(struct rig *r)
+{
+	struct vmm_status st;
+	char state[16];
+
+	CHECK_EQ(started(r), 0);
+	vmm_status(r->dom, &st);
+	CHECK_EQ(kill(st.pid, SIGTERM), 0);
+	CHECK_EQ(wait_state(r, VMM_EXITED), VMM_REASON_ASKED);
+	CHECK_EQ(domain(r, state), 0);
+	CHECK_EQ(calls(r, "destroy"), 1);
+	return 0;
+}
+
+/* As a client that doesn't wait for the answer. */
+static int
+dump_order(struct rig *r, const char *core)
+{
+	static int fd = -1;
+	char path[160], line[300];
+	int n;
+
+	if (fd >= 0)
+		close(fd);
+	snprintf(path, sizeof(path), "%s/xen.sock", r->spec.runtime_dir);
+	fd = vmm_unix_connect(path);
+	CHECK(fd >= 0);
+	n = snprintf(line, sizeof(line), "{\"execute\":\"dump\",\"id\":1,"
+	    "\"arguments\":{\"path\":\"%s\"}}\n", core);
+	CHECK_EQ(write(fd, line, (size_t)n), n);
+	return 0;
+}
+
+static int
+calls_reach(struct rig *r, const char *word, unsigned n)
+{
+	uint64_t end = av_clock_ns() + 30 * AV_NS_PER_S;
+
+	while (calls(r, word) < n)
+		CHECK(av_clock_ns() < end &&
+		    sd_event_run(r->event, 10000) >= 0);
+	return 0;
+}
+
+static int
+state_comes(struct rig *r, const char *want)
+{
+	uint64_t end = av_clock_ns() + 30 * AV_NS_PER_S;
+	char state[16] = "";
+
+	while (domain(r, state) == 0 || strcmp(state, want) != 0)
+		CHECK(av_clock_ns() < end &&
+		    sd_event_run(r->event, 10000) >= 0);
+	return 0;
+}
+
+/* What the domain was while it was written. */
+static int
+core_word(const char *path, char ret[16])
+{
+	AUTO_FILE FILE *f = fopen(path, "re");
+	unsigned domid;
+
+	CHECK(f != NULL && fscanf(f, "core %u %15s", &domid, ret) == 2);
+	return 0;
+}
+
+/* A core is of one moment; a pause meanwhile holds, an end meanwhile is one. */
+static int
+dumped(struct rig *r)
+{
+	char core[160], hold[160], word[16], state[16];
+	uint64_t end;
+	FILE *f;
+
+	snprintf(core, sizeof(core), "%s/core", r->dir);
+	snprintf(hold, sizeof(hold), "%s/fakehold", r->spec.runtime_dir);
+	CHECK_EQ(started(r), 0);
+	CHECK_EQ(dump_order(r, core), 0);
+	CHECK_EQ(calls_reach(r, "dump", 1), 0);
+	CHECK_EQ(state_comes(r, "running"), 0);
+	CHECK_EQ(core_word(core, word), 0);
+	CHECK_STR(word, "paused");
+
+	f = fopen(hold, "we");
+	CHECK(f != NULL && fprintf(f, "99\n") > 0 && fclose(f) == 0);
+	CHECK_EQ(dump_order(r, core), 0);
+	CHECK_EQ(calls_reach(r, "dump", 2), 0);
+	CHECK_EQ(vmm_pause(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), 0);
+	CHECK_EQ(unlink(hold), 0);
+	end = av_clock_ns() + AV_NS_PER_S;
+	while (av_clock_ns() < end)
+		CHECK(sd_event_run(r->event, 10000) >= 0);
+	CHECK_EQ(core_word(core, word), 0);
+	CHECK_STR(word, "paused");
+	CHECK(domain(r, state) != 0);
+	CHECK_STR(state, "paused");
+	CHECK_EQ(vmm_resume(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), 0);
+	CHECK_EQ(state_comes(r, "running"), 0);
+
+	f = fopen(hold, "we");
+	CHECK(f != NULL && fprintf(f, "99\n") > 0 && fclose(f) == 0);
+	CHECK_EQ(dump_order(r, core), 0);
+	CHECK_EQ(calls_reach(r, "dump", 3), 0);
+	CHECK_EQ(vmm_kill(r->dom, op(r), NULL), 0);
+	CHECK_EQ(calls_reach(r, "destroy", 1), 0);
+	CHECK_EQ(unlink(hold), 0);
+	CHECK_EQ(wait_done(r), 0);
+	CHECK_EQ(wait_state(r, VMM_EXITED), VMM_REASON_ASKED);
+	CHECK_EQ(calls(r, "destroy"), 1);	/* by the one that dumped */
+	return 0;
+}
+
 /* What has our UUID and isn't ours stays as it is. */
 static int
 strangers(struct rig *r)
 {
-	char state[16];
+	char state[16], path[160];
 	struct vmm_status st;
 
 	CHECK_EQ(started(r), 0);
@@ -162,6 +280,17 @@ strangers(struct rig *r)
 	CHECK_EQ(vmm_attach(r->dom, op(r), NULL), 0);
 	CHECK_EQ(wait_done(r), -ENOENT);
 	CHECK_EQ(domain(r, state), 0);
+
+	/* who looked for it wasn't it; nothing is known of an earlier one */
+	r->dom = vmm_close(r->dom);
+	snprintf(path, sizeof(path), "%s/exit", r->spec.runtime_dir);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(open_dom(r), 0);
+	CHECK_EQ(vmm_attach(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), -ENOENT);
+	vmm_status(r->dom, &st);
+	CHECK_EQ(st.state, VMM_ABSENT);
+	CHECK_EQ(st.pid, 0);
 	return 0;
 }
 
@@ -172,6 +301,8 @@ RIG_TEST(orphan)
 RIG_TEST(kill_orphan)
 RIG_TEST(reset)
 RIG_TEST(ends)
+RIG_TEST(terminated)
+RIG_TEST(dumped)
 RIG_TEST(strangers)
 
 /* ------------------------------- pure parts ------------------------------- */
@@ -363,4 +494,5 @@ TEST(no_program)
 
 TESTS_MAIN(T(config_pvh), T(config_hvm), T(disk_words),
     T(spec_there_and_back), T(exit_words), T(no_program), T(xen_orphan),
-    T(xen_kill_orphan), T(xen_reset), T(xen_ends), T(xen_strangers))
+    T(xen_kill_orphan), T(xen_reset), T(xen_ends), T(xen_strangers),
+    T(xen_terminated), T(xen_dumped))

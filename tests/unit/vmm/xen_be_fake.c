@@ -23,6 +23,7 @@
 
 #define MAKE_MS		60
 #define STREAM_STEPS	8
+#define DUMP_STEP	99	/* in "fakehold": a core waits */
 
 static char fake_dir[256];
 static int fake_watch = -1;
@@ -211,14 +212,34 @@ xr_be_ask_off(unsigned domid, bool hvm)
 	return 0;
 }
 
+/* -1 = nowhere */
+static int
+fake_held(void)
+{
+	char path[300];
+	AUTO_FILE FILE *f = NULL;
+	int step;
+
+	snprintf(path, sizeof(path), "%s/fakehold", fake_dir);
+	f = fopen(path, "re");
+	return f != NULL && fscanf(f, "%d", &step) == 1 ? step : -1;
+}
+
 int
 xr_be_dump(unsigned domid, const char *path, struct av_err *err)
 {
 	AUTO_FILE FILE *f = fopen(path, "we");
+	char state[16], uuid[40];
+	unsigned id, why;
 
 	if (f == NULL)
 		return av_err_set(err, -errno, "%s", path);
-	fprintf(f, "core %u\n", domid);
+	fake_note("dump");
+	while (fake_held() == DUMP_STEP)
+		fake_sleep(10);
+	if (fake_get(&id, state, &why, uuid) < 0 || id != domid)
+		return av_err_set(err, -EIO, "no domain");
+	fprintf(f, "core %u %s\n", domid, state);
 	return 0;
 }
 
@@ -246,19 +267,6 @@ xr_be_disk_grown(unsigned domid, unsigned vdev, uint64_t bytes)
 	(void)domid;
 	(void)bytes;
 	return vdev == 51712 ? 0 : -EIO;
-}
-
-/* -1 = nowhere */
-static int
-fake_held(void)
-{
-	char path[300];
-	AUTO_FILE FILE *f = NULL;
-	int step;
-
-	snprintf(path, sizeof(path), "%s/fakehold", fake_dir);
-	f = fopen(path, "re");
-	return f != NULL && fscanf(f, "%d", &step) == 1 ? step : -1;
 }
 
 int
@@ -292,6 +300,13 @@ xr_be_continue(unsigned domid, struct av_err *err)
 {
 	return fake_move(domid, "running", 0) < 0 ?
 	    av_err_set(err, -EIO, "no domain") : 0;
+}
+
+int
+xr_be_vif(const char *action, bool tap)
+{
+	(void)action;
+	return tap ? -ENOSYS : 0;
 }
 
 int
