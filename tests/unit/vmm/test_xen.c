@@ -213,6 +213,7 @@ dumped(struct rig *r)
 {
 	char core[160], hold[160], word[16], state[16];
 	uint64_t end;
+	unsigned n;
 	FILE *f;
 
 	snprintf(core, sizeof(core), "%s/core", r->dir);
@@ -230,6 +231,7 @@ dumped(struct rig *r)
 	CHECK_EQ(calls_reach(r, "dump", 2), 0);
 	CHECK_EQ(vmm_pause(r->dom, op(r), NULL), 0);
 	CHECK_EQ(wait_done(r), 0);
+	n = calls(r, "unpause");
 	CHECK_EQ(unlink(hold), 0);
 	end = av_clock_ns() + AV_NS_PER_S;
 	while (av_clock_ns() < end)
@@ -238,6 +240,7 @@ dumped(struct rig *r)
 	CHECK_STR(word, "paused");
 	CHECK(domain(r, state) != 0);
 	CHECK_STR(state, "paused");
+	CHECK_EQ(calls(r, "unpause"), n);	/* not for a moment */
 	CHECK_EQ(vmm_resume(r->dom, op(r), NULL), 0);
 	CHECK_EQ(wait_done(r), 0);
 	CHECK_EQ(state_comes(r, "running"), 0);

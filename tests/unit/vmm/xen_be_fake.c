@@ -196,6 +196,7 @@ int
 xr_be_unpause(unsigned domid, bool hvm)
 {
 	(void)hvm;
+	fake_note("unpause");
 	return fake_move(domid, "running", 0);
 }
 
