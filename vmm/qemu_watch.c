@@ -209,7 +209,8 @@ qemu_status_got(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 
 	(void)err;
 	q->asking = false;
-	if (rc < 0 || w == NULL)
+	/* a stopped process' answer is of before it was stopped */
+	if (rc < 0 || w == NULL || q->mig.pinned)
 		return;
 	qemu_status_apply(q, w);
 	if (q->ask_again) {	/* for something that this answer may not know */

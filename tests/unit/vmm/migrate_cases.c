@@ -10,12 +10,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/test.h"
+#include "vmm/proc.h"
+#include "vmm/qemu.h"
 
 /* Pages that aren't zero, so that a slow stream is slow: written by FULL ticks.  A
  * busy machine gives the guest but a few ticks a second. */
@@ -435,6 +438,58 @@ case_pause_at_once(struct ends *e)
 		CHECK_EQ(end_kill(b), 0);
 		CHECK_EQ(end_listen(b, &l), 0);
 	}
+	return 0;
+}
+
+/* An answer that says "running" is there to be read on one of our sockets. */
+static bool
+answer_waits(void)
+{
+	char text[4096];
+	ssize_t n;
+	int fd;
+
+	for (fd = 3; fd < 256; fd++) {
+		n = recv(fd, text, sizeof(text) - 1, MSG_PEEK | MSG_DONTWAIT);
+		text[n > 0 ? n : 0] = '\0';
+		if (strstr(text, "\"running\"") != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* What it answered before it was stopped is read after: it stays paused, and can be
+ * resumed. */
+int
+case_pause_late_answer(struct ends *e)
+{
+	struct end *a = &e->end[0], *b = &e->end[1];
+	struct qemu *q = a->dom->drv;
+	struct vmm_link l;
+
+	CHECK_EQ(migrate_both_ready(e, &l), 0);
+	CHECK_EQ(migrate_go(a, &l, &slow), 0);
+	CHECK_EQ(end_wait_phase(a, VMM_PHASE_ACTIVE), 0);
+	/* the stop is noticed before anything is read */
+	CHECK(sd_event_source_set_priority(q->tick,
+	    SD_EVENT_PRIORITY_IMPORTANT) >= 0);
+	while (q->asking)
+		CHECK(sd_event_run(e->event, 1000) >= 0);
+	qemu_status_ask(q);
+	while (!answer_waits())
+		CHECK(sched_yield() == 0);
+	CHECK_EQ(vmm_pause(a->dom, end_op(a), NULL), 0);
+	while (vmm_proc_stopped(end_status(a).pid) < 0)
+		CHECK(sched_yield() == 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK(q->asking);
+	while (q->asking)
+		CHECK(sd_event_run(e->event, 1000000) >= 0);
+	CHECK_EQ(end_status(a).state, VMM_PAUSED);
+	CHECK_EQ(vmm_resume(a->dom, end_op(a), NULL), 0);
+	CHECK_EQ(end_wait(a), 0);
+	CHECK(migrate_gets_on(a));
+	CHECK_EQ(end_kill(b), 0);
 	return 0;
 }
 

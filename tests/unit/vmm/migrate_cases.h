@@ -28,6 +28,7 @@ int  case_nobody_listens(struct ends *e);
 int  case_new_agents(struct ends *e);
 int  case_pinned(struct ends *e);
 int  case_pause_at_once(struct ends *e);
+int  case_pause_late_answer(struct ends *e);
 int  case_never_done(struct ends *e);
 int  case_hung_switch(struct ends *e);
 int  case_hung_switch_pinned(struct ends *e);

@@ -12,7 +12,8 @@ MIGRATE_CASE(qemu, other_machine)
 MIGRATE_CASE(qemu, nobody_listens)
 MIGRATE_CASE(qemu, pinned)
 MIGRATE_CASE(qemu, pause_at_once)
+MIGRATE_CASE(qemu, pause_late_answer)
 
 TESTS_MAIN(T(qemu_never_a_stream), T(qemu_wrong_key), T(qemu_other_machine),
     T(qemu_nobody_listens), T(qemu_pinned),
-    T(qemu_pause_at_once))
+    T(qemu_pause_at_once), T(qemu_pause_late_answer))
