@@ -24,6 +24,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "mirror/mirror.h"
 #include "nodeagent/store.h"
 
 struct agent;
@@ -77,6 +78,13 @@ bool split_complete(const json_t *decided, const json_t *mine,
     const json_t *theirs);
 /* The same volume on both (by its uuid) with different data. */
 bool split_differs(const char *id, const json_t *mine, const json_t *theirs);
+/* The kept data is on both legs, as the one on this PM shows.  The keeper's: they are
+ * connected and both up to date, whoever is primary: the copying needs none, and the
+ * owner may have taken the volume over since.  The other one's, which was discarded: it
+ * is up to date again, and the keeper's (peer_role, as in its facts) isn't primary any
+ * more. */
+bool split_is_copied(const struct mirror_status *st, bool keeper,
+    const char *peer_role);
 /* Reads the file's text.  0 + object, or -EBADMSG and a sentence. */
 int split_parse(const char *text, const char *unit_uuid, json_t **ret,
     struct av_err *err);

@@ -72,6 +72,18 @@ split_complete(const json_t *decided, const json_t *mine, const json_t *theirs)
 	return true;
 }
 
+bool
+split_is_copied(const struct mirror_status *st, bool keeper,
+    const char *peer_role)
+{
+	if (st->disk != MIRROR_DISK_UPTODATE)
+		return false;
+	return keeper ? st->conn == MIRROR_CONNECTED &&
+	    st->peer_disk == MIRROR_DISK_UPTODATE :
+	    st->role == MIRROR_SECONDARY &&
+	    strcmp(peer_role, "secondary") == 0;
+}
+
 int
 split_parse(const char *s, const char *unit_uuid, json_t **ret,
     struct av_err *err)

@@ -86,8 +86,7 @@ json_t *volumes_split_facts(const struct volumes *vs);
  * True once it is done; call again until then. */
 bool volumes_discard(struct volumes *vs, const char *volume_id,
     const char *base);
-/* The kept data is on both legs.  Here, on the keeper: it was copied; on the other
- * one, whose leg was discarded: that, and the keeper's leg isn't primary any more. */
+/* split_is_copied() of this PM's leg. */
 bool volumes_split_copied(const struct volumes *vs, const char *volume_id,
     bool keeper, const json_t *peer_facts);
 

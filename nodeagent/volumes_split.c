@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/str.h"
+#include "nodeagent/split.h"
 #include "nodeagent/volumes_impl.h"
 
 int
@@ -108,13 +109,6 @@ volumes_split_copied(const struct volumes *vs, const char *volume_id,
 	    "volumes"), volume_id);
 	const char *role = json_string_value(json_object_get(peer, "role"));
 
-	if (st == NULL)
-		return false;
-	if (keeper)
-		return st->role == MIRROR_PRIMARY &&
-		    st->conn == MIRROR_CONNECTED &&
-		    st->peer_disk == MIRROR_DISK_UPTODATE;
-	return st->role == MIRROR_SECONDARY &&
-	    st->disk == MIRROR_DISK_UPTODATE && role != NULL &&
-	    strcmp(role, "secondary") == 0;
+	return st != NULL && split_is_copied(st, keeper, role != NULL ? role :
+	    "");
 }

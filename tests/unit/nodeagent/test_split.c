@@ -273,8 +273,39 @@ TEST(the_peers_choice_counts_for_the_same_split_alone)
 	return 0;
 }
 
+/* What the keeper's leg shows, and the discarded one's: each thing counts. */
+TEST(copied_is_seen_on_both_legs)
+{
+	const struct mirror_status in_step = { .role = MIRROR_SECONDARY,
+		.conn = MIRROR_CONNECTED, .disk = MIRROR_DISK_UPTODATE,
+		.peer_disk = MIRROR_DISK_UPTODATE };
+	struct mirror_status st = in_step;
+
+	CHECK(split_is_copied(&st, true, "secondary"));
+	/* the owner was the first to see it, and has taken it over */
+	CHECK(split_is_copied(&st, true, "primary"));
+	CHECK(split_is_copied(&st, false, "secondary"));
+	CHECK(!split_is_copied(&st, false, "primary"));
+	CHECK(!split_is_copied(&st, false, ""));
+	st.role = MIRROR_PRIMARY;
+	CHECK(split_is_copied(&st, true, "secondary"));
+	CHECK(!split_is_copied(&st, false, "secondary"));
+	st = in_step;
+	st.conn = MIRROR_CONNECTING;
+	CHECK(!split_is_copied(&st, true, "secondary"));
+	st = in_step;
+	st.peer_disk = MIRROR_DISK_INCONSISTENT;
+	CHECK(!split_is_copied(&st, true, "secondary"));
+	st = in_step;
+	st.disk = MIRROR_DISK_INCONSISTENT;
+	CHECK(!split_is_copied(&st, true, "secondary"));
+	CHECK(!split_is_copied(&st, false, "secondary"));
+	return 0;
+}
+
 TESTS_MAIN(T(what_differs), T(all_must_be_decided), T(merging_ends_alike),
     T(nonsense_of_the_peer_is_passed_over), T(a_torn_file_is_no_choice),
     T(a_choice_is_of_one_split),
     T(a_choice_stands_while_it_is_carried_out), T(a_choice_of_no_split_is_void),
-    T(the_peers_choice_counts_for_the_same_split_alone))
+    T(the_peers_choice_counts_for_the_same_split_alone),
+    T(copied_is_seen_on_both_legs))
