@@ -11,6 +11,17 @@ knows() { [ "$(split_get "$1" '.volumes[0].keep')" = node1 ]; }
 both_split() { role_is node0 split && role_is node1 split; }
 differs() { [ "$(split_get node0 '[.volumes[] | select(.differs)] | length')" = 1 ]; }
 
+# A choice needs both PMs to hear each other, and corosync forms its ring anew when the
+# last link is mended: refused because of that (avcli's 6) it is ordered again.
+choose() { wait_until 20 "$1 to hear the other PM" chosen "$@"; }
+chosen() {
+	local rc=0 n=$1
+	shift
+	avcli_on "$n" split resolve "$@" || rc=$?
+	[ "$rc" = 0 ] || [ "$rc" = 6 ] || fail "split resolve $*: avcli ended with $rc"
+	return "$rc"
+}
+
 # No arbiter, all links cut: a person says on each PM that the other is off.
 both_are_taken_over() {
 	local l
@@ -44,15 +55,15 @@ split_is_seen() {
 }
 
 choice_on_one_pm_waits_for_the_rest() {
-	avcli_on node0 split resolve "$VM" --keep node1 --dry-run
-	avcli_on node0 split resolve "$VM" --keep node1 --yes
+	choose node0 "$VM" --keep node1 --dry-run
+	choose node0 "$VM" --keep node1 --yes
 	wait_until 20 "node1 to know of it" knows node1
 	both_split || fail "something went on before all was chosen"
 }
 
 resolved() {
-	[ "$1" != node0 ] || avcli_on node0 split resolve "$VM" --keep node0 --yes
-	avcli_on node0 split resolve unit --keep "$1" --yes
+	[ "$1" != node0 ] || choose node0 "$VM" --keep node0 --yes
+	choose node0 unit --keep "$1" --yes
 	wait_until 90 "both PMs to run together" unit_is running
 	wait_until 120 "the volume to be in step" in_step
 	wait_until 180 "the guest's service" guest_answers
@@ -73,7 +84,7 @@ case_run split_is_seen_again split_is_seen
 # the volume of node1, the database of node0: copied from the one that follows
 case_run choice_waits_again choice_on_one_pm_waits_for_the_rest
 mixed() {
-	avcli_on node1 split resolve unit --keep node0 --yes
+	choose node1 unit --keep node0 --yes
 	wait_until 120 "both PMs to run together" unit_is running
 	wait_until 120 "the volume to be in step" in_step
 	wait_until 180 "the guest's service" guest_answers
