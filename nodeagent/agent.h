@@ -84,6 +84,7 @@ struct agent {
 	struct {			/* power.c */
 		enum store_power what;
 		sd_event_source	*child;		/* the program, or NULL */
+		char	 failed[128];		/* how it ended; "" */
 	} power;
 	bool		 stopping_guests;	/* told to; tell when done */
 };

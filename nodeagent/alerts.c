@@ -43,6 +43,10 @@ static const struct alert_kind {
 	{ "node-maintenance", "info",
 	    "Somebody took the PM out for maintenance; until it is back the VMs run on the other one alone.",
 	    { "Do what is to be done, then order 'avcli node workoff' for it." } },
+	{ "power-failed", "minor",
+	    "The PM was to reboot or to switch itself off, and its system didn't do it; it goes on as before.",
+	    { "Look at the PM's log and order it again: 'avcli node reboot' or 'avcli node shutdown'.",
+	      "Or use the PM's own power button: it is out for maintenance." } },
 	{ "watchdog-missing", "minor",
 	    "Nothing ends this PM if its agent hangs just when all its links are cut: its guests could run on both PMs.",
 	    { "Load the driver of the machine's watchdog (modprobe), or softdog.",
@@ -253,6 +257,11 @@ add_nodes(struct build *b)
 			add(b, "corosync-down", node.id,
 			    json_pack("{s:s}", "node", node.name),
 			    "corosync doesn't run on %s", node.name);
+		if (view_text(f, "power", "failed")[0] != '\0')
+			add(b, "power-failed", node.id, json_pack("{s:s, s:s}",
+			    "node", node.name, "reason", view_text(f, "power",
+			    "failed")), "%s didn't reboot or switch itself off",
+			    node.name);
 		add_faults(b, &node, i);
 		add_watchdog(b, &node, view_text(f, "watchdog", "state"));
 	}

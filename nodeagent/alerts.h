@@ -15,6 +15,7 @@
  *   node-maintenance {node}              info      host
  *   node-fault {node, fault, count}      serious   host    (reported: evacuate.h)
  *   watchdog-missing {node, state}       minor     host    (none, gone or slow)
+ *   power-failed {node, reason}          minor     host    (power.h)
  *   unit-alone {node}                    serious   unit
  *   unit-syncing {}                      info      unit
  *   no-quorum-server {}                  info      unit

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "nodeagent/agent.h"
 #include "nodeagent/host.h"
+#include "nodeagent/power.h"
 
 #define IMAGES_NS	(3 * AV_NS_PER_S)
 #define IMAGES_MAX	200
@@ -117,6 +118,7 @@ facts_make(struct agent *a)
 	    watchdog_line_facts(a->watchdog));
 	(void)json_object_set_new(facts, "quorum", quorum_facts(a->quorum));
 	(void)json_object_set_new(facts, "split", split_facts(a));
+	(void)json_object_set_new(facts, "power", power_facts(a));
 	merge(facts, order_facts(a->order));
 	return facts;
 }

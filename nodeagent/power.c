@@ -5,9 +5,12 @@
  */
 #include "nodeagent/power.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -55,37 +58,55 @@ spawn(const char *program, const char *word, pid_t *ret)
 	return -r;
 }
 
+struct run {
+	const char	*word;
+	power_failed_fn	*failed;
+	void		*arg;
+};
+
 static int
 program_ended(sd_event_source *s, const siginfo_t *si, void *arg)
 {
-	const char *word = arg;
+	const struct run *run = arg;
+	char why[80];
 
 	(void)s;
-	if (si->si_code != CLD_EXITED)
-		log_err("unit", "%s: the program ended by signal %d; this PM "
-		    "goes on", word, si->si_status);
-	else if (si->si_status != 0)
-		log_err("unit", "%s: the program failed with %d; this PM goes "
-		    "on", word, si->si_status);
+	if (si->si_code == CLD_EXITED && si->si_status == 0)
+		return 0;
+	(void)snprintf(why, sizeof(why), si->si_code == CLD_EXITED ?
+	    "%s: the program failed with %d" :
+	    "%s: the program ended by signal %d", run->word, si->si_status);
+	run->failed(run->arg, why);
 	return 0;
 }
 
 int
 power_run(sd_event *event, const char *program, enum store_power what,
-    sd_event_source **ret_child, struct av_err *err)
+    power_failed_fn *failed, void *arg, sd_event_source **ret_child,
+    struct av_err *err)
 {
 	const char *word = program_word(what);
+	struct run *run = malloc(sizeof(*run));
 	pid_t pid;
-	int rc = spawn(program, word, &pid);
+	int rc;
 
-	if (rc < 0)
+	if (run == NULL)
+		return av_err_set(err, -ENOMEM, "%s: no memory", word);
+	*run = (struct run){ .word = word, .failed = failed, .arg = arg };
+	rc = spawn(program, word, &pid);
+	if (rc < 0) {
+		free(run);
 		return av_err_set(err, rc, "%s %s: %s", program, word,
 		    strerror(-rc));
+	}
 	rc = sd_event_add_child(event, ret_child, pid, WEXITED, program_ended,
-	    (void *)(uintptr_t)word);
-	if (rc < 0)
+	    run);
+	if (rc < 0) {
+		free(run);
 		return av_err_set(err, rc, "%s %s was started, how it ends "
 		    "isn't seen: %s", program, word, strerror(-rc));
+	}
+	(void)sd_event_source_set_destroy_callback(*ret_child, free);
 	return 0;
 }
 
@@ -95,6 +116,27 @@ static bool
 follows(const struct agent *a)
 {
 	return a->right.kind == RIGHT_FOLLOW;
+}
+
+/* It goes on as before; a person sees an alert. */
+static void
+has_failed(void *arg, const char *why)
+{
+	struct agent *a = arg;
+
+	log_err("unit", "%s; this PM goes on", why);
+	(void)snprintf(a->power.failed, sizeof(a->power.failed), "%.120s",
+	    why);
+	agent_kick(a);
+}
+
+json_t *
+power_facts(struct agent *a)
+{
+	if (!store_node_leaving(a->store, a->conf.node))
+		a->power.failed[0] = '\0';
+	return a->power.failed[0] == '\0' ? json_null() :
+	    json_pack("{s:s}", "failed", a->power.failed);
 }
 
 static void
@@ -115,9 +157,10 @@ begun(void *arg, int rc)
 	log_notice("unit", "%s, as ordered: %s",
 	    program_word(a->power.what), a->conf.power_program);
 	a->power.child = sd_event_source_disable_unref(a->power.child);
+	a->power.failed[0] = '\0';
 	if (power_run(a->event, a->conf.power_program, a->power.what,
-	    &a->power.child, &err) < 0)
-		log_err("unit", "%s", err.text);
+	    has_failed, a, &a->power.child, &err) < 0)
+		has_failed(a, err.text);
 }
 
 void

@@ -12,6 +12,7 @@
 #ifndef AV_NODEAGENT_POWER_H
 #define AV_NODEAGENT_POWER_H
 
+#include <jansson.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -21,12 +22,20 @@ struct agent;
 /* Called with the duties while commands can be ordered and none is under way. */
 void power_do(struct agent *a);
 
+/* {failed: WORDS} of the last one that was begun and came to nothing, until the next or
+ * the PM's return to service; null.  Yours. */
+json_t *power_facts(struct agent *a);
+
+/* The program's end that isn't success, in words. */
+typedef void power_failed_fn(void *arg, const char *why);
+
 /*
- * Runs 'PROGRAM reboot' or 'PROGRAM poweroff' without waiting for it; that it failed
- * is logged.  *ret_child is yours: dropping it forgets the program.  -errno when it
- * couldn't be started.
+ * Runs 'PROGRAM reboot' or 'PROGRAM poweroff' without waiting for it.  *ret_child is
+ * yours: dropping it forgets the program.  -errno when it couldn't be started: then
+ * 'failed' isn't called.
  */
 int power_run(sd_event *event, const char *program, enum store_power what,
-    sd_event_source **ret_child, struct av_err *err);
+    power_failed_fn *failed, void *arg, sd_event_source **ret_child,
+    struct av_err *err);
 
 #endif

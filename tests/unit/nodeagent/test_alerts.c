@@ -72,6 +72,9 @@ TEST(each_condition)
 	(void)json_object_set_new(f0, "daemons",
 	    fx_json("{'corosync':'down'}"));
 	CHECK_STR(codes(&fx, f0, facts("together", "")), "corosync-down");
+	CHECK_STR(codes(&fx, facts("together", ",'power':null"),
+	    facts("together", ",'power':{'failed':'reboot: x'}")),
+	    "power-failed");
 	f0 = facts("together", "");
 	(void)json_object_set_new(f0, "arbiter", fx_json("{'kind':'none'}"));
 	CHECK_STR(codes(&fx, f0, facts("together", "")), "no-quorum-server");

@@ -366,8 +366,19 @@ TEST(a_pm_with_the_only_good_copy_stays)
 
 /* --- its program --- */
 
+/* What the failed ones said. */
+static void
+note_failed(void *arg, const char *why)
+{
+	char *all = arg;
+
+	strncat(all, why, 199 - strlen(all));
+	strncat(all, "\n", 199 - strlen(all));
+}
+
 static int
-run_program(struct fx *fx, const char *script, enum store_power what)
+run_program(struct fx *fx, const char *script, enum store_power what,
+    char *failed)
 {
 	AUTO_FILE FILE *f = NULL;
 	sd_event_source *child = NULL;
@@ -383,7 +394,8 @@ run_program(struct fx *fx, const char *script, enum store_power what)
 		return -1;
 	(void)fclose(TAKE_PTR(f));	/* written: may be executed */
 	if (sd_event_new(&event) >= 0)
-		rc = power_run(event, path, what, &child, &fx->err);
+		rc = power_run(event, path, what, note_failed, failed, &child,
+		    &fx->err);
 	while (rc == 0 && sd_event_source_get_enabled(child, &enabled) >= 0 &&
 	    enabled != SD_EVENT_OFF && sd_event_run(event, 10000000) > 0)
 		;
@@ -396,7 +408,7 @@ TEST(the_program_is_told_what_to_do)
 {
 	sigset_t set;
 	struct fx fx;
-	char script[400], path[300];
+	char script[400], path[300], failed[200] = "";
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
@@ -405,8 +417,15 @@ TEST(the_program_is_told_what_to_do)
 	(void)snprintf(path, sizeof(path), "%s/unit.db.damaged", fx.dir);
 	(void)snprintf(script, sizeof(script), "echo \"$#-$1\" >>'%s'; exit 3",
 	    path);
-	CHECK_EQ(run_program(&fx, script, STORE_POWER_REBOOT), 0);
-	CHECK_EQ(run_program(&fx, script, STORE_POWER_SHUTDOWN), 0);
+	CHECK_EQ(run_program(&fx, script, STORE_POWER_REBOOT, failed), 0);
+	CHECK_EQ(run_program(&fx, script, STORE_POWER_SHUTDOWN, failed), 0);
+	CHECK_EQ(run_program(&fx, "kill -9 $$", STORE_POWER_REBOOT, failed), 0);
+	CHECK_STR(failed, "reboot: the program failed with 3\n"
+	    "poweroff: the program failed with 3\n"
+	    "reboot: the program ended by signal 9\n");
+	failed[0] = '\0';
+	CHECK_EQ(run_program(&fx, "exit 0", STORE_POWER_REBOOT, failed), 0);
+	CHECK_STR(failed, "");
 	{
 		AUTO_FREE char *text = NULL;
 
@@ -425,7 +444,7 @@ TEST(a_program_that_isnt_there_is_an_error)
 
 	CHECK(sd_event_new(&event) >= 0);
 	CHECK_EQ(power_run(event, "/nowhere/systemctl", STORE_POWER_REBOOT,
-	    &child, &err), -ENOENT);
+	    note_failed, NULL, &child, &err), -ENOENT);
 	CHECK(strstr(err.text, "/nowhere/systemctl reboot") != NULL);
 	CHECK(child == NULL);
 	sd_event_unref(event);
