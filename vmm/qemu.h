@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * vmm/qemu.h - between the files of the qemu driver; nobody else includes it
+ * vmm/qemu.h - between the files of the qemu driver, and for its tests; nobody else includes
+ *	it
  *
  *   qemu.c		the driver's calls: start, attach, shutdown, kill, pause
  *   qemu_watch.c	what the process says: monitor, run state, signs of life
@@ -43,6 +44,7 @@ struct qemu_migration {
 	bool		yanked;
 	char		gave_up[160];	/* why we end it: FAILED, not CANCELLED */
 	struct vmm_migrate_limits limits;
+	unsigned	downtime_ms;	/* QEMU's limit now */
 	uint64_t	began_ns, switch_ns, cancel_ns, look_ns;
 	uint64_t	moved_bytes, moved_ns;	/* when more had got through */
 	struct qemu_step steps[QEMU_STEPS_MAX];
@@ -150,5 +152,8 @@ void qemu_stream_tick(struct qemu *q, uint64_t now_ns);
 /* After each answer: a cancel or resume under way goes on. */
 void qemu_stream_go_on(struct qemu *q);
 bool qemu_stream_is_under_way(const struct qemu *q);
+/* The limit of the stop, ms, that a stream gets in its pass of that number (from 1; 0 =
+ * before it); 'most_ms' is the caller's. */
+unsigned qemu_stream_downtime(unsigned most_ms, unsigned passes);
 
 #endif

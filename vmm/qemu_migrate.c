@@ -30,7 +30,8 @@
 #define KEY_MAX		1024
 #define NOTE_MAX	1024
 #define CREDS		"avmig"
-#define ATTACHED_MS	600000u	/* limit of one that an agent finds */
+#define ATTACHED_MS	600000u	/* limits of one that an agent finds */
+#define ATTACHED_DOWNTIME_MS 300u
 #define UNLIMITED	(1ll << 40)	/* bytes/s; QEMU's default is a limit */
 
 /* RFC 7919, ffdhe2048.  Without it QEMU computes one for seconds. */
@@ -132,6 +133,7 @@ qemu_migrate_attach(struct qemu *q)
 
 	memset(&q->mig, 0, sizeof(q->mig));
 	q->mig.limits.total_ms = ATTACHED_MS;
+	q->mig.limits.downtime_ms = ATTACHED_DOWNTIME_MS;
 	q->mig.marker = note_read(q, "incoming");
 	q->dom->st.migration.incoming = q->mig.marker;
 	if (!q->mig.marker && note_read(q, "outgoing"))
@@ -396,7 +398,7 @@ out_params(const struct qemu *q)
 	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:s, s:s}",
 	    "max-bandwidth", l->bandwidth_bytes_s != 0 ?
 	    (json_int_t)l->bandwidth_bytes_s : (json_int_t)UNLIMITED,
-	    "downtime-limit", (int)l->downtime_ms, "cpu-throttle-initial", 20,
+	    "downtime-limit", (int)q->mig.downtime_ms, "cpu-throttle-initial", 20,
 	    "cpu-throttle-increment", 10, "max-cpu-throttle", 99,
 	    "tls-creds", q->link.psk_file != NULL ? CREDS : "",
 	    "tls-hostname", "");
@@ -421,6 +423,7 @@ qemu_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
 	if (rc < 0)
 		return rc;
 	q->mig.limits = *limits;
+	q->mig.downtime_ms = qemu_stream_downtime(limits->downtime_ms, 0);
 	q->mig.cancelling = q->mig.yanked = false;
 	q->mig.gave_up[0] = '\0';
 	q->mig.switch_ns = q->mig.cancel_ns = q->mig.moved_ns = 0;

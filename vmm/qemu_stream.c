@@ -20,6 +20,12 @@
 #define STALL_MS	8000u	/* nothing gets through */
 #define YANK_MS		300u	/* a cancel that isn't heard */
 #define LOOK_MS		200u
+/* A pass sends what the guest wrote during the one before it, so each is shorter, and the
+ * last one is the time that the guest stands: passes are cheap, so the limit is low at
+ * first.  A guest that writes nearly as fast as the link takes gets more of it. */
+#define FIRST_DOWNTIME_MS	20u
+#define FREE_PASSES	4u
+#define PASSES_A_STEP	3u	/* for each doubling */
 
 static bool
 is(const struct qemu *q, const char *status)
@@ -73,6 +79,30 @@ numbers(struct vmm_migration *m, const json_t *ret)
 	m->total_ms = (unsigned)number(ret, "total-time");
 }
 
+unsigned
+qemu_stream_downtime(unsigned most_ms, unsigned passes)
+{
+	unsigned n = passes <= FREE_PASSES ? 0 : (passes - FREE_PASSES +
+	    PASSES_A_STEP - 1) / PASSES_A_STEP;
+	unsigned ms = FIRST_DOWNTIME_MS << (n < 16 ? n : 16);
+
+	return ms < most_ms ? ms : most_ms;
+}
+
+/* Lost, the limit stays as it is; a stream that never ends is given up (limits()). */
+static void
+allow_more(struct qemu *q)
+{
+	unsigned ms = qemu_stream_downtime(q->mig.limits.downtime_ms,
+	    q->dom->st.migration.iterations);
+
+	if (!is(q, "active") || q->mig.pinned || ms <= q->mig.downtime_ms)
+		return;
+	q->mig.downtime_ms = ms;
+	(void)qmp_call(q->qmp, "migrate-set-parameters", json_pack("{s:i}",
+	    "downtime-limit", (int)ms), NULL, NULL);
+}
+
 /* Where it listens; an answer has it until all has arrived. */
 static void
 listening(struct qemu *q, const json_t *ret)
@@ -105,10 +135,12 @@ qemu_stream_got(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 	    status != NULL ? status : "");
 	(void)snprintf(q->mig.error, sizeof(q->mig.error), "%s",
 	    words != NULL ? words : "");
-	if (q->mig.marker)
+	if (q->mig.marker) {
 		listening(q, ret);
-	else
+	} else {
 		numbers(&q->dom->st.migration, ret);
+		allow_more(q);
+	}
 }
 
 /* ---------------------------------- phase --------------------------------- */

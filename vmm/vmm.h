@@ -198,7 +198,8 @@ struct vmm_link {
 /* Limits of a migration out; 0 = the default. */
 struct vmm_migrate_limits {
 	uint64_t	bandwidth_bytes_s;	/* default: none */
-	unsigned	downtime_ms;	/* aim for the stop of the guest; 300 */
+	/* The most that the guest may stand; less is tried for at first.  300 */
+	unsigned	downtime_ms;
 	/* A guest that writes faster than the link takes is slowed down step by
 	 * step; after this time the migration fails all the same. 600000 */
 	unsigned	total_ms;
