@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vmm: guests on this PM.  Users link $(VMM_LIBS) before $(BASE_LIBS).
-VMM_MAINS := vmm/vmrun_main.c vmm/accelprobe_main.c
+VMM_MAINS := vmm/vmrun_main.c vmm/vmstream_main.c vmm/accelprobe_main.c
 VMM_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(VMM_MAINS),$(wildcard vmm/*.c)))
 $(B)/libvmm.a: $(VMM_OBJS)
 	$(AR_LIB)
@@ -12,7 +12,10 @@ $(B)/av-vmrun: $(B)/vmm/vmrun_main.o
 $(B)/av-accelprobe: $(B)/vmm/accelprobe_main.o $(VMM_LIBS) $(BASE_LIBS)
 	$(LINK)
 $(B)/av-accelprobe: LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
-PROGRAMS += $(B)/av-vmrun $(B)/av-accelprobe
+$(B)/av-vmstream: $(B)/vmm/vmstream_main.o $(VMM_LIBS) $(BASE_LIBS)
+	$(LINK)
+$(B)/av-vmstream: LDLIBS = -lgnutls -pthread $(BASE_LDLIBS)
+PROGRAMS += $(B)/av-vmrun $(B)/av-vmstream $(B)/av-accelprobe
 
 VMM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/vmm/test_*.c))
 $(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
@@ -20,6 +23,7 @@ $(VMM_TESTS): $(B)/%: $(B)/%.o $(VMM_LIBS) $(BASE_LIBS)
 $(VMM_TESTS): LDLIBS = $(VMM_LDLIBS) $(BASE_LDLIBS)
 MIGRATE_OBJS := $(patsubst %,$(B)/tests/unit/vmm/%.o,migrate_cases ends tiny)
 $(patsubst %,$(B)/tests/unit/vmm/test_migrate_%,sim qemu bad hard): $(MIGRATE_OBJS)
+$(B)/tests/unit/vmm/test_stream: LDLIBS += -lgnutls -pthread
 UNIT_TESTS += $(VMM_TESTS)
 
 # guests over mirrors: what neither folder may include of the other

@@ -7,7 +7,8 @@
  *   qemu.c		the driver's calls: start, attach, shutdown, kill, pause
  *   qemu_watch.c	what the process says: monitor, run state, signs of life
  *   qemu_end.c		the process: found, ended, gone
- *   qemu_migrate.c	migration: calls; qemu_stream.c: what becomes of it
+ *   qemu_migrate.c	migration: calls; qemu_carry.c: who carries the stream;
+ *			qemu_stream.c: what becomes of it
  *   qemu_resize.c	a disk has grown
  */
 #ifndef AV_VMM_QEMU_H
@@ -28,15 +29,17 @@
 struct qemu_step {
 	const char	*cmd;
 	json_t		*args;		/* owned until it is sent */
-	bool		 may_fail;
 };
 
 struct qemu_migration {
 	/* as QEMU said last */
 	char		status[16];	/* query-migrate's; "" = none */
 	char		error[160];
-	bool		listens;
 	/* ours */
+	bool		offered;	/* QEMU listens, at in.sock */
+	bool		listens;	/* and av-vmstream, where the link says */
+	struct vmm_spawn *carrier;	/* av-vmstream is being started */
+	uint16_t	port;		/* in: asked for; 0 = any */
 	bool		marker;		/* RUNTIME/incoming is there: never ran here */
 	bool		announce;	/* it came here and is being resumed */
 	bool		pinned;		/* SIGSTOP by a pause: nothing executes */
@@ -130,6 +133,8 @@ void qemu_incoming_listen(struct qemu *q);
 int  qemu_migrate_pause(struct qemu *q, struct av_err *err);
 int  qemu_migrate_resume(struct qemu *q, struct av_err *err);
 void qemu_migrate_announce(struct qemu *q);
+/* qemu_carry_start() is over: it carries, or why not. */
+void qemu_migrate_carried(struct qemu *q, int rc, const struct av_err *err);
 /* Tag, address and port into the status. */
 void qemu_link_show(struct qemu *q);
 /* The runtime folder's notes are those of a new process from here on. */
@@ -141,6 +146,14 @@ void qemu_steps_drop(struct qemu *q);
  * serial_post_load()); without, the guest's serial port never sends again. */
 void qemu_line_hold(struct qemu *q);
 void qemu_line_drop(struct qemu *q);
+
+/* qemu_carry.c */
+/* Is there a key, if the link has one? */
+int  qemu_carry_check(const struct qemu *q, struct av_err *err);
+/* For q->link; then qemu_migrate_carried(), or qemu_steps_drop() before that. */
+int  qemu_carry_start(struct qemu *q, bool in, struct av_err *err);
+/* Why the stream broke; false: it doesn't say. */
+bool qemu_carry_why(const struct qemu *q, char *ret, size_t n);
 
 /* qemu_stream.c */
 void qemu_stream_got(void *ctx, int rc, const json_t *ret,

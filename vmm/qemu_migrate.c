@@ -3,8 +3,9 @@
  *
  * vmm/qemu_migrate.c - live migration: the calls, and what is set up for them
  *
- *   incoming: process (-S -incoming defer) -> key, capabilities -> listens
- *   out:      key, capabilities, limits -> migrate -> qemu_stream.c
+ *   incoming: process (-S -incoming defer) -> capabilities -> QEMU listens -> av-vmstream
+ *	       listens
+ *   out:      av-vmstream listens -> capabilities, limits -> migrate -> qemu_stream.c
  *
  * Three files in the runtime folder outlive the agent.  'incoming': this process has
  * never run its guest; it goes before 'cont' is given.  'outgoing': where the guest was
@@ -27,23 +28,10 @@
 #include "vmm/proc.h"
 #include "vmm/qemu.h"
 
-#define KEY_MAX		1024
 #define NOTE_MAX	1024
-#define CREDS		"avmig"
 #define ATTACHED_MS	600000u	/* limits of one that an agent finds */
 #define ATTACHED_DOWNTIME_MS 300u
 #define UNLIMITED	(1ll << 40)	/* bytes/s; QEMU's default is a limit */
-
-/* RFC 7919, ffdhe2048.  Without it QEMU computes one for seconds. */
-static const char dh_params[] =
-    "-----BEGIN DH PARAMETERS-----\n"
-    "MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz\n"
-    "+8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a\n"
-    "87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7\n"
-    "YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi\n"
-    "7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD\n"
-    "ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==\n"
-    "-----END DH PARAMETERS-----\n";
 
 /* --------------------------------- notes ---------------------------------- */
 
@@ -135,6 +123,7 @@ qemu_migrate_attach(struct qemu *q)
 	q->mig.limits.total_ms = ATTACHED_MS;
 	q->mig.limits.downtime_ms = ATTACHED_DOWNTIME_MS;
 	q->mig.marker = note_read(q, "incoming");
+	q->mig.listens = q->mig.marker && q->link.port != 0;
 	q->dom->st.migration.incoming = q->mig.marker;
 	if (!q->mig.marker && note_read(q, "outgoing"))
 		q->mig.began_ns = av_clock_ns();
@@ -142,48 +131,6 @@ qemu_migrate_attach(struct qemu *q)
 	q->mig.pinned = q->pidfd >= 0 && access(path, F_OK) == 0;
 	if (q->mig.pinned)
 		q->dom->st.migration.phase = VMM_PHASE_ACTIVE;
-}
-
-/* --------------------------------- the key -------------------------------- */
-
-static int
-key_user(const char *text, char ret[64])
-{
-	size_t n = strcspn(text, ":\n");
-
-	if (text[n] != ':' || n == 0 || n >= 64)
-		return -EBADMSG;
-	memcpy(ret, text, n);
-	ret[n] = '\0';
-	return 0;
-}
-
-/* QEMU wants a folder with files of fixed names. */
-static int
-key_folder(struct qemu *q, char ret_user[64], struct av_err *err)
-{
-	char dir[VMM_PATH_MAX + 16], path[VMM_PATH_MAX + 32];
-	AUTO_FREE char *key = NULL;
-	size_t n;
-	int rc = av_file_read(q->link.psk_file, KEY_MAX, &key, &n, err);
-
-	if (rc == 0 && key_user(key, ret_user) < 0)
-		rc = av_err_set(err, -EBADMSG, "vm '%s': the key file '%s' "
-		    "isn't one line USER:HEX", q->dom->spec.name,
-		    q->link.psk_file);
-	qemu_path(q, "tls", dir);
-	if (rc == 0)
-		rc = vmm_mkdir(dir, 0700, err);
-	(void)snprintf(path, sizeof(path), "%s/keys.psk", dir);
-	if (rc == 0)
-		rc = av_file_write(path, key, n, 0600, err);
-	(void)snprintf(path, sizeof(path), "%s/dh-params.pem", dir);
-	if (rc == 0)
-		rc = av_file_write(path, dh_params, strlen(dh_params), 0600,
-		    err);
-	if (key != NULL)
-		explicit_bzero(key, n);
-	return rc;
 }
 
 /* ---------------------------------- steps --------------------------------- */
@@ -196,14 +143,15 @@ qemu_steps_drop(struct qemu *q)
 	for (; m->at < m->n_steps; m->at++)
 		json_decref(m->steps[m->at].args);
 	m->n_steps = m->at = 0;
+	m->carrier = vmm_spawn_free(m->carrier);
 }
 
 /* A NULL 'args' shows itself as QEMU's refusal. */
 static void
-step_add(struct qemu *q, const char *cmd, json_t *args, bool may_fail)
+step_add(struct qemu *q, const char *cmd, json_t *args)
 {
 	q->mig.steps[q->mig.n_steps++] = (struct qemu_step){ .cmd = cmd,
-		.args = args, .may_fail = may_fail };
+		.args = args };
 }
 
 static void
@@ -219,6 +167,8 @@ steps_failed(struct qemu *q, int rc, const struct av_err *err)
 	}
 }
 
+static void offered(struct qemu *q);
+
 static void
 steps_over(struct qemu *q)
 {
@@ -230,6 +180,8 @@ steps_over(struct qemu *q)
 		(void)snprintf(q->mig.status, sizeof(q->mig.status), "setup");
 		vmm_dom_phase(q->dom, VMM_PHASE_SETUP, NULL);
 		vmm_op_finish(q->dom, 0, NULL);
+	} else {
+		offered(q);
 	}
 	qemu_status_ask(q);
 	qemu_tick_in(q, TICK_FAST_MS);
@@ -251,7 +203,7 @@ step_replied(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 		qemu_steps_drop(q);	/* the op was ended */
 		return;
 	}
-	if (rc < 0 && !m->steps[m->at - 1].may_fail)
+	if (rc < 0)
 		steps_failed(q, rc, err);
 	else if (m->at == m->n_steps)
 		steps_over(q);
@@ -273,20 +225,6 @@ step_send(struct qemu *q)
 	}
 }
 
-static void
-steps_key(struct qemu *q, const char *endpoint, const char *user)
-{
-	char dir[VMM_PATH_MAX + 16];
-
-	if (q->link.psk_file == NULL)
-		return;
-	qemu_path(q, "tls", dir);
-	step_add(q, "object-del", json_pack("{s:s}", "id", CREDS), true);
-	step_add(q, "object-add", json_pack("{s:s, s:s, s:s, s:s, s:s*}",
-	    "qom-type", "tls-creds-psk", "id", CREDS, "dir", dir, "endpoint",
-	    endpoint, "username", user), false);
-}
-
 static json_t *
 cap(const char *name, bool on)
 {
@@ -294,13 +232,12 @@ cap(const char *name, bool on)
 }
 
 static json_t *
-uri(const struct qemu *q)
+uri(const struct qemu *q, const char *sock)
 {
-	const char *a = q->link.address;
-	char text[VMM_ADDR_MAX + 24];
+	char path[VMM_PATH_MAX + 16], text[VMM_PATH_MAX + 32];
 
-	(void)snprintf(text, sizeof(text), strchr(a, ':') != NULL ?
-	    "tcp:[%s]:%u" : "tcp:%s:%u", a, q->link.port);
+	qemu_path(q, sock, path);
+	(void)snprintf(text, sizeof(text), "unix:%s", path);
 	return json_pack("{s:s}", "uri", text);
 }
 
@@ -337,14 +274,15 @@ qemu_start_incoming(struct vmm_dom *dom, const struct vmm_link *link,
     struct av_err *err)
 {
 	struct qemu *q = dom->drv;
-	char user[64];
 	int rc;
 
 	link_keep(q, link);
-	rc = vmm_mkdir(dom->spec.runtime_dir, 0750, err);
-	if (rc == 0 && link->psk_file != NULL)
-		rc = key_folder(q, user, err);
-	return rc < 0 ? rc : qemu_start_process(dom, true, err);
+	q->link.port = 0;		/* not yet: the note says so */
+	rc = qemu_carry_check(q, err);
+	if (rc == 0)
+		rc = qemu_start_process(dom, true, err);
+	q->mig.port = link->port;
+	return rc;
 }
 
 /* The op ends when it listens. */
@@ -353,7 +291,6 @@ listens_now(struct qemu *q)
 {
 	struct av_err err = {0};
 
-	q->link.port = q->dom->st.migration.port;
 	if (note_write(q, "incoming", &err) < 0) {
 		steps_failed(q, -EIO, &err);
 		return;
@@ -363,29 +300,56 @@ listens_now(struct qemu *q)
 	qemu_status_ask(q);
 }
 
+/* QEMU does; who brings it the stream doesn't yet. */
+static void
+offered(struct qemu *q)
+{
+	struct av_err err = {0};
+	int rc = qemu_carry_start(q, true, &err);
+
+	q->mig.offered = true;
+	if (rc < 0)
+		steps_failed(q, rc, &err);
+}
+
 void
 qemu_incoming_listen(struct qemu *q)
 {
-	json_t *params;
-
-	if (q->timed_out || q->mig.n_steps > 0 || q->kill_at_ns != 0)
+	if (q->timed_out || q->mig.n_steps > 0 || q->mig.carrier != NULL ||
+	    q->kill_at_ns != 0)
 		return;
 	if (q->mig.listens) {
 		listens_now(q);
 		return;
 	}
-	steps_key(q, "server", NULL);
+	if (q->mig.offered) {	/* the monitor was lost meanwhile */
+		offered(q);
+		return;
+	}
 	step_add(q, "migrate-set-capabilities", json_pack("{s:[o,o]}",
 	    "capabilities", cap("late-block-activate", true),
-	    cap("events", true)), false);
+	    cap("events", true)));
 	/* no frame is sent for a guest that may never run here */
-	params = json_pack("{s:i}", "announce-rounds", 0);
-	if (q->link.psk_file != NULL)
-		(void)json_object_set_new(params, "tls-creds",
-		    json_string(CREDS));
-	step_add(q, "migrate-set-parameters", params, false);
-	step_add(q, "migrate-incoming", uri(q), false);
+	step_add(q, "migrate-set-parameters", json_pack("{s:i}",
+	    "announce-rounds", 0));
+	step_add(q, "migrate-incoming", uri(q, "in.sock"));
 	step_send(q);
+}
+
+void
+qemu_migrate_carried(struct qemu *q, int rc, const struct av_err *err)
+{
+	enum vmm_op_kind kind = vmm_op_kind(q->dom);
+
+	if (kind != VMM_OP_INCOMING && kind != VMM_OP_MIGRATE)
+		qemu_steps_drop(q);	/* the op was ended */
+	else if (rc < 0)
+		steps_failed(q, rc, err);
+	else if (kind == VMM_OP_MIGRATE)
+		step_send(q);
+	else
+		q->mig.listens = true;
+	qemu_status_ask(q);
 }
 
 /* ----------------------------------- out ---------------------------------- */
@@ -395,13 +359,12 @@ out_params(const struct qemu *q)
 {
 	const struct vmm_migrate_limits *l = &q->mig.limits;
 
-	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:s, s:s}",
+	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:s}",
 	    "max-bandwidth", l->bandwidth_bytes_s != 0 ?
 	    (json_int_t)l->bandwidth_bytes_s : (json_int_t)UNLIMITED,
 	    "downtime-limit", (int)q->mig.downtime_ms, "cpu-throttle-initial", 20,
 	    "cpu-throttle-increment", 10, "max-cpu-throttle", 99,
-	    "tls-creds", q->link.psk_file != NULL ? CREDS : "",
-	    "tls-hostname", "");
+	    "tls-creds", "");
 }
 
 int
@@ -409,17 +372,17 @@ qemu_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
     const struct vmm_migrate_limits *limits, struct av_err *err)
 {
 	struct qemu *q = dom->drv;
-	char user[64] = "";
-	int rc = 0;
+	int rc;
 
 	if (!q->verified || q->mig.n_steps > 0)
 		return av_err_set(err, -EAGAIN, "vm '%s': its monitor is "
 		    "silent", dom->spec.name);
 	link_keep(q, target);
-	if (target->psk_file != NULL)
-		rc = key_folder(q, user, err);
+	rc = qemu_carry_check(q, err);
 	if (rc == 0)
 		rc = note_write(q, "outgoing", err);
+	if (rc == 0)
+		rc = qemu_carry_start(q, false, err);
 	if (rc < 0)
 		return rc;
 	q->mig.limits = *limits;
@@ -427,13 +390,10 @@ qemu_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
 	q->mig.cancelling = q->mig.yanked = false;
 	q->mig.gave_up[0] = '\0';
 	q->mig.switch_ns = q->mig.cancel_ns = q->mig.moved_ns = 0;
-	steps_key(q, "client", user);
 	step_add(q, "migrate-set-capabilities", json_pack("{s:[o,o]}",
-	    "capabilities", cap("auto-converge", true), cap("events", true)),
-	    false);
-	step_add(q, "migrate-set-parameters", out_params(q), false);
-	step_add(q, "migrate", uri(q), false);
-	step_send(q);
+	    "capabilities", cap("auto-converge", true), cap("events", true)));
+	step_add(q, "migrate-set-parameters", out_params(q));
+	step_add(q, "migrate", uri(q, "out.sock"));
 	return 0;
 }
 
@@ -461,6 +421,8 @@ qemu_migrate_pause(struct qemu *q, struct av_err *err)
 	struct av_err ignored = {0};
 	int rc;
 
+	if (q->mig.carrier != NULL)
+		qemu_steps_drop(q);	/* none was given yet */
 	if (!q->mig.pinned && q->mig.n_steps == 0 &&
 	    !vmm_is_migrating_out(&q->dom->st))
 		return 1;

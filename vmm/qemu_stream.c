@@ -103,23 +103,6 @@ allow_more(struct qemu *q)
 	    "downtime-limit", (int)ms), NULL, NULL);
 }
 
-/* Where it listens; an answer has it until all has arrived. */
-static void
-listening(struct qemu *q, const json_t *ret)
-{
-	const json_t *a = json_array_get(json_object_get(ret,
-	    "socket-address"), 0);
-	const char *port = json_string_value(json_object_get(a, "port"));
-	unsigned n = 0;
-
-	if (port == NULL || sscanf(port, "%5u", &n) != 1 || n > UINT16_MAX)
-		return;
-	/* it is seen as soon as it listens, its op's end may come later */
-	q->mig.listens = true;
-	q->link.port = (uint16_t)n;
-	qemu_link_show(q);
-}
-
 void
 qemu_stream_got(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 {
@@ -135,9 +118,7 @@ qemu_stream_got(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 	    status != NULL ? status : "");
 	(void)snprintf(q->mig.error, sizeof(q->mig.error), "%s",
 	    words != NULL ? words : "");
-	if (q->mig.marker) {
-		listening(q, ret);
-	} else {
+	if (!q->mig.marker) {
 		numbers(&q->dom->st.migration, ret);
 		allow_more(q);
 	}
@@ -148,18 +129,11 @@ qemu_stream_got(void *ctx, int rc, const json_t *ret, const struct av_err *err)
 static void
 why_failed(const struct qemu *q, char *ret, size_t n)
 {
-	const char *e = q->mig.error;
-
 	if (q->mig.gave_up[0] != '\0')
 		(void)snprintf(ret, n, "%s", q->mig.gave_up);
-	else if (strstr(e, "TLS handshake") != NULL)
-		(void)snprintf(ret, n, "the other PM has another mirror key, "
-		    "or the link was lost (%.90s)", e);
-	else if (e[0] != '\0')
-		(void)snprintf(ret, n, "%s", e);
-	else
-		(void)snprintf(ret, n, "the stream broke: the other PM's "
-		    "process ended, or the link was lost");
+	else if (!qemu_carry_why(q, ret, n))
+		(void)snprintf(ret, n, "%s", q->mig.error[0] != '\0' ?
+		    q->mig.error : "the stream broke");
 }
 
 static void

@@ -72,7 +72,8 @@ static void
 tidy(void)
 {
 	static const char *const stale[] = { "pid", "exit", "qmp.sock",
-		"qga.sock", "vnc.sock", "serial.sock" };
+		"qga.sock", "vnc.sock", "serial.sock", "in.sock", "out.sock",
+		"stream.port", "stream.why" };
 	size_t i;
 
 	for (i = 0; i < sizeof(stale) / sizeof(stale[0]); i++)

@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "vmm/xenrun/stream.h"
+#include "vmm/stream.h"
 
 #define NOTE_MAX	4096
 #define TICK_US		200000	/* numbers, and what a thread says it has come to */

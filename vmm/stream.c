@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * vmm/xenrun/stream.c - see stream.h
+ * vmm/stream.c - see stream.h
  */
-#include "vmm/xenrun/stream.h"
+#include "vmm/stream.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +31,9 @@
 #define DEAD_MS		20000u	/* nothing acknowledged for so long: broken */
 #define KEY_FILE_MAX	4096u
 #define PIECE_BYTES	(16u * 1024)	/* of a TLS record */
+/* What is under way: enough for 10 Gbit/s between neighbours, and little enough that the
+ * guest, which stands while the last of it is taken, doesn't wait for old pages. */
+#define UNDER_WAY_BYTES	(512 * 1024)
 #define DONE_BYTE	'K'
 
 struct stream {
@@ -199,13 +202,13 @@ net_recv(struct stream *s, char *buf, size_t n)
 	}
 }
 
-static void *
-pump_run(void *ctx)
+static int
+carry(struct stream *s)
 {
-	struct stream *s = ctx;
 	char buf[PIECE_BYTES];
+	int rc = 0;
 
-	for (;;) {
+	while (rc == 0) {
 		ssize_t n = s->out ? read(s->ours, buf, sizeof(buf)) :
 		    net_recv(s, buf, sizeof(buf));
 
@@ -216,11 +219,31 @@ pump_run(void *ctx)
 		atomic_fetch_add(&s->bytes, (uint64_t)n);
 		if (s->out ? net_send(s, buf, (size_t)n) < 0 :
 		    send(s->ours, buf, (size_t)n, MSG_NOSIGNAL) != n)
-			break;
+			rc = -EPIPE;
 	}
-	/* libxl sees the end */
-	(void)shutdown(s->ours, SHUT_RDWR);
+	return rc;
+}
+
+static void *
+pump_run(void *ctx)
+{
+	struct stream *s = ctx;
+
+	(void)carry(s);
+	(void)shutdown(s->ours, SHUT_RDWR);	/* libxl sees the end */
 	return NULL;
+}
+
+int
+stream_carry(struct stream *s, int fd, bool out)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->ours = fd;
+	if (s->broken)
+		(void)shutdown(s->ours, SHUT_RDWR);
+	(void)pthread_mutex_unlock(&s->lock);
+	s->out = out;
+	return carry(s);
 }
 
 static int
@@ -270,6 +293,16 @@ shake(struct stream *s, bool server, struct av_err *err)
 	return r == 0 ? 0 : av_err_set(err, -EKEYREJECTED,
 	    "the other PM doesn't have the same key, or is silent: %s",
 	    gnutls_strerror(r));
+}
+
+/* Before it is connected, or listens: the window is agreed on then. */
+static void
+buffers_set(int fd)
+{
+	int n = UNDER_WAY_BYTES / 2;	/* Linux takes it twofold */
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n, sizeof(n));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof(n));
 }
 
 /* Keeps 'fd' unless the stream is broken already. */
@@ -324,6 +357,7 @@ stream_listen(struct stream *s, const char *address, uint16_t *port,
 	if (fd < 0)
 		return av_err_set(err, -errno, "no socket");
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	buffers_set(fd);
 	if (bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, 4) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&sa, &n) < 0) {
 		int rc = av_err_set(err, -errno, "%s, port %u: %s", address,
@@ -340,7 +374,7 @@ stream_listen(struct stream *s, const char *address, uint16_t *port,
 }
 
 int
-stream_accept(struct stream *s, int *ret_fd, struct av_err *err)
+stream_meet(struct stream *s, struct av_err *err)
 {
 	for (;;) {
 		int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -350,15 +384,23 @@ stream_accept(struct stream *s, int *ret_fd, struct av_err *err)
 		if (fd < 0 || net_set(s, fd) < 0)
 			return av_err_set(err, -ECANCELED, "ended");
 		if (shake(s, true, err) == 0)
-			return pump_start(s, false, ret_fd, err);
+			return 0;
 		(void)fprintf(stderr, "turned away: %s\n", err->text);
 		net_drop(s);
 	}
 }
 
 int
-stream_connect(struct stream *s, const char *address, uint16_t port,
-    int *ret_fd, struct av_err *err)
+stream_accept(struct stream *s, int *ret_fd, struct av_err *err)
+{
+	int rc = stream_meet(s, err);
+
+	return rc < 0 ? rc : pump_start(s, false, ret_fd, err);
+}
+
+int
+stream_reach(struct stream *s, const char *address, uint16_t port,
+    struct av_err *err)
 {
 	const struct timeval limit = { .tv_sec = CONNECT_S };
 	const struct timeval none = {0};
@@ -372,6 +414,7 @@ stream_connect(struct stream *s, const char *address, uint16_t port,
 	if (fd < 0)
 		return av_err_set(err, -errno, "no socket");
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	buffers_set(fd);
 	rc = net_set(s, fd);
 	if (rc < 0)
 		return av_err_set(err, rc, "cancelled");
@@ -379,7 +422,15 @@ stream_connect(struct stream *s, const char *address, uint16_t port,
 		return av_err_set(err, -errno, "%s, port %u: %s", address,
 		    port, strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	rc = shake(s, false, err);
+	return shake(s, false, err);
+}
+
+int
+stream_connect(struct stream *s, const char *address, uint16_t port,
+    int *ret_fd, struct av_err *err)
+{
+	int rc = stream_reach(s, address, port, err);
+
 	return rc < 0 ? rc : pump_start(s, true, ret_fd, err);
 }
 
