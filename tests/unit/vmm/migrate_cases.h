@@ -9,6 +9,7 @@
 #include "tests/unit/vmm/ends.h"
 
 extern const struct tiny_conf migrate_conf;
+extern const struct tiny_conf migrate_few_pages;	/* of case_same_memory() */
 
 /* A runs, long enough to have memory to send; B listens. */
 int  migrate_both_ready(struct ends *e, struct vmm_link *l);
@@ -17,6 +18,7 @@ int  migrate_go(struct end *n, const struct vmm_link *l,
 bool migrate_gets_on(struct end *n);	/* the guest runs there, truly */
 
 int  case_there_and_back(struct ends *e);
+int  case_same_memory(struct ends *e);
 int  case_cancelled(struct ends *e);
 int  case_target_killed(struct ends *e);
 int  case_source_killed(struct ends *e);

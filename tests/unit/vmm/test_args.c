@@ -33,7 +33,7 @@ static const char *const golden_virtio[] = {
 	"-name", "guest=o12,debug-threads=on", "-uuid", UUID, "-nodefaults",
 	"-no-user-config", "-machine", "pc-q35-7.2,usb=off", "-accel",
 	"tcg,thread=multi", "-cpu", "max,la57=off", "-smp",
-	"2,sockets=1,cores=2,threads=1", "-m", "size=512M", "-rtc",
+	"2,sockets=1,cores=2,threads=1", "-m", "size=524280K", "-rtc",
 	"base=utc,driftfix=slew", "-boot", "menu=off,strict=on", "-S",
 	"-action", "reboot=reset,shutdown=pause,panic=pause", "-sandbox",
 	"on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
@@ -63,7 +63,7 @@ static const char *const golden_virtio[] = {
 	"-netdev",
 	"tap,id=net0,ifname=avt12n0,script=no,downscript=no,vhost=off",
 	"-device", "virtio-net-pci,id=nic0,netdev=net0,mac=02:12:34:00:00:05,"
-	"romfile=",
+	"romfile=,guest_announce=off",
 };
 
 static int
@@ -105,6 +105,7 @@ TEST(old_guest)
 	CHECK_EQ(vmm_qemu_args(&a, "/q", VMM_ACCEL_KVM, &s), 0);
 	CHECK(has(&a, "pc-i440fx-7.2,usb=off"));
 	CHECK(has(&a, "kvm"));
+	CHECK(has(&a, "size=524288K"));	/* nothing of it is needed */
 	CHECK(has(&a, "host"));
 	CHECK(has(&a, "base=localtime,driftfix=slew"));
 	CHECK(has(&a, "ide-hd,id=hd0,drive=disk0,bus=ide.0,unit=0,"

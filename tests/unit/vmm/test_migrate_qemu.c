@@ -13,6 +13,17 @@ MIGRATE_CASE(qemu, target_killed)
 MIGRATE_CASE(qemu, source_killed)
 MIGRATE_CASE(qemu, uncommitted)
 
+TEST(qemu_same_memory)
+{
+	struct ends e;
+	int rc;
+
+	CHECK_EQ(ends_init(&e, "qemu", &migrate_few_pages), 0);
+	rc = case_same_memory(&e);
+	ends_dispose(&e);
+	return rc;
+}
+
 /* Low while passes get shorter by themselves, then more, never more than is allowed. */
 TEST(qemu_stop_is_short_at_first)
 {
@@ -34,5 +45,6 @@ TEST(qemu_stop_is_short_at_first)
 	return 0;
 }
 
-TESTS_MAIN(T(qemu_stop_is_short_at_first), T(qemu_there_and_back), T(qemu_cancelled), T(qemu_target_killed),
+TESTS_MAIN(T(qemu_stop_is_short_at_first), T(qemu_there_and_back),
+    T(qemu_same_memory), T(qemu_cancelled), T(qemu_target_killed),
     T(qemu_source_killed), T(qemu_uncommitted))
