@@ -26,8 +26,11 @@ trust_apply(struct conn *c)
 	 * the build lacks; conn_open() has checked the handle */
 	(void)curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, by_chain ? 1L : 0L);
 	(void)curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, by_chain ? 2L : 0L);
-	if (c->trust == TRUST_CACERT)
+	if (c->trust == TRUST_CACERT) {
 		(void)curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->conf.cacert);
+		/* the system's authorities are trusted besides otherwise */
+		(void)curl_easy_setopt(c->curl, CURLOPT_CAPATH, NULL);
+	}
 	(void)curl_easy_setopt(c->curl, CURLOPT_PINNEDPUBLICKEY,
 	    c->trust == TRUST_PIN ? c->pin : NULL);
 }

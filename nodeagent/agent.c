@@ -681,7 +681,7 @@ open_sources(struct agent *a, struct av_err *err)
 
 	if (rc >= 0)	/* after everything else that is due */
 		rc = sd_event_source_set_priority(a->kick,
-		    SD_EVENT_PRIORITY_NORMAL + 10);
+		    AGENT_LAST_PRIORITY);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(a->event, &a->tick,
 		    CLOCK_MONOTONIC, 0, 0, on_tick, a);

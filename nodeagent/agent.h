@@ -92,7 +92,12 @@ struct agent {
 int agent_open(struct agent *a, sd_event *event, struct av_err *err);
 void agent_close(struct agent *a);
 
-/* Compares and gives orders when the loop is next idle. */
+/* Of the comparison and of the word to the guard: after all else that is due, and by
+ * turns.  On a PM with little processor time each comparison finds the next one due
+ * already; a word that waited for it to be over would never come. */
+#define AGENT_LAST_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 10)
+
+/* Compares and gives orders when nothing else is due. */
 void agent_kick(struct agent *a);
 /* Orders one of the agent's own commands; takes 'args' over.  'done' runs exactly
  * once, perhaps from inside. */
@@ -103,7 +108,7 @@ void agent_order(struct agent *a, const char *op, json_t *args,
 json_t *facts_make(struct agent *a);
 
 /* agent_watchdog.c: the word to this PM's guard.  A pass that comes when nothing else
- * is pending is said every timing.pass_ns; agent_watchdog_news() says at once
+ * than a comparison is pending is said every timing.pass_ns; agent_watchdog_news() says at once
  * what is held now, and that is no pass. */
 int agent_watchdog_start(struct agent *a, struct av_err *err);
 void agent_watchdog_news(struct agent *a);

@@ -4,7 +4,8 @@
  * nodeagent/agent_watchdog.c - the agent's word to this PM's guard
  *
  * A pass is told by the loop's least urgent source: when it runs, nothing else was
- * pending, so signs, role, guests and volumes have been looked at.
+ * pending, so signs and role have been looked at.  It and the comparison take turns;
+ * when that was last done is told with it (duties_ns).
  */
 #include <string.h>
 
@@ -56,7 +57,7 @@ agent_watchdog_start(struct agent *a, struct av_err *err)
 	    1000, on_pass, a);
 	if (rc >= 0)
 		rc = sd_event_source_set_priority(a->pass,
-		    SD_EVENT_PRIORITY_IDLE);
+		    AGENT_LAST_PRIORITY);
 	return rc < 0 ? av_err_set(err, rc, "event loop: %s", strerror(-rc)) :
 	    0;
 }

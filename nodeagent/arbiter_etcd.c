@@ -435,8 +435,11 @@ setup_curl(struct etcd *e)
 	(void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
 	if (!e->tls)
 		return;
-	if (access(e->ca, F_OK) == 0)	/* else the system's own authorities */
+	if (access(e->ca, F_OK) == 0) {	/* else the system's own authorities */
 		(void)curl_easy_setopt(c, CURLOPT_CAINFO, e->ca);
+		/* they would be trusted besides, and read for each request */
+		(void)curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	}
 	if (access(e->crt, F_OK) != 0)
 		return;
 	(void)curl_easy_setopt(c, CURLOPT_SSLCERT, e->crt);

@@ -144,7 +144,8 @@ vmm_flush_soon(struct vmm_dom *dom)
 {
 	int r = sd_event_source_set_enabled(dom->flush, SD_EVENT_ONESHOT);
 
-	AV_ASSERT(r >= 0);
+	/* a loop that has ended delivers nothing: vmm_close() does */
+	AV_ASSERT(r >= 0 || r == -ESTALE);
 }
 
 void

@@ -207,7 +207,20 @@ xr_config(const struct vmm_spec *s, const char *const *bridges,
 }
 
 bool
-xr_disk_args(const struct vmm_spec *s, unsigned domid, struct vmm_args *a)
+xr_disk_plug(const struct vmm_spec *s, unsigned disk, char ret[160])
+{
+	if (s->disks[disk].block_path[0] != '\0' || xr_is_hvm(s))
+		return false;
+	(void)snprintf(ret, 160, "{\"execute\":\"device_add\",\"arguments\":{"
+	    "\"driver\":\"xen-disk\",\"id\":\"hd%u\",\"vdev\":\"xvd%c\","
+	    "\"drive\":\"disk%u\"}}\n", disk,
+	    'a' + (char)xr_place(s, disk), disk);
+	return true;
+}
+
+bool
+xr_disk_args(const struct vmm_spec *s, unsigned domid, bool plugged,
+    struct vmm_args *a)
 {
 	unsigned i, order[VMM_DISKS_MAX];
 	bool any = false;
@@ -245,6 +258,8 @@ xr_disk_args(const struct vmm_spec *s, unsigned domid, struct vmm_args *a)
 			continue;
 		vmm_args_add(a, "-blockdev");
 		vmm_args_nbd(a, d, order[i]);
+		if (!plugged)
+			continue;
 		vmm_args_add(a, "-device");
 		vmm_args_addf(a, "xen-disk,id=hd%u,vdev=xvd%c,drive=disk%u",
 		    order[i], 'a' + (char)i, order[i]);

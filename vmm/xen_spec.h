@@ -56,10 +56,13 @@ bool xr_is_hvm(const struct vmm_spec *spec);
 int xr_config(const struct vmm_spec *spec, const char *const *bridges,
     json_t **ret_msg, struct av_err *err);
 /* The words of QEMU that serves the disks that are NBD sockets (PVH only), to domain
- * 'domid'; false when there is none to serve. */
+ * 'domid'; false when there is none to serve.  Not 'plugged': it is connected to the
+ * disks, and offers each to the guest by the order of xr_disk_plug(). */
 struct vmm_args;
-bool xr_disk_args(const struct vmm_spec *spec, unsigned domid,
+bool xr_disk_args(const struct vmm_spec *spec, unsigned domid, bool plugged,
     struct vmm_args *a);
+/* That order, a line; false: this disk isn't QEMU's. */
+bool xr_disk_plug(const struct vmm_spec *spec, unsigned disk, char ret[160]);
 /* xvda = 51712, xvdb = 51728 ... (Xen's docs, vbd interface). */
 unsigned xr_vdev(unsigned place);
 /* Where the spec's disk stands among the guest's: the one to boot is the first. */

@@ -7,6 +7,11 @@
  * comes back.  So a QEMU of ours holds the NBD connections, with the driver
  * "qemu"'s own block nodes, and serves them as xen-disk.  It is started by av-vmrun
  * in RUNTIME/disk, outlives av-xenrun and is found again there.
+ *
+ * A xen-disk that is made reads its first sector (for a geometry; nothing else can be
+ * said).  On a PM that a guest comes to, the mirror holds what is read until the
+ * volume's writing side has moved here: there the disks are plugged in after that,
+ * just before the guest goes on.
  */
 #include <errno.h>
 #include <limits.h>
@@ -34,6 +39,8 @@
 #define XB_INIT_WAIT	2	/* XenbusState: the backend waits for the guest */
 #define QMP_MS		2000
 #define QUIET_S		20	/* a disk that takes longer hangs */
+
+static int qemu_open(const struct xr *xr, unsigned limit_ms, FILE **ret);
 
 static void
 disk_dir(const struct xr *xr, char ret[VMM_PATH_MAX + 8])
@@ -83,8 +90,25 @@ vmrun(char *const *argv, struct av_err *err)
 	return 0;
 }
 
+static bool
+is_offered(const struct xr *xr, unsigned domid, unsigned disk)
+{
+	return xr_be_disk_state(domid, xr_vdev(xr_place(&xr->spec, disk))) >=
+	    XB_INIT_WAIT;
+}
+
+/* It listens at once, and answers when all of its disks are connected. */
+static bool
+does_answer(const struct xr *xr)
+{
+	AUTO_FILE FILE *f = NULL;
+
+	return qemu_open(xr, READY_S * 1000, &f) == 0;
+}
+
 static int
-ready_wait(const struct xr *xr, unsigned domid, struct av_err *err)
+ready_wait(const struct xr *xr, unsigned domid, bool plugged,
+    struct av_err *err)
 {
 	uint64_t end = av_clock_ns() + READY_S * AV_NS_PER_S;
 	char path[VMM_PATH_MAX + 16], words[120];
@@ -96,11 +120,11 @@ ready_wait(const struct xr *xr, unsigned domid, struct av_err *err)
 		int fd = xr_disks_pidfd(xr);
 
 		for (i = n = 0; i < xr->spec.n_disks; i++)
-			n += xr_be_disk_state(domid, xr_vdev(i)) >=
-			    XB_INIT_WAIT;
+			n += is_offered(xr, domid, i);
 		if (fd >= 0)
 			(void)close(fd);	/* a pidfd */
-		if (fd >= 0 && n == xr->spec.n_disks)
+		if (fd >= 0 && (plugged ? n == xr->spec.n_disks :
+		    does_answer(xr)))
 			return 0;
 		if (fd < 0 || av_clock_ns() > end)
 			break;
@@ -114,7 +138,8 @@ ready_wait(const struct xr *xr, unsigned domid, struct av_err *err)
 }
 
 int
-xr_disks_start(struct xr *xr, unsigned domid, struct av_err *err)
+xr_disks_start(struct xr *xr, unsigned domid, bool plugged,
+    struct av_err *err)
 {
 	char dir[VMM_PATH_MAX + 8], log[VMM_PATH_MAX + 16];
 	AUTO_FREE char *helper = NULL;
@@ -129,7 +154,7 @@ xr_disks_start(struct xr *xr, unsigned domid, struct av_err *err)
 	vmm_args_add(&a, helper);
 	vmm_args_add(&a, dir);
 	vmm_args_add(&a, log);
-	if (!xr_disk_args(&xr->spec, domid, &a)) {
+	if (!xr_disk_args(&xr->spec, domid, plugged, &a)) {
 		vmm_args_dispose(&a);
 		return 0;
 	}
@@ -138,7 +163,7 @@ xr_disks_start(struct xr *xr, unsigned domid, struct av_err *err)
 	if (rc == 0)
 		rc = vmrun(a.v, err);
 	vmm_args_dispose(&a);
-	return rc < 0 ? rc : ready_wait(xr, domid, err);
+	return rc < 0 ? rc : ready_wait(xr, domid, plugged, err);
 }
 
 int
@@ -201,6 +226,27 @@ qemu_open(const struct xr *xr, unsigned limit_ms, FILE **ret)
 	if (rc == 0)
 		*ret = TAKE_PTR(f);
 	return rc;
+}
+
+int
+xr_disks_plug(const struct xr *xr, struct av_err *err)
+{
+	AUTO_FILE FILE *f = NULL;
+	char line[160];
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; i < xr->spec.n_disks && rc == 0; i++) {
+		if (!xr_disk_plug(&xr->spec, i, line) ||
+		    is_offered(xr, xr->domid, i))
+			continue;
+		rc = f == NULL ? qemu_open(xr, READY_S * 1000, &f) : 0;
+		if (rc == 0)
+			rc = ask(f, line);
+	}
+	return f == NULL && rc == 0 ? 0 : rc < 0 ? av_err_set(err, rc,
+	    "its disks can't be plugged in: %s", strerror(-rc)) :
+	    ready_wait(xr, xr->domid, true, err);
 }
 
 static int

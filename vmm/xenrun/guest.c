@@ -188,13 +188,13 @@ made_path(const struct xr *xr, char ret[VMM_PATH_MAX + 8])
 }
 
 /* RUNTIME/made is the number of a domain that is whole. */
-static int
-made_write(const struct xr *xr, unsigned domid, struct av_err *err)
+int
+xr_made_write(const struct xr *xr, struct av_err *err)
 {
 	char path[VMM_PATH_MAX + 8], text[16];
 
 	made_path(xr, path);
-	(void)snprintf(text, sizeof(text), "%u", domid);
+	(void)snprintf(text, sizeof(text), "%u", xr->domid);
 	return av_file_write(path, text, strlen(text), 0600, err);
 }
 
@@ -250,12 +250,11 @@ xr_make_work(struct xr *xr, struct av_err *err)
 		rc = scripts_set(config, err);
 	if (rc == 0)
 		rc = xr_be_create(config, xr->restore_fd, &domid, err);
-	if (rc == 0)
-		rc = xr_disks_start(xr, domid, err);
-	if (rc == 0)
-		rc = made_write(xr, domid, err);
 	xr->domid = domid;
-	return rc;
+	if (rc < 0 || xr->restore_fd >= 0)
+		return rc;	/* move.c does the rest */
+	rc = xr_disks_start(xr, domid, true, err);
+	return rc < 0 ? rc : xr_made_write(xr, err);
 }
 
 static int

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/cleanup.h"
@@ -26,6 +27,7 @@
 
 #define NOTE_MAX	4096
 #define TICK_US		200000	/* numbers, and what a thread says it has come to */
+#define EARLY_MS	50	/* looks for the domain that libxl makes */
 
 struct xr_move {
 	bool		 incoming;
@@ -400,22 +402,57 @@ xr_move_stop(struct xr *xr, struct av_err *err)
 	return 0;
 }
 
+/* In a thread. */
+static int
+plug_work(struct xr *xr, struct av_err *err)
+{
+	return xr_disks_plug(xr, err);
+}
+
+/* All of it is here, with its disks.  Whatever fails: the order comes again. */
+static void
+plug_done(struct xr *xr, int rc, const struct av_err *err)
+{
+	struct av_err why = {0};
+
+	if (xr->state == XR_ENDING) {
+		xr_guest_settle(xr, &why);
+		return;
+	}
+	/* from here on it counts as one that has run here */
+	if (rc == 0 && note_drop(xr, "incoming.json") < 0)
+		rc = av_err_set(&why, -EIO, "incoming.json can't be removed");
+	else
+		why = *err;
+	if (rc == 0) {
+		move_drop(xr);
+		xr->state = XR_PAUSED;
+		if (xr->want_run)
+			rc = xr_guest_cont(xr, &why);
+		else
+			xr_serve_status(xr->serve);	/* a pause meanwhile */
+	}
+	if (rc < 0) {
+		(void)fprintf(stderr, "%s\n", why.text);
+		xr->want_run = false;
+	}
+	xr_guest_look(xr);
+}
+
 int
 xr_move_cont(struct xr *xr, struct av_err *err)
 {
 	struct xr_move *m = xr->move;
 
 	if (m->incoming && xr->state == XR_INCOMING) {
-		if (m->phase != VMM_PHASE_COMPLETE)
+		if (m->phase != VMM_PHASE_COMPLETE || xr->job.live)
 			return av_err_set(err, -EAGAIN,
 			    "it hasn't all arrived");
-		/* from here on it counts as one that has run here */
-		if (note_drop(xr, "incoming.json") < 0)
-			return av_err_set(err, -EIO,
-			    "incoming.json can't be removed");
-		move_drop(xr);
-		xr->state = XR_PAUSED;
-		return xr_guest_cont(xr, err);
+		xr->want_run = true;
+		xr->job.work = plug_work;
+		xr->job.done = plug_done;
+		xr_task_start(xr, &xr->job);
+		return 0;
 	}
 	if (!m->incoming && m->phase == VMM_PHASE_COMPLETE) {
 		if (xr->job.live)
@@ -435,6 +472,54 @@ xr_move_cont(struct xr *xr, struct av_err *err)
 
 /* ----------------------------------- in ----------------------------------- */
 
+/* The process of its disks gets ready while the memory comes: it needs the domain's
+ * number alone. */
+struct early {
+	struct xr	*xr;
+	atomic_bool	 stop;
+	int		 rc;
+	struct av_err	 err;
+};
+
+static void *
+early_run(void *ctx)
+{
+	const struct timespec t = { .tv_nsec = EARLY_MS * 1000000l };
+	struct early *e = ctx;
+	struct xr_info in;
+
+	while (!atomic_load(&e->stop)) {
+		if (xr_be_find(e->xr->spec.uuid, &in) == 0 && !in.dying) {
+			e->rc = xr_disks_start(e->xr, in.domid, false,
+			    &e->err);
+			return NULL;
+		}
+		/* lint: sleep: libxl makes it in the middle of a long call */
+		(void)nanosleep(&t, NULL);
+	}
+	e->rc = av_err_set(&e->err, -ECANCELED, "no domain came");
+	return NULL;
+}
+
+static int
+in_make(struct xr *xr, struct av_err *err)
+{
+	struct early e = { .xr = xr };
+	pthread_t thread;
+	int rc;
+
+	if (pthread_create(&thread, NULL, early_run, &e) != 0)
+		return av_err_set(err, -EAGAIN, "no thread");
+	rc = xr_make_work(xr, err);
+	atomic_store(&e.stop, rc < 0);
+	(void)pthread_join(thread, NULL);
+	if (rc == 0 && e.rc < 0) {
+		*err = e.err;
+		rc = e.rc;
+	}
+	return rc < 0 ? rc : xr_made_write(xr, err);
+}
+
 static int
 in_work(struct xr *xr, struct av_err *err)
 {
@@ -446,7 +531,7 @@ in_work(struct xr *xr, struct av_err *err)
 		return rc;
 	m->phase = VMM_PHASE_ACTIVE;
 	xr->restore_fd = fd;
-	rc = xr_make_work(xr, err);
+	rc = in_make(xr, err);
 	xr->restore_fd = -1;
 	return rc < 0 ? rc : stream_say_done(m->stream, err);
 }

@@ -80,12 +80,19 @@ int  xr_guest_cont(struct xr *xr, struct av_err *err);
 /* After a job: what the domain is now, and what the agent wants of it. */
 void xr_guest_settle(struct xr *xr, struct av_err *err);
 void xr_state_set(struct xr *xr, enum xr_state state);
-/* In a thread: the domain of 'xr' from its description. */
+/* In a thread: the domain of 'xr' from its description; with xr->restore_fd the
+ * domain alone, its disks and xr_made_write() are left to the caller. */
 int  xr_make_work(struct xr *xr, struct av_err *err);
+int  xr_made_write(const struct xr *xr, struct av_err *err);
 void xr_made_use(struct xr *xr);	/* disks' process and console, loop */
 
 /* --- disks.c: the QEMU that serves NBD disks --- */
-int  xr_disks_start(struct xr *xr, unsigned domid, struct av_err *err);
+/* Blocks.  Not 'plugged': for a guest that comes here; xr_disks_plug() follows. */
+int  xr_disks_start(struct xr *xr, unsigned domid, bool plugged,
+    struct av_err *err);
+/* Blocks.  This PM's volumes answer from now on: offers the disks to the guest,
+ * those that aren't yet.  Each is read for that. */
+int  xr_disks_plug(const struct xr *xr, struct av_err *err);
 int  xr_disks_stop(struct xr *xr, struct av_err *err);	/* blocks */
 int  xr_disks_pidfd(const struct xr *xr);	/* -ENOENT: none */
 /* Blocks.  The guest stands: all that it wrote is at the mirror, nothing follows. */

@@ -642,6 +642,31 @@ REAL_TEST(real_hvm_bad_start, "xen-hvm", bad_start)
 REAL_TEST(real_hvm_unseen, "xen-hvm", unseen)
 REAL_TEST(real_hvm_screen, "xen-hvm", real_screen)
 
+/* The agent ends with an order under way: its loop is over when VMs are closed. */
+TEST(closed_after_the_loop)
+{
+	struct rig r;
+	struct av_err err = {0};
+
+	CHECK_EQ(rig_init(&r, "xen"), 0);
+	CHECK_EQ(vmm_start(r.dom, 0, op(&r), &err), 0);
+	CHECK_EQ(wait_done(&r), 0);
+	CHECK_EQ(vmm_pause(r.dom, op(&r), &err), 0);
+	CHECK_EQ(sd_event_exit(r.event, 0), 0);
+	CHECK_EQ(sd_event_loop(r.event), 0);
+	r.dom = vmm_close(r.dom);
+	CHECK_EQ(r.n_done, 1);
+	CHECK_EQ(r.rc, -ECANCELED);
+	CHECK_EQ(r.outcome, AV_MAYBE);
+
+	sd_event_unref(r.event);
+	CHECK(sd_event_new(&r.event) >= 0);
+	CHECK_EQ(reopen(&r), 0);
+	CHECK_EQ(vmm_attach(r.dom, op(&r), &err), 0);
+	CHECK_EQ(wait_done(&r), 0);
+	return rig_dispose(&r, 0);
+}
+
 TEST(drivers_are_whole)
 {
 	CHECK_EQ(vmm_ops_check(), 0);
@@ -652,7 +677,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct test_case cases[] = { T(drivers_are_whole),
-		T(sim_life), T(sim_ends), T(sim_cancel), T(sim_strings),
+		T(closed_after_the_loop), T(sim_life), T(sim_ends), T(sim_cancel), T(sim_strings),
 		T(qemu_life), T(qemu_ends), T(qemu_cancel), T(qemu_bad_start),
 		T(qemu_unseen), T(xen_life), T(xen_cancel), T(xen_bad_start),
 		T(xen_unseen) };

@@ -412,18 +412,32 @@ TEST(disk_words)
 {
 	struct vmm_args a = {0};
 	struct vmm_spec s;
+	char line[160];
+	size_t n;
 	unsigned i;
 
 	spec_fill(&s);
-	CHECK(xr_disk_args(&s, 5, &a));
+	CHECK(xr_disk_args(&s, 5, true, &a));
 	for (i = 0; i < a.n && strncmp(a.v[i], "xen-disk", 8) != 0; i++)
 		;
 	CHECK_STR(a.v[i], "xen-disk,id=hd1,vdev=xvda,drive=disk1");
 	CHECK(strstr(a.v[i - 2], "\"reconnect-delay\"") != NULL);
 	CHECK_EQ(a.n, i + 1);		/* not the block device */
+	n = a.n;
 	vmm_args_dispose(&a);
+
+	/* for a guest that comes: connected, nothing of it read yet */
+	CHECK(xr_disk_args(&s, 5, false, &a));
+	CHECK_EQ(a.n, n - 2);
+	CHECK(strstr(a.v[a.n - 1], "\"reconnect-delay\"") != NULL);
+	vmm_args_dispose(&a);
+	CHECK(xr_disk_plug(&s, 1, line));
+	CHECK_STR(line, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":"
+	    "\"xen-disk\",\"id\":\"hd1\",\"vdev\":\"xvda\",\"drive\":"
+	    "\"disk1\"}}\n");
+	CHECK(!xr_disk_plug(&s, 0, line));	/* the block device */
 	s.n_disks = 1;
-	CHECK(!xr_disk_args(&s, 5, &a));
+	CHECK(!xr_disk_args(&s, 5, true, &a));
 	CHECK_EQ(xr_vdev(0), 51712);
 	CHECK_EQ(xr_vdev(1), 51728);
 	s.n_disks = 2;
