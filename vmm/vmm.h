@@ -200,7 +200,7 @@ struct vmm_migrate_limits {
 	uint64_t	bandwidth_bytes_s;	/* default: none */
 	unsigned	downtime_ms;	/* aim for the stop of the guest; 300 */
 	/* A guest that writes faster than the link takes is slowed down step by
-	 * step; after this time the migration fails all the same. 600000 */
+	 * step; after this time the migration fails all the same. 600000, scaled */
 	unsigned	total_ms;
 };
 
