@@ -65,6 +65,7 @@ struct agent {
 	sd_event_source	*pass;
 	uint64_t	 pinged_ns;	/* systemd heard of a pass */
 	uint64_t	 duties_ns;	/* all were done */
+	uint64_t	 compare_ns;	/* what the last comparison took */
 	bool		 store_failed;
 	/* duties.c */
 	bool		 take_due;	/* the peer's guests are to be taken */
@@ -92,10 +93,12 @@ struct agent {
 int agent_open(struct agent *a, sd_event *event, struct av_err *err);
 void agent_close(struct agent *a);
 
-/* Of the comparison and of the word to the guard: after all else that is due, and by
- * turns.  On a PM with little processor time each comparison finds the next one due
- * already; a word that waited for it to be over would never come. */
-#define AGENT_LAST_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 10)
+/* Of the comparison and of the word to the guard: after all else that is due.  On a PM
+ * with little processor time each comparison finds the next one due already, and a word
+ * that came after it would never come.  It isn't enough that they are equal: sd-event
+ * takes a defer source for one that waits since it was made. */
+#define AGENT_PASS_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 9)
+#define AGENT_KICK_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 10)
 
 /* Compares and gives orders when nothing else is due. */
 void agent_kick(struct agent *a);

@@ -3,9 +3,8 @@
  *
  * nodeagent/agent_watchdog.c - the agent's word to this PM's guard
  *
- * A pass is told by the loop's least urgent source: when it runs, nothing else was
- * pending, so signs and role have been looked at.  It and the comparison take turns;
- * when that was last done is told with it (duties_ns).
+ * A pass is told when nothing else is pending than a comparison, so signs and role have
+ * been looked at; when a comparison was last done goes into the word (duties_ns).
  */
 #include <string.h>
 
@@ -57,7 +56,7 @@ agent_watchdog_start(struct agent *a, struct av_err *err)
 	    1000, on_pass, a);
 	if (rc >= 0)
 		rc = sd_event_source_set_priority(a->pass,
-		    AGENT_LAST_PRIORITY);
+		    AGENT_PASS_PRIORITY);
 	return rc < 0 ? av_err_set(err, rc, "event loop: %s", strerror(-rc)) :
 	    0;
 }

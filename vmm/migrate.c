@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 #define DOWNTIME_MS	300u
@@ -110,7 +111,7 @@ vmm_start_incoming(struct vmm_dom *dom, const struct vmm_link *link,
 }
 
 static struct vmm_migrate_limits
-limits_of(const struct vmm_migrate_limits *given)
+limits_of(const struct vmm_dom *dom, const struct vmm_migrate_limits *given)
 {
 	struct vmm_migrate_limits l = {0};
 
@@ -121,7 +122,8 @@ limits_of(const struct vmm_migrate_limits *given)
 	if (l.downtime_ms > DOWNTIME_MAX_MS)
 		l.downtime_ms = DOWNTIME_MAX_MS;
 	if (l.total_ms == 0)
-		l.total_ms = TOTAL_MS;
+		l.total_ms = (unsigned)(vmm_scaled(dom, TOTAL_MS *
+		    AV_NS_PER_MS) / AV_NS_PER_MS);
 	return l;
 }
 
@@ -130,7 +132,7 @@ vmm_migrate_out(struct vmm_dom *dom, const struct vmm_link *target,
     const struct vmm_migrate_limits *limits, struct vmm_op *op,
     struct av_err *err)
 {
-	const struct vmm_migrate_limits l = limits_of(limits);
+	const struct vmm_migrate_limits l = limits_of(dom, limits);
 	int rc = check_can(dom, err);
 
 	if (rc == 0 && dom->st.state != VMM_RUNNING)

@@ -201,7 +201,7 @@ struct vmm_migrate_limits {
 	/* The most that the guest may stand; less is tried for at first.  300 */
 	unsigned	downtime_ms;
 	/* A guest that writes faster than the link takes is slowed down step by
-	 * step; after this time the migration fails all the same. 600000 */
+	 * step; after this time the migration fails all the same. 600000, scaled */
 	unsigned	total_ms;
 };
 
