@@ -145,7 +145,10 @@ in_run(struct job *j, struct av_err *err)
 	return stream_carry(j->stream, fd, false);
 }
 
-static int
+static void behind(struct job *j, const char *log, bool out)
+    __attribute__((noreturn));
+
+static void
 behind(struct job *j, const char *log, bool out)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -158,11 +161,11 @@ behind(struct job *j, const char *log, bool out)
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
 	    dup2(fd >= 0 ? fd : null, 2) < 0 ||
 	    pthread_create(&watch, NULL, guest_watch, j) != 0)
-		return 1;
+		_exit(1);
 	rc = out ? out_run(j, &err) : in_run(j, &err);
 	if (rc < 0 && err.text[0] != '\0')
 		(void)complain(&err);
-	return rc < 0;		/* all of ours is closed by our end */
+	_exit(rc < 0);		/* 'watch' looks at the stream until then */
 }
 
 int
@@ -195,15 +198,17 @@ main(int argc, char **argv)
 	    argv[7], &j.stream, &err);
 	if (rc == 0)
 		rc = out ? out_listen(&j, &err) : in_listen(&j, &err);
-	if (rc < 0)
-		return complain(&err);
-	switch (fork()) {
+	switch (rc < 0 ? -1 : fork()) {
 	case -1:
-		(void)av_err_set(&err, -errno, "fork: %s", strerror(errno));
+		if (rc == 0)
+			(void)av_err_set(&err, -errno, "fork: %s",
+			    strerror(errno));
+		if (j.stream != NULL)
+			stream_free(j.stream);
 		return complain(&err);
 	case 0:
-		return behind(&j, argv[3], out);
+		behind(&j, argv[3], out);
 	default:
-		return 0;
+		_exit(0);	/* what it would tidy up is the child's now */
 	}
 }
