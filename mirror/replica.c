@@ -7,14 +7,16 @@
  *     | nobody there                                              |
  *     v                                                           | socket ends
  *   spawned --ready--> asking                                     v
- *     | says why not, or can't be reached                      finding again,
- *     '--> DOWN (mirror_start() spawns again)                  then DOWN
+ *     | says why not, or can't be reached                      finding again;
+ *     |                                                    going, until the
+ *     '--> DOWN (mirror_start() spawns again)              process is gone: DOWN
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@
 #define FIND_AGAIN_US	(100 * 1000)
 #define FIND_TRIES	50		/* 5 s: a starting server gets there */
 #define SPAWN_TRIES	4
+#define GONE_US		(1000 * 1000)	/* stuck in its disk: not waited for */
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
 
 struct replica {
@@ -43,6 +46,8 @@ struct replica {
 	int		ready_fd;
 	sd_event_source	*ready_source;
 	sd_event_source	*find_timer;
+	int		gone_fd;	/* pidfd of a server that is ending */
+	sd_event_source	*gone_source, *gone_timer;
 	unsigned	tries, spawns;
 	struct av_frame_reader fr;
 	struct mirror_op *ops;
@@ -118,7 +123,11 @@ hang_up(struct replica *r)
 		(void)close(r->fd);	/* a socket */
 	if (r->ready_fd >= 0)
 		(void)close(r->ready_fd);
-	r->fd = r->ready_fd = -1;
+	r->gone_source = sd_event_source_disable_unref(r->gone_source);
+	r->gone_timer = sd_event_source_disable_unref(r->gone_timer);
+	if (r->gone_fd >= 0)
+		(void)close(r->gone_fd);
+	r->fd = r->ready_fd = r->gone_fd = -1;
 	av_frame_reader_dispose(&r->fr);
 	memset(&r->fr, 0, sizeof(r->fr));
 }
@@ -291,6 +300,50 @@ on_ready(sd_event_source *es, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
+/* --- the end of a server --- */
+
+static void
+has_ended(struct replica *r)
+{
+	if (r->stop_op != NULL)
+		go_down(r, "stopped", "stopped by order");
+	else
+		go_down(r, "server-down", "the mirror server has ended");
+}
+
+static int
+on_gone(sd_event_source *es, int fd, uint32_t events, void *arg)
+{
+	(void)es;
+	(void)fd;
+	(void)events;
+	has_ended(arg);
+	return 0;
+}
+
+static int
+on_gone_limit(sd_event_source *es, uint64_t usec, void *arg)
+{
+	(void)es;
+	(void)usec;
+	has_ended(arg);
+	return 0;
+}
+
+/* A process that ends closes its sockets before it lets go of the leg: who is
+ * told DOWN may start a server or delete the leg at once, so wait for its end. */
+static void
+wait_gone(struct replica *r)
+{
+	if (r->st.pid > 0)
+		r->gone_fd = pidfd_open(r->st.pid, 0);
+	if (r->gone_fd < 0 || sd_event_add_io(r->loop, &r->gone_source,
+	    r->gone_fd, EPOLLIN, on_gone, r) < 0 ||
+	    sd_event_add_time_relative(r->loop, &r->gone_timer,
+	    CLOCK_MONOTONIC, GONE_US, 0, on_gone_limit, r) < 0)
+		has_ended(r);
+}
+
 /* --- messages --- */
 
 static void
@@ -373,9 +426,7 @@ on_control(sd_event_source *es, int fd, uint32_t events, void *arg)
 	/* The server ended, or cut us off: look once more before saying so. */
 	hang_up(r);
 	if (r->stop_op != NULL || connect_control(r) < 0)
-		go_down(r, r->stop_op != NULL ? "stopped" : "server-down",
-		    r->stop_op != NULL ? "stopped by order" :
-		    "the mirror server has ended");
+		wait_gone(r);
 	else
 		ops_end(r, -ECONNRESET, "server-down",
 		    "the mirror server dropped the order");
@@ -492,7 +543,7 @@ replica_open(const struct mirror_conf *conf, sd_event *loop,
 
 	if (r == NULL)
 		return av_err_set(err, -ENOMEM, "no memory");
-	r->fd = r->ready_fd = -1;
+	r->fd = r->ready_fd = r->gone_fd = -1;
 	r->changed = changed;
 	r->arg = arg;
 	r->st.peer_seen_ms = UINT64_MAX;
