@@ -53,15 +53,8 @@ dispatch(struct role *r, const struct role_event *ev, struct role_effects *out)
 		r->due_ns[T_FROZEN] = 0;
 	if (r->state != ROLE_ALONE)
 		r->due_ns[T_DEAD] = 0;
-	if (r->state == ROLE_ALONE && old == ROLE_REJOINING) {
-		role_arm(r, T_RETRY, ev->now_ns + role_handback_wait_ns(r));
-		r->handback_tries++;
-	} else {
-		r->due_ns[T_RETRY] = 0;
-	}
-	if (r->state == ROLE_TOGETHER)
-		r->handback_tries = 0;
-	else
+	role_handback_pause(r, old);
+	if (r->state != ROLE_TOGETHER)
 		r->staying = false;
 }
 

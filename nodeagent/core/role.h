@@ -220,7 +220,7 @@ struct role {
 	uint64_t		lost_since_ns;
 	uint64_t		silent_since_ns;	/* 0 = heard */
 	uint64_t		now_ns;		/* of this step */
-	unsigned		handback_tries;	/* that the arbiter didn't record */
+	unsigned		handback_tries;	/* in a row that came to nothing */
 	uint64_t		entered_ns;
 	uint64_t		due_ns[5];	/* 0 = idle; T_START.. T_DEAD */
 	struct role_hello	said;		/* last ROLE_DO_HELLO */

@@ -6,8 +6,9 @@
 #include "nodeagent/core/role_impl.h"
 
 /*
- * While the arbiter is away each try costs a durable record twice: wait longer
- * after each, up to 64 x the pause between questions.
+ * A try that comes to nothing costs a durable record twice while the arbiter is
+ * away, and a pause of the guests when the peer or a volume breaks it: wait
+ * longer after each, up to 64 x the pause between questions.
  */
 uint64_t
 role_handback_wait_ns(const struct role *r)
@@ -15,6 +16,20 @@ role_handback_wait_ns(const struct role *r)
 	unsigned n = r->handback_tries < 4 ? r->handback_tries : 4;
 
 	return (4ull << n) * r->times.retry_ns;
+}
+
+/* After a change of state. */
+void
+role_handback_pause(struct role *r, enum role_state old)
+{
+	r->due_ns[T_RETRY] = 0;
+	if (r->state == ROLE_ALONE &&
+	    (old == ROLE_REJOINING || r->handback_tries != 0))
+		role_arm(r, T_RETRY, r->now_ns + role_handback_wait_ns(r));
+	if (r->state == ROLE_TOGETHER)
+		r->handback_tries = 0;
+	else if (old == ROLE_REJOINING)
+		r->handback_tries++;
 }
 
 bool

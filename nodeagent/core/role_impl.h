@@ -88,5 +88,6 @@ void role_fill_move(const struct role *r, int question, struct role_move *m);
 bool role_rejoin_possible(const struct role *r);
 /* How long after a hand-back that the arbiter didn't record. */
 uint64_t role_handback_wait_ns(const struct role *r);
+void role_handback_pause(struct role *r, enum role_state old);
 
 #endif

@@ -667,6 +667,41 @@ TEST(hand_back_waits_longer_each_time)
 	return 0;
 }
 
+/* "In step" flaps: guests pause at each broken try, so tries become rare. */
+TEST(a_broken_hand_back_waits_longer_each_time)
+{
+	struct role_hello f = { ROLE_FOLLOWER,
+		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
+	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
+	uint64_t wait, before = 0;
+	int k;
+
+	init(0, ROLE_ARBITER_ETCD, rec, false);
+	ev(ROLE_EV_PEER_BACK);
+	for (k = 0; k < 4; k++) {
+		R.take_due = false;
+		view(f);
+		ev(ROLE_EV_IN_STEP);
+		CHECK_EQ(R.state, ROLE_REJOINING);
+		ev(ROLE_EV_OUT_OF_STEP);
+		CHECK_EQ(R.state, ROLE_FROZEN);
+		answer(ROLE_EV_GRANTED, R.rec.gen + 1, -1, false);
+		answer(ROLE_EV_GRANTED, R.rec.gen + 2, 0, false);
+		CHECK_EQ(R.state, ROLE_ALONE);
+		R.take_due = false;
+		view(f);
+		ev(ROLE_EV_IN_STEP);
+		CHECK_EQ(R.state, ROLE_ALONE);
+		wait = R.due_ns[3] - now_ns;
+		CHECK(wait > before && wait <= 64 * times.retry_ns);
+		before = wait;
+		now_ns += wait;
+		R.due_ns[3] = 0;
+		ev(ROLE_EV_OUT_OF_STEP);
+	}
+	return 0;
+}
+
 TEST(frozen_says_what_it_knows_now)
 {
 	struct role_event lost = { .type = ROLE_EV_PEER_QUIET,
@@ -972,7 +1007,8 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(adopting_waits_for_the_own_question),
     T(going_together_waits_for_the_own_question),
     T(an_order_older_than_the_owner_is_passed_over),
-    T(hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
+    T(hand_back_waits_longer_each_time),
+    T(a_broken_hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
     T(a_split_pauses_the_guests), T(who_isnt_kept_gives_up_first),
     T(who_is_kept_goes_above_both), T(resolved_means_nothing_elsewhere),
     T(another_arbiter_at_run_time),
