@@ -192,6 +192,8 @@ drbd_status_map(struct drbd *d)
 	st->peer_disk = map_peer_disk(d);
 	st->alone = primary && !drbd_is_connected(d) && m->suspended == 0;
 	st->peer_connected = primary && drbd_is_connected(d);
+	st->peer_primary = drbd_is_connected(d) &&
+	    m->peer_role == DRBD_ROLE_PRIMARY;
 	st->diskless = primary && st->disk == MIRROR_DISK_FAILED;
 	st->peer_outdated = d->rec.peer_outdated || d->gi.peer_outdated;
 	st->crashed_primary = d->gi.crashed_primary;

@@ -16,6 +16,7 @@ static const struct mirror_ops *const drivers[] = {
 	&mirror_replica_ops,
 	&mirror_drbd_ops,
 	&mirror_sim_ops,
+	&mirror_sim_window_ops,
 };
 
 static const struct mirror_ops *

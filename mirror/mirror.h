@@ -248,6 +248,8 @@ struct mirror_status {
 	bool			peer_connected;
 	bool			diskless;	/* ordered; conn says if it works */
 	bool			window;		/* mirror_window(): open here */
+	bool			peer_primary;	/* connected, and the peer leads (a
+						 * driver with a window says so) */
 	uint32_t		lease_ms;	/* 0 = off */
 	bool			lease_expired;	/* holds; conn is what it was */
 	uint64_t		disk_slow_ms;	/* oldest request at this disk,
@@ -671,6 +673,8 @@ struct mirror_ops {
 extern const struct mirror_ops mirror_replica_ops;
 extern const struct mirror_ops mirror_drbd_ops;
 extern const struct mirror_ops mirror_sim_ops;
+/* "sim-window": its secondary can't be opened, as drbd's. */
+extern const struct mirror_ops mirror_sim_window_ops;
 
 /* Drivers embed this first. */
 struct mirror {

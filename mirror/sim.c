@@ -226,7 +226,7 @@ lose(struct sim *s)
 	    s->st.conn == MIRROR_RESYNC_SOURCE ||
 	    s->st.conn == MIRROR_DISKLESS)
 		s->st.conn = MIRROR_HELD;
-	s->st.peer_connected = false;
+	s->st.peer_connected = s->st.peer_primary = s->st.window = false;
 	s->st.peer_disk = MIRROR_DISK_UNKNOWN;
 	touch(s);
 }
@@ -343,9 +343,49 @@ sim_go_alone(struct sim *s, uint64_t gen)
 		lose(p);
 }
 
+/* --- two primaries, for the time of a migration --- */
+
+/* The one that is left leads alone; both secondary: nobody connects. */
+static void
+sim_second_ends(struct sim *s, struct sim *p)
+{
+	s->st.role = MIRROR_SECONDARY;
+	s->st.peer_primary = true;
+	p->st.peer_primary = false;
+	touch(p);
+}
+
+static int
+sim_second(struct sim *s, struct sim *p, struct av_err *err)
+{
+	if (!s->st.window || !p->st.window)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "the peer is primary, and no window is open");
+	s->st.role = MIRROR_PRIMARY;
+	s->st.peer_primary = p->st.peer_primary = true;
+	s->st.peer_connected = true;
+	touch(p);
+	return 0;
+}
+
+static int
+sim_window(struct sim *s, bool open, struct av_err *err)
+{
+	if (open && s->st.conn != MIRROR_CONNECTED)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both legs aren't connected and in step");
+	if (!open && s->st.role == MIRROR_PRIMARY && s->st.peer_primary)
+		return av_err_code(err, -EPERM, "wrong-state",
+		    "both PMs are primary");
+	s->st.window = open;
+	return 0;
+}
+
 static int
 sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
 {
+	struct sim *p = peer_of(s);
+
 	if (s->st.role == MIRROR_PRIMARY)
 		return av_err_code(err, -EALREADY, "wrong-role",
 		    "it is primary already");
@@ -355,6 +395,9 @@ sim_primary(struct sim *s, const struct mirror_order *o, struct av_err *err)
 	if (s->leg->info.disk != MIRROR_DISK_UPTODATE)
 		return av_err_code(err, -EPERM, "not-up-to-date",
 		    "this copy is %s", mirror_disk_name(s->leg->info.disk));
+	if (s->m.ops->window && !o->alone && p != NULL &&
+	    s->st.conn == MIRROR_CONNECTED && p->st.role == MIRROR_PRIMARY)
+		return sim_second(s, p, err);
 	s->st.role = MIRROR_PRIMARY;
 	s->st.conn = MIRROR_CONNECTING;
 	if (o->alone)
@@ -540,7 +583,13 @@ sim_run(struct sim *s, const struct mirror_order *o, struct av_err *err)
 			    "it is alone at this generation already");
 		sim_go_alone(s, o->gen);
 		return 0;
+	case MIRROR_V_WINDOW:
+		return sim_window(s, o->open, err);
 	case MIRROR_V_SECONDARY:
+		if (primary && s->st.peer_primary && peer_of(s) != NULL) {
+			sim_second_ends(s, peer_of(s));
+			return 0;
+		}
 		s->st.role = MIRROR_SECONDARY;
 		s->st.alone = s->st.diskless = false;
 		lose(s);
@@ -881,17 +930,19 @@ sim_front_path(const struct mirror *m)
 	return ((const struct sim *)(const void *)m)->front;
 }
 
-const struct mirror_ops mirror_sim_ops = {
-	.name = "sim",
-	.leg_create = sim_leg_create,
-	.leg_delete = sim_leg_delete,
-	.leg_read = sim_leg_read,
-	.open = sim_open,
-	.close = sim_close,
-	.start = sim_start,
-	.order = sim_order,
-	.status_peek = sim_status_peek,
-	.front_path = sim_front_path,
-	.leg_snapshot = sim_leg_snapshot,
-	.leg_snapshot_delete = sim_leg_snapshot_delete,
-};
+#define SIM_OPS \
+	.leg_create = sim_leg_create, \
+	.leg_delete = sim_leg_delete, \
+	.leg_read = sim_leg_read, \
+	.open = sim_open, \
+	.close = sim_close, \
+	.start = sim_start, \
+	.order = sim_order, \
+	.status_peek = sim_status_peek, \
+	.front_path = sim_front_path, \
+	.leg_snapshot = sim_leg_snapshot, \
+	.leg_snapshot_delete = sim_leg_snapshot_delete
+
+const struct mirror_ops mirror_sim_ops = { .name = "sim", SIM_OPS };
+const struct mirror_ops mirror_sim_window_ops = { .name = "sim-window",
+	.window = true, SIM_OPS };

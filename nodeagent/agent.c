@@ -332,6 +332,12 @@ on_in_use(void *ctx, const char *vm_id)
 	return guests_use_disks(((struct agent *)ctx)->guests, vm_id);
 }
 
+static bool
+on_held_open(void *ctx, const char *vm_id)
+{
+	return guests_here(((struct agent *)ctx)->guests, vm_id);
+}
+
 static void
 on_guest_order(void *ctx, const char *op, json_t *args,
     void (*done)(void *arg, int rc, bool maybe), void *arg)
@@ -377,7 +383,8 @@ on_kept(void *ctx, const char *volume_id)
 
 static const struct volumes_ops volumes_callbacks = {
 	.changed = on_object_changed, .report = on_report,
-	.in_use = on_in_use, .kept = on_kept };
+	.in_use = on_in_use,
+	.held_open = on_held_open, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
 	.changed = on_object_changed, .report = on_report,
 	.order = on_guest_order, .peer_vm = on_peer_vm,

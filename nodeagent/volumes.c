@@ -290,7 +290,7 @@ server_steer(struct volume *v)
 	if (right == RIGHT_UNKNOWN || right == RIGHT_FROZEN ||
 	    volume_leg_steer(v, st))
 		return;
-	if (volume_split_steer(v, st))
+	if (volume_split_steer(v, st) || volume_window_steer(v, st))
 		return;
 	if (may_lead && v->primary_here) {
 		if (st->role != MIRROR_PRIMARY &&
@@ -303,8 +303,7 @@ server_steer(struct volume *v)
 			volume_order_alone(v);
 		return;
 	}
-	if (st->role == MIRROR_PRIMARY &&
-	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+	if (st->role == MIRROR_PRIMARY && !volume_in_use(v))
 		volume_order_secondary(v);
 }
 
@@ -343,7 +342,7 @@ volume_remove(struct volume *v)
 {
 	if (v->m != NULL &&
 	    mirror_status_peek(v->m)->server == MIRROR_SERVER_UP) {
-		if (!v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+		if (!volume_in_use(v))
 			volume_order_stop(v);
 		return;
 	}
@@ -405,6 +404,12 @@ take_row(void *arg, const struct store_volume *row)
 	}
 	v->row = *row;
 	v->in_db = true;
+	v->move_to = -1;
+	if (row->vm_id[0] != '\0' &&
+	    store_get_vm(vs->store, row->vm_id, &vm) == 0) {
+		vm_node = vm.node;
+		v->move_to = vm.move.to;
+	}
 	if (vs->right.kind == RIGHT_ALONE) {
 		v->primary_here = true;
 		return 0;
@@ -413,9 +418,6 @@ take_row(void *arg, const struct store_volume *row)
 		v->primary_here = volume_follower_leads(v);
 		return 0;
 	}
-	if (row->vm_id[0] != '\0' &&
-	    store_get_vm(vs->store, row->vm_id, &vm) == 0)
-		vm_node = vm.node;
 	v->primary_here = volume_home(v, vm_node, store_get_unit(vs->store,
 	    &unit) == 0 ? unit.primary : 0) == vs->conf->node;
 	return 0;
@@ -535,6 +537,8 @@ volumes_ready(const struct volumes *vs, const char *volume_id,
 		why = "its mirror server is starting";
 	else if (st->role != MIRROR_PRIMARY)
 		why = "this PM's leg isn't the primary one yet";
+	else if (st->window && st->peer_primary)
+		why = "the other PM hasn't let go of it yet";
 	else if (st->conn != MIRROR_CONNECTED &&
 	    st->conn != MIRROR_RESYNC_SOURCE && !st->alone &&
 	    st->conn != MIRROR_DISKLESS)
@@ -567,7 +571,10 @@ volumes_may_leave(const struct volumes *vs, const char *volume_id)
 bool
 volumes_answers(const struct volumes *vs, const char *volume_id)
 {
-	return volume_live_status(volume_find(vs, volume_id)) != NULL;
+	const struct volume *v = volume_find(vs, volume_id);
+	const struct mirror_status *st = volume_live_status(v);
+
+	return st != NULL && volume_window_may_open(v, st);
 }
 
 uint64_t
@@ -717,7 +724,7 @@ volume_fact(const struct volume *v)
 	(void)snprintf(identity, sizeof(identity), "%016" PRIx64,
 	    st->gi.current);
 	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:s,s:o,s:b,s:I,s:s,"
-	    " s:b,s:b,s:I,s:I,s:I,s:I,s:o}",
+	    " s:b,s:b,s:I,s:I,s:I,s:I,s:o,s:b}",
 	    "role", mirror_role_name(st->role), "conn",
 	    mirror_conn_name(st->conn), "disk", mirror_disk_name(st->disk),
 	    "peer_disk", mirror_disk_name(st->peer_disk), "sync_percent",
@@ -733,7 +740,8 @@ volume_fact(const struct volume *v)
 	    "sync_kib_s", (json_int_t)(syncing ? st->resync_speed_kib_s : 0),
 	    "size_bytes", (json_int_t)st->size_bytes, "read_errors",
 	    (json_int_t)st->read_errors, "repaired_bytes",
-	    (json_int_t)st->repaired_bytes, "verify", verify_fact(v, st));
+	    (json_int_t)st->repaired_bytes, "verify", verify_fact(v, st),
+	    "window", st->window);
 }
 
 json_t *

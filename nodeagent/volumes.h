@@ -31,8 +31,10 @@ struct volumes_ops {
 	/* Orders {"op":"volume.report",...}; takes 'args' over.  'done' once. */
 	void	(*report)(void *ctx, const char *op, json_t *args,
 		    void (*done)(void *arg, int rc), void *arg);
-	/* A guest of this volume has its process on this PM. */
+	/* A guest of this volume has its process on this PM, and may use it. */
 	bool	(*in_use)(void *ctx, const char *vm_id);
+	/* The same of any process, one that was sent to the other PM as well. */
+	bool	(*held_open)(void *ctx, const char *vm_id);
 	/* As split_kept(); may be NULL. */
 	int	(*kept)(void *ctx, const char *volume_id);
 };
@@ -56,7 +58,7 @@ bool volumes_lost_here(const struct volumes *vs, const char *volume_id);
 /* Primary here, and the other PM's leg has every write: its guest may go on there.
  * In step; or diskless: only that leg has them. */
 bool volumes_may_leave(const struct volumes *vs, const char *volume_id);
-/* Its server is up, in whatever role: a guest's process may open it. */
+/* Its server is up: a guest's process may open it, to write later or now. */
 bool volumes_answers(const struct volumes *vs, const char *volume_id);
 /* What its guest can be told; 0 = not primary here. */
 uint64_t volumes_size(const struct volumes *vs, const char *volume_id);

@@ -5,7 +5,8 @@
  *
  * volumes.c compares and gives the orders of roles; volumes_care.c those that
  * can wait: verify, limit and pause of a resync, growing; volumes_leg.c makes
- * the marks of failed legs and acts on them; volumes_split.c serves a split.
+ * the marks of failed legs and acts on them; volumes_split.c serves a split,
+ * volumes_window.c a live migration.
  */
 #ifndef AV_NODEAGENT_VOLUMES_IMPL_H
 #define AV_NODEAGENT_VOLUMES_IMPL_H
@@ -32,6 +33,7 @@ struct volume {
 	struct store_volume row;
 	bool		 in_db;		/* seen by this pass */
 	bool		 primary_here;
+	int		 move_to;	/* its VM is on its way there; -1 = it isn't */
 	struct mirror	*m;
 	struct mirror_op op;
 	bool		 op_busy;
@@ -134,6 +136,13 @@ bool volume_leg_replace(struct volume *v);
  * true: it is steered by that. */
 int volume_kept(const struct volume *v);
 bool volume_split_steer(struct volume *v, const struct mirror_status *st);
+
+/* volumes_window.c.  True: nothing else is to be ordered now.  May a process of the
+ * guest open the front?  Is it open, or may it be written to? */
+bool volume_window_steer(struct volume *v, const struct mirror_status *st);
+bool volume_window_may_open(const struct volume *v,
+    const struct mirror_status *st);
+bool volume_in_use(const struct volume *v);
 
 /* volumes_care.c: the next order of care, if any is due and none is under way.
  * The server is up. */

@@ -323,7 +323,7 @@ volume_leg_replace(struct volume *v)
 		return true;
 	if (st != NULL && st->server == MIRROR_SERVER_UP) {
 		/* a guest that runs on with the other PM's disk needs it */
-		if (!v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+		if (!volume_in_use(v))
 			volume_order_stop(v);
 		return true;
 	}

@@ -34,7 +34,7 @@ volume_split_steer(struct volume *v, const struct mirror_status *st)
 	if (lead && st->role != MIRROR_PRIMARY)
 		volume_order_primary(v, false);
 	else if (!lead && st->role == MIRROR_PRIMARY &&
-	    !v->vs->ops->in_use(v->vs->ctx, v->row.vm_id))
+	    !volume_in_use(v))
 		volume_order_secondary(v);
 	return true;
 }

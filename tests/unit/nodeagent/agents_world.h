@@ -150,12 +150,21 @@ on_peer_vm(void *ctx, const char *vm_id)
 	return json_object_get(pm->said, vm_id);
 }
 
+static bool
+on_held_open(void *ctx, const char *vm_id)
+{
+	return guests_here(((struct pm *)ctx)->guests, vm_id);
+}
+
 static const struct volumes_ops volumes_cb = { .changed = on_changed,
-	.report = on_report, .in_use = on_in_use };
+	.report = on_report, .in_use = on_in_use, .held_open = on_held_open };
 static const struct guests_ops guests_cb = { .changed = on_changed,
 	.report = on_report, .order = on_order, .peer_vm = on_peer_vm };
 
 /* --- the world --- */
+
+/* Of the worlds that are opened from now on. */
+static const char *world_mirror = "sim";
 
 static int
 pm_open(struct world *w, int node)
@@ -174,7 +183,7 @@ pm_open(struct world *w, int node)
 	pm->conf.state_dir = strdup(path);
 	pm->conf.run_dir = strdup(path);
 	pm->conf.log_dir = strdup(path);
-	pm->conf.driver_mirror = strdup("sim");
+	pm->conf.driver_mirror = strdup(world_mirror);
 	pm->conf.driver_vmm = strdup("sim");
 	pm->conf.mirror_listen = strdup("127.0.0.1");
 	if (mkdir(path, 0700) < 0)

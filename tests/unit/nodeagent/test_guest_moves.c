@@ -298,6 +298,67 @@ TEST(pms_that_lose_each_other_leave_it_on_the_source)
 	return 0;
 }
 
+static bool
+window_is_closed(struct world *w)
+{
+	const char *volume = vm_row(w, vm_id(w)).disks[0].volume_id;
+	bool closed = true;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		AUTO_JSON json_t *all = volumes_facts(w->pm[i].volumes);
+
+		closed = closed && json_is_false(json_object_get(
+		    json_object_get(all, volume), "window"));
+	}
+	return closed;
+}
+
+/* As drbd: the target leads besides the source, so that its process can open the
+ * volume; and its guest goes on when the source has let go. */
+TEST(two_lead_while_a_guest_moves_and_one_writes)
+{
+	struct world w;
+	const char *id;
+	bool both = false;
+
+	world_mirror = "sim-window";
+	CHECK_EQ(moving(&w, VMM_PHASE_NONE), 0);
+	id = vm_id(&w);
+	UNTIL(&w, ((both |= !volumes_all_secondary(w.pm[0].volumes) &&
+	    !volumes_all_secondary(w.pm[1].volumes)),
+	    state_on(&w, 1, id) == VMM_RUNNING));
+	CHECK(both);
+	CHECK(volumes_all_secondary(w.pm[0].volumes));
+	CHECK(!guests_here(w.pm[0].guests, id));
+	UNTIL(&w, only_on(&w, 1, id) && window_is_closed(&w));
+	world_close(&w);
+	world_mirror = "sim";
+	return 0;
+}
+
+TEST(all_of_it_with_a_driver_that_needs_a_window)
+{
+	static int (*const all[])(void) = { a_guest_moves_there_and_back,
+		a_vm_goes_home_when_all_is_in_step,
+		a_cancelled_move_leaves_it_where_it_is,
+		a_target_that_fails_ends_the_move,
+		a_stopped_guest_ends_its_move, an_agent_that_dies_goes_on,
+		a_switch_in_doubt_resumes_nobody,
+		a_new_agent_knows_of_a_switch_in_doubt,
+		a_switch_that_nobody_ordered_is_tried_again,
+		pms_that_lose_each_other_leave_it_on_the_source };
+	size_t i;
+	int bad = 0;
+
+	world_mirror = "sim-window";
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		bad += all[i]() != 0;
+	world_mirror = "sim";
+	CHECK_EQ(bad, 0);
+	return 0;
+}
+
 TESTS_MAIN(T(a_guest_moves_there_and_back),
     T(a_vm_goes_home_when_all_is_in_step),
     T(a_cancelled_move_leaves_it_where_it_is),
@@ -305,4 +366,6 @@ TESTS_MAIN(T(a_guest_moves_there_and_back),
     T(an_agent_that_dies_goes_on), T(a_switch_in_doubt_resumes_nobody),
     T(a_new_agent_knows_of_a_switch_in_doubt),
     T(a_switch_that_nobody_ordered_is_tried_again),
-    T(pms_that_lose_each_other_leave_it_on_the_source))
+    T(pms_that_lose_each_other_leave_it_on_the_source),
+    T(two_lead_while_a_guest_moves_and_one_writes),
+    T(all_of_it_with_a_driver_that_needs_a_window))
