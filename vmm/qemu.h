@@ -111,6 +111,7 @@ void qemu_end_due(struct qemu *q, uint64_t now_ns);
 void qemu_exited_start(struct qemu *q);
 void qemu_exited_try(struct qemu *q);
 void qemu_last_words(struct qemu *q, char *ret, size_t n);
+const char *qemu_words_without_argument(const char *line);
 /* Takes over the process of the runtime folder.  -ENOENT, -ESRCH: none. */
 int  qemu_process_adopt(struct qemu *q);
 

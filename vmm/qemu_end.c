@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/str.h"
 #include "vmm/proc.h"
 
 #define QUIT_MS		1000	/* from 'quit' to SIGKILL */
@@ -121,14 +122,28 @@ qemu_end_due(struct qemu *q, uint64_t now_ns)
 
 /* ------------------------- process -> gone -> EXITED ---------------------- */
 
+/* QEMU puts the argument that it doesn't like before what is wrong with it: of
+ * JSON that is a line of its own. */
+const char *
+qemu_words_without_argument(const char *line)
+{
+	const char *arg = strstr(line, ": -"), *end = NULL, *p;
+
+	for (p = arg; p != NULL && (p = strstr(p, "}: ")) != NULL; p += 3)
+		end = p + 3;
+	return end != NULL && *end != '\0' ? end : line;
+}
+
 /* Of its log; a stream that wasn't understood has its reason a line earlier. */
 void
 qemu_last_words(struct qemu *q, char *ret, size_t n)
 {
-	char path[VMM_PATH_MAX + 16];
+	char path[VMM_PATH_MAX + 16], line[2048];
 
 	(void)snprintf(path, sizeof(path), "%s/qemu.log", qemu_log_dir(q));
-	vmm_last_line(path, "load of migration failed", ret, n);
+	vmm_last_line(path, "load of migration failed", line, sizeof(line));
+	(void)snprintf(ret, n, "%s", qemu_words_without_argument(line));
+	av_utf8_trim(ret);
 }
 
 void

@@ -35,7 +35,7 @@ lab_install_one() {
 	pm "$n" 'rm -rf /root/deb && mkdir /root/deb' </dev/null &&
 		pm_copy "$n" "$@" /root/deb &&
 		pm "$n" 'dpkg --configure -a; DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
-			--no-install-recommends install /root/deb/*.deb' </dev/null
+			--no-install-recommends --reinstall install /root/deb/*.deb' </dev/null
 }
 
 # lab_install NODE...: on all at once

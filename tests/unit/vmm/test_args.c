@@ -4,6 +4,7 @@
 #include "tests/test.h"
 #include "vmm/args.h"
 #include "vmm/priv.h"
+#include "vmm/qemu.h"
 
 #define UUID	"6f1c1f0e-3c1a-4a55-9d35-2f8d6f3f0001"
 
@@ -198,6 +199,24 @@ TEST(limits_are_stretched_and_never_cut)
 	return 0;
 }
 
+/* What people are told of a start that failed. */
+TEST(a_refused_argument_isnt_repeated)
+{
+	CHECK_STR(qemu_words_without_argument("qemu-system-x86_64: -blockdev "
+	    "{\"driver\":\"raw\",\"file\":{\"filename\":\"/dev/drbd1000\"}}: "
+	    "Could not open '/dev/drbd1000': Read-only file system"),
+	    "Could not open '/dev/drbd1000': Read-only file system");
+	CHECK_STR(qemu_words_without_argument("qemu-system-x86_64: cannot set "
+	    "up guest memory 'ram0': Cannot allocate memory"),
+	    "qemu-system-x86_64: cannot set up guest memory 'ram0': "
+	    "Cannot allocate memory");
+	CHECK_STR(qemu_words_without_argument("x: -device {}: "),
+	    "x: -device {}: ");
+	CHECK_STR(qemu_words_without_argument(""), "");
+	return 0;
+}
+
 TESTS_MAIN(T(virtio_guest_exactly), T(old_guest),
 	T(a_block_device_is_opened_past_the_cache), T(bad_specs),
-	T(limits_are_stretched_and_never_cut))
+	T(limits_are_stretched_and_never_cut),
+	T(a_refused_argument_isnt_repeated))
