@@ -7,6 +7,7 @@
 # asks changes the time.  What became of it is judged from outside.
 # shellcheck shell=bash
 
+PAUSE_LIMIT_MS=6000	# of a guest that a fault doesn't end, times the time scale
 MOVE='' WAY=migrate AT=order:0	# of the plan; no MOVE: a drill without one
 
 is_move() { [ -n "$MOVE" ]; }
@@ -48,7 +49,7 @@ move_is_new() { move_read "$1"; [ -n "$FILE_MOVE" ] && [ "$FILE_MOVE" != 0 ] && 
 
 # A process that is there already is looked up beforehand.
 move_arm() {
-	ARMED=
+	ARMED=''
 	case $1 in
 	agent-kill:*) ARMED=$(host_pids "${1#*:}" -x avnoded) ;;
 	corosync-kill:*) ARMED=$(host_pids "${1#*:}" -x corosync) ;;
@@ -64,14 +65,15 @@ move_order() {
 		case $WAY in
 		workon) person node workon "$FROM" ;;
 		*) person vm migrate "$MOVE_NAME" ;;
-		esac && : >"$WORK/ordered" || : >"$WORK/refused"
+		esac || { : >"$WORK/refused"; exit 0; }
+		: >"$WORK/ordered"
 	) &
 	ORDER_PID=$!
 }
 
 # The moment of the plan, or the move's end, or a while
 move_moment() {
-	local copied= deadline=$(($(now_ms) + $(scaled 20000)))
+	local copied='' deadline=$(($(now_ms) + $(scaled 20000)))
 	[ "$WAY" = migrate ] || deadline=$((deadline + $(scaled 20000)))
 	while [ "$(now_ms)" -lt "$deadline" ] && [ ! -e "$WORK/refused" ]; do
 		case $1 in
@@ -212,6 +214,22 @@ move_check_runs() {
 	case $A in private-cut | lan-cut:* | quorum-* | console-kill:* | agent-kill:* | corosync-kill:* | mirror-kill:* | \
 		clock-step:* | process-kill:* | stream-kill:* | move-cancel | vm-off | none) ;; *) return 0 ;; esac
 	[ -z "$again" ] || fail "$again started again, though this fault ends no guest ($MOVE_RESULT)"
+}
+
+# Whoever wasn't started anew stood still for a while only: while the guest is on both
+# PMs it waits for nothing that may not come.
+move_check_pause() {
+	local limit silent
+	limit=$(scaled $PAUSE_LIMIT_MS)
+	[ "$N_FAULTS" = 1 ] || return 0
+	case $A in none | move-cancel | process-kill:* | stream-kill:* | agent-kill:* | corosync-kill:* | console-kill:* | \
+		mirror-kill:* | quorum-* | clock-step:* | disk-error:*) ;;
+	private-cut) limit=$((limit + HOLD)) ;;
+	*) return 0 ;;
+	esac
+	silent=$(jq -r --argjson limit "$limit" '[.vms[] | select(.new_runs == 0 and .gap_ms > $limit) |
+		"\(.name) for \(.gap_ms) ms"] | join(", ")' "$WORK/witness.json")
+	[ -z "$silent" ] || fail "silent without a new start: $silent ($MOVE_RESULT)"
 }
 
 # Nothing of that move is in the way of the next one, and that takes the guest along.
