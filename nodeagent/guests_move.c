@@ -160,6 +160,18 @@ disks_are(const struct guest *g, bool leaving)
 	return true;
 }
 
+static bool
+disks_are_lost_there(const struct guest *g)
+{
+	unsigned i;
+
+	for (i = 0; i < g->row.n_disks; i++)
+		if (volumes_lost_there(g->gs->volumes,
+		    g->row.disks[i].volume_id))
+			return true;
+	return false;
+}
+
 /* What the target says of its process, if that is of this move. */
 static const json_t *
 peer_word(const struct guest *g)
@@ -228,6 +240,7 @@ look(const struct guest *g, const struct vmm_status *st)
 		in.arrived = g->row.move.arrived;
 	in.disks_ready = disks_are(g, source && in.right == MOVE_TOGETHER &&
 	    in.proc != MOVE_P_IN_DONE);
+	in.disks_lost = source && disks_are_lost_there(g);
 	in.peer = source ? peer_says(g) : MOVE_PEER_NOTHING;
 	in.late = is_late(g);
 	return in;

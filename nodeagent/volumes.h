@@ -55,6 +55,8 @@ bool volumes_ready(const struct volumes *vs, const char *volume_id,
 /* Its leg here is marked failed, so no guest can use it on this PM: one that runs
  * here goes to the other PM. */
 bool volumes_lost_here(const struct volumes *vs, const char *volume_id);
+/* Its leg on the other PM is marked failed: its guest can't go there. */
+bool volumes_lost_there(const struct volumes *vs, const char *volume_id);
 /* Primary here, and the other PM's leg has every write: its guest may go on there.
  * In step; or diskless: only that leg has them. */
 bool volumes_may_leave(const struct volumes *vs, const char *volume_id);

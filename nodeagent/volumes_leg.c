@@ -88,6 +88,14 @@ volume_lost_here(const struct volume *v)
 	    (v->diskless_refused && !st->diskless)));
 }
 
+bool
+volumes_lost_there(const struct volumes *vs, const char *volume_id)
+{
+	const struct volume *v = volume_find(vs, volume_id);
+
+	return v != NULL && volume_peer_leg_failed(v);
+}
+
 /* --- reports --- */
 
 static void

@@ -195,6 +195,8 @@ source_sent(const struct move_in *in)
 		return DO(WAIT, SWITCHING);
 	if (in->mark == MOVE_MARK_ORDERED)
 		return DO(SWITCH, SWITCHING);	/* its answer was lost: again */
+	if (in->disks_lost)	/* the guest stands still for nothing */
+		return DO(KEEP, DISKS);
 	if (in->late)
 		return DO(KEEP, TOO_SLOW);
 	if (in->peer != MOVE_PEER_DONE || !in->disks_ready)
@@ -209,6 +211,8 @@ source_together(const struct move_in *in)
 	case MOVE_P_RUNS:
 		if (in->ordering)
 			return DO(NORMAL, PREPARING);
+		if (in->disks_lost)
+			return DO(END, DISKS);
 		if (is_of_move(in))
 			return DO(END, SEND_FAILED);
 		if (in->late)
@@ -218,6 +222,10 @@ source_together(const struct move_in *in)
 			return DO(SEND, COPYING);
 		return DO(NORMAL, PREPARING);
 	case MOVE_P_OUT:
+		/* the row first, as when a person cancels: the target would
+		 * give a reason of its own */
+		if (in->disks_lost)
+			return in->ordering ? DO(WAIT, DISKS) : DO(END, DISKS);
 		return is_of_move(in) && !in->late ? DO(WAIT, COPYING) :
 		    DO(CANCEL, TOO_SLOW);
 	case MOVE_P_OUT_DONE:

@@ -70,6 +70,8 @@ struct move_in {
 	enum move_peer	peer;
 	bool		disks_ready;	/* all volumes: primary here, peer connected
 					 * or this PM alone */
+	bool		disks_lost;	/* SOURCE: the peer's leg of a volume has
+					 * failed, so disks_ready won't come */
 	bool		ordering;	/* a command of this move is under way */
 	bool		late;		/* this step takes too long */
 };

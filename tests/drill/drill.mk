@@ -18,5 +18,5 @@ LIVE_SCRIPTS += tests/live/test_witness.sh
 live: $(B)/tests/drill/witness
 
 drill: $(PROGRAMS) $(B)/tests/drill/witness $(B)/tests/drill/clockstep.so
-	$(Q)B=$(B) DRILLS='$(DRILLS)' SEED='$(SEED)' ONLY='$(ONLY)' tests/drill/drill
+	$(Q)B=$(B) DRILLS='$(DRILLS)' SEED='$(SEED)' ONLY='$(ONLY)' DRILL_KINDS='$(DRILL_KINDS)' tests/drill/drill
 .PHONY: drill

@@ -97,6 +97,7 @@ fault_do() {
 	quorum-cut) link_cut quorum ;;
 	clock-step) clock_set "$a1" "$a2" ;;
 	disk-error) disk_fail "$a1" ;;
+	process-kill | stream-kill | move-cancel | vm-off | none) move_fault_do "$kind" "$a1" ;;
 	*) fail "no fault '$1'" ;;
 	esac
 }

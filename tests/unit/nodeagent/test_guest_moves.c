@@ -158,6 +158,34 @@ TEST(a_target_that_fails_ends_the_move)
 	return 0;
 }
 
+/* The guest would stand still until the time for the change-over is up. */
+static int
+targets_disk_fails(enum vmm_phase at)
+{
+	struct world w;
+	const char *id;
+
+	CHECK_EQ(moving(&w, at), 0);
+	id = vm_id(&w);
+	UNTIL(&w, phase_on(&w, 0, id) == at);
+	mirror_sim_fail_disk(volume_find(w.pm[1].volumes,
+	    vm_row(&w, id).disks[0].volume_id)->m);
+	UNTIL(&w, volumes_lost_there(w.pm[0].volumes,
+	    vm_row(&w, id).disks[0].volume_id));
+	vmm_sim_migration_hold(VMM_PHASE_NONE);
+	UNTIL(&w, only_on(&w, 0, id));
+	CHECK_STR(vm_row(&w, id).move.code, "disks");
+	CHECK_EQ(vm_row(&w, id).run_id, 1);
+	world_close(&w);
+	return 0;
+}
+
+TEST(a_targets_disk_that_fails_ends_the_move)
+{
+	CHECK_EQ(targets_disk_fails(VMM_PHASE_ACTIVE), 0);
+	return targets_disk_fails(VMM_PHASE_SWITCHING);
+}
+
 TEST(a_stopped_guest_ends_its_move)
 {
 	struct world w;
@@ -362,7 +390,8 @@ TEST(all_of_it_with_a_driver_that_needs_a_window)
 TESTS_MAIN(T(a_guest_moves_there_and_back),
     T(a_vm_goes_home_when_all_is_in_step),
     T(a_cancelled_move_leaves_it_where_it_is),
-    T(a_target_that_fails_ends_the_move), T(a_stopped_guest_ends_its_move),
+    T(a_target_that_fails_ends_the_move),
+    T(a_targets_disk_that_fails_ends_the_move), T(a_stopped_guest_ends_its_move),
     T(an_agent_that_dies_goes_on), T(a_switch_in_doubt_resumes_nobody),
     T(a_new_agent_knows_of_a_switch_in_doubt),
     T(a_switch_that_nobody_ordered_is_tried_again),

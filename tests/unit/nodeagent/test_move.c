@@ -166,7 +166,7 @@ ready(const struct state *s, int p)
 }
 
 static struct move_in
-look(const struct state *s, int p, bool late)
+look(const struct state *s, int p, bool late, bool disks_lost)
 {
 	const struct pm *m = &s->pm[p];
 	struct move_in in = { .right = (enum move_right)m->right,
@@ -175,7 +175,8 @@ look(const struct state *s, int p, bool late)
 		.same_run = m->proc_run == m->row.run,
 		.peer = (enum move_peer)m->told, .ordering = m->ordering,
 		.arrived = m->row.node == p ? m->row.arrived : 0,
-		.disks_ready = ready(s, p), .late = late };
+		.disks_ready = ready(s, p), .late = late,
+		.disks_lost = disks_lost };
 
 	if (m->row.node == p)
 		in.place = m->row.move ? MOVE_SOURCE : MOVE_HOME;
@@ -459,8 +460,8 @@ step_shell(const struct state *s, int p, visit_fn *visit)
 		TRY("secondary", n_.side = 2;);
 	if (me->right == MOVE_TOGETHER && s->side == 2 && me->row.node == p)
 		TRY("primary", n_.side = (uint8_t)p;);
-	for (late = 0; late < 2; late++) {
-		struct move_in in = look(s, p, late != 0);
+	for (late = 0; late < 4; late++) {
+		struct move_in in = look(s, p, late & 1, late & 2);
 		struct move_out out = move_decide(&in);
 
 		for (half = 0; half < 2; half++)
@@ -618,7 +619,7 @@ static void
 calm_act(int p, bool late)
 {
 	struct state s = calm;
-	struct move_in in = look(&s, p, late);
+	struct move_in in = look(&s, p, late, false);
 
 	if (!s.pm[p].agent)
 		return;
@@ -788,6 +789,28 @@ TEST(the_switch_waits_until_the_target_has_all)
 	return 0;
 }
 
+/* The target's disk failed: it neither goes on nor stands still for nothing. */
+TEST(a_leg_that_failed_ends_the_move)
+{
+	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_SOURCE,
+		.move = 7, .proc = MOVE_P_OUT_DONE, .proc_move = 7,
+		.same_run = true, .peer = MOVE_PEER_DONE, .disks_lost = true };
+	struct move_out out = move_decide(&in);
+
+	CHECK_EQ(out.what, MOVE_DO_KEEP);
+	CHECK_EQ(out.why, MOVE_WHY_DISKS);
+	in.mark = MOVE_MARK_ORDERED;	/* it may have been applied */
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_SWITCH);
+	in.mark = MOVE_MARK_NONE;
+	in.proc = MOVE_P_OUT;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_END);
+	in.proc = MOVE_P_RUNS;
+	out = move_decide(&in);
+	CHECK_EQ(out.what, MOVE_DO_END);
+	CHECK_EQ(out.why, MOVE_WHY_DISKS);
+	return 0;
+}
+
 TEST(what_was_received_waits_for_its_switch)
 {
 	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_TARGET,
@@ -852,6 +875,7 @@ TESTS_MAIN(
 	T(it_runs_on_one_again_once_faults_end),
 	T(what_may_have_run_elsewhere_is_void),
 	T(the_switch_waits_until_the_target_has_all),
+	T(a_leg_that_failed_ends_the_move),
 	T(what_was_received_waits_for_its_switch),
 	T(every_pair_has_a_rule),
 	T(reasons_have_codes_and_sentences))
