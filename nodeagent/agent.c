@@ -24,13 +24,12 @@
 #include "vif/vif.h"
 
 #define TICK_NS		(1 * AV_NS_PER_S)
-#define TICK_MAX_NS	(3 * AV_NS_PER_S)	/* < WATCHDOG_DUTIES_NS */
 #define FACTS_NS	(1 * AV_NS_PER_S)
 
 void
 agent_kick(struct agent *a)
 {
-	(void)sd_event_source_set_enabled(a->kick, SD_EVENT_ONESHOT);
+	rhythm_kick(&a->rhythm);
 }
 
 /* --- the agent's own commands: order -> done --- */
@@ -493,10 +492,10 @@ in_step(const struct agent *a)
 }
 
 static void
-reconcile(struct agent *a)
+on_compare(void *ctx)
 {
+	struct agent *a = ctx;
 	uint64_t began_boot_ns = av_clock_boot_ns();
-	uint64_t began_ns = av_clock_ns();
 
 	/* first: a hand-back must not rest on what this pass is about to change */
 	order_mirror_state(a->order, in_step(a),
@@ -516,38 +515,8 @@ reconcile(struct agent *a)
 	quorum_reconcile(a->quorum, a->order, duties_lead(a));
 	facts_refresh(a);
 	a->duties_ns = av_clock_ns();
-	a->compare_ns = a->duties_ns - began_ns;
 	/* last: only a whole pass lets the mirror servers go on */
 	volumes_alive(a->volumes, began_boot_ns);
-}
-
-static int
-on_kick(sd_event_source *s, void *arg)
-{
-	(void)s;
-	reconcile(arg);
-	return 0;
-}
-
-/* A PM that needs a second for a comparison has other things to do as well. */
-static uint64_t
-tick_ns(const struct agent *a)
-{
-	uint64_t ns = 2 * a->compare_ns;
-
-	return ns < TICK_NS ? TICK_NS : ns > TICK_MAX_NS ? TICK_MAX_NS : ns;
-}
-
-static int
-on_tick(sd_event_source *s, uint64_t usec, void *arg)
-{
-	struct agent *a = arg;
-
-	(void)usec;
-	agent_kick(a);
-	(void)sd_event_source_set_time_relative(s, tick_ns(a) / AV_NS_PER_US);
-	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-	return 0;
 }
 
 /* --- start --- */
@@ -609,6 +578,12 @@ is_new_pm(const struct agent_conf *c)
 	    rec.mode == ROLE_MODE_NEW;
 }
 
+static unsigned
+time_scale_percent(const struct agent_conf *c)
+{
+	return (unsigned)(c->time_scale * 100 + 0.5);
+}
+
 static int
 open_order(struct agent *a, struct av_err *err)
 {
@@ -619,7 +594,7 @@ open_order(struct agent *a, struct av_err *err)
 	struct order_conf oc = { .unit_uuid = c->unit_uuid, .node = c->node,
 	    .state_dir = c->state_dir, .n_links = c->n_links,
 	    .heartbeat_port = c->heartbeat_port,
-	    .time_scale = (unsigned)(c->time_scale * 100 + 0.5),
+	    .time_scale = time_scale_percent(c),
 	    .guests_running = guests_may_run(c) };
 	size_t i;
 	int rc;
@@ -688,36 +663,28 @@ open_parts(struct agent *a, struct av_err *err)
 		    &a->quorum, err);
 	if (rc == 0)
 		rc = open_order(a, err);
+	if (rc == 0 && a->watchdog == NULL)
+		rc = av_err_set(err, -ENOMEM, "no memory");
 	if (rc == 0)
-		rc = agent_watchdog_start(a, err);
+		rc = rhythm_pass_start(&a->rhythm, a->event, err);
 	return rc;
-}
-
-static int
-open_sources(struct agent *a, struct av_err *err)
-{
-	int rc = sd_event_add_defer(a->event, &a->kick, on_kick, a);
-
-	if (rc >= 0)	/* after everything else that is due */
-		rc = sd_event_source_set_priority(a->kick,
-		    AGENT_KICK_PRIORITY);
-	if (rc >= 0)
-		rc = sd_event_add_time_relative(a->event, &a->tick,
-		    CLOCK_MONOTONIC, 0, 0, on_tick, a);
-	return rc < 0 ? av_err_set(err, rc, "event loop: %s", strerror(-rc)) :
-	    0;
 }
 
 int
 agent_open(struct agent *a, sd_event *event, struct av_err *err)
 {
+	struct timing t;
 	int rc;
 
+	timing_fill(&t, time_scale_percent(&a->conf));
+	a->rhythm = (struct rhythm){ .compare = on_compare,
+	    .pass = agent_watchdog_pass, .ctx = a, .tick_ns = TICK_NS,
+	    .tick_max_ns = t.tick_max_ns, .pass_ns = t.pass_ns };
 	a->event = event;
 	a->started_ns = av_clock_ns();
 	(void)snprintf(a->boot, sizeof(a->boot), "%llx",
 	    (unsigned long long)av_clock_utc_ms());
-	rc = open_sources(a, err);
+	rc = rhythm_start(&a->rhythm, event, err);
 	if (rc == 0)
 		rc = folders_make(&a->conf, err);
 	a->host = host_describe(&a->conf);
@@ -738,9 +705,7 @@ agent_close(struct agent *a)
 	a->volumes = volumes_close(a->volumes);
 	a->split = split_close(a->split);
 	a->store = store_close(a->store);
-	a->kick = sd_event_source_disable_unref(a->kick);
-	a->tick = sd_event_source_disable_unref(a->tick);
-	a->pass = sd_event_source_disable_unref(a->pass);
+	rhythm_stop(&a->rhythm);
 	a->power.child = sd_event_source_disable_unref(a->power.child);
 	a->watchdog = watchdog_line_close(a->watchdog);
 	json_decref(a->facts[0]);

@@ -20,6 +20,7 @@
 #include "nodeagent/order.h"
 #include "nodeagent/ports.h"
 #include "nodeagent/quorum.h"
+#include "nodeagent/rhythm.h"
 #include "nodeagent/right.h"
 #include "nodeagent/split.h"
 #include "nodeagent/store.h"
@@ -58,14 +59,11 @@ struct agent {
 	json_t		*images;	/* as in the facts */
 	uint64_t	 facts_sent_ns;
 	uint64_t	 images_read_ns;
-	sd_event_source	*kick;		/* reconcile when the loop is idle */
-	sd_event_source	*tick;		/* and once a second */
+	struct rhythm	 rhythm;	/* when it compares */
 	/* agent_watchdog.c */
 	struct watchdog_line *watchdog;
-	sd_event_source	*pass;
 	uint64_t	 pinged_ns;	/* systemd heard of a pass */
 	uint64_t	 duties_ns;	/* all were done */
-	uint64_t	 compare_ns;	/* what the last comparison took */
 	bool		 store_failed;
 	/* duties.c */
 	bool		 take_due;	/* the peer's guests are to be taken */
@@ -93,13 +91,6 @@ struct agent {
 int agent_open(struct agent *a, sd_event *event, struct av_err *err);
 void agent_close(struct agent *a);
 
-/* Of the comparison and of the word to the guard: after all else that is due.  On a PM
- * with little processor time each comparison finds the next one due already, and a word
- * that came after it would never come.  It isn't enough that they are equal: sd-event
- * takes a defer source for one that waits since it was made. */
-#define AGENT_PASS_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 9)
-#define AGENT_KICK_PRIORITY	(SD_EVENT_PRIORITY_NORMAL + 10)
-
 /* Compares and gives orders when nothing else is due. */
 void agent_kick(struct agent *a);
 /* Orders one of the agent's own commands; takes 'args' over.  'done' runs exactly
@@ -111,9 +102,9 @@ void agent_order(struct agent *a, const char *op, json_t *args,
 json_t *facts_make(struct agent *a);
 
 /* agent_watchdog.c: the word to this PM's guard.  A pass that comes when nothing else
- * than a comparison is pending is said every timing.pass_ns; agent_watchdog_news() says at once
+ * than a comparison is pending is said every timing.pass_ns (rhythm.h); agent_watchdog_news() says at once
  * what is held now, and that is no pass. */
-int agent_watchdog_start(struct agent *a, struct av_err *err);
+void agent_watchdog_pass(void *agent);
 void agent_watchdog_news(struct agent *a);
 void agent_watchdog_losing(struct agent *a);
 

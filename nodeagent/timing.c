@@ -57,6 +57,8 @@ timing_fill(struct timing *t, unsigned pc)
 	t->reconnect_ns = scaled(TIMING_RECONNECT_MS, pc);
 	t->strict_ns = scaled(TIMING_STRICT_MS, pc);
 	t->pass_ns = scaled(TIMING_PASS_MS, pc);
+	t->duties_ns = scaled(TIMING_DUTIES_MS, pc);
+	t->tick_max_ns = scaled(TIMING_TICK_MAX_MS, pc);
 	t->watchdog_tick_ns = scaled(TIMING_WATCHDOG_TICK_MS, pc);
 	t->device_ns = scaled(TIMING_DEVICE_MS, pc);
 	t->hang_ns = scaled(TIMING_HANG_MS, pc);

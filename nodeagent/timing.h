@@ -63,6 +63,8 @@
 #define TIMING_STRICT_MS	800u	/* a healthy pass counts this long */
 #define TIMING_PASS_MS		25u	/* agent: between passes that are told */
 #define TIMING_WATCHDOG_TICK_MS	25u	/* guard: between looks */
+#define TIMING_DUTIES_MS	5000u	/* a comparison as old: no healthy pass */
+#define TIMING_TICK_MAX_MS	3000u	/* one a second, or seldomer if they take long */
 #define TIMING_KILL_MS		100u	/* from its decision until nothing runs */
 #define TIMING_DRIFT_PPM	200u	/* two crystals, each this far off */
 #define TIMING_DRIFT_MS		5u	/* that, and rounding of every term */
@@ -114,6 +116,8 @@ _Static_assert(TIMING_DRIFT_MS * 1000000u >= 2u * TIMING_DRIFT_PPM *
 _Static_assert(TIMING_STRICT_MS >= 10 * TIMING_PASS_MS &&
     TIMING_STRICT_MS >= TIMING_HEARTBEAT_MS * TIMING_MISSED,
     "an agent that is a little late isn't taken for a hung one");
+_Static_assert(TIMING_TICK_MAX_MS + TIMING_TICK_MAX_MS / 2 < TIMING_DUTIES_MS,
+    "the tick waits for twice what a comparison takes; then there's another one");
 _Static_assert(TIMING_DEVICE_MS >= 20 * TIMING_WATCHDOG_TICK_MS,
     "a guard that is started again is in time for the device");
 _Static_assert(TIMING_HANG_MS > 2 * TIMING_LOST_MS + TIMING_PEER_DEAD_MS &&
@@ -148,6 +152,8 @@ struct timing {
 	uint64_t	reconnect_ns;
 	uint64_t	strict_ns;
 	uint64_t	pass_ns;
+	uint64_t	duties_ns;
+	uint64_t	tick_max_ns;
 	uint64_t	watchdog_tick_ns;
 	uint64_t	device_ns;
 	uint64_t	hang_ns;

@@ -138,7 +138,7 @@ void
 watchdog_view_say(const struct watchdog_view *v, struct watchdog_say *ret)
 {
 	bool worked = v->store_ok && v->now_ns < v->duties_ns +
-	    WATCHDOG_DUTIES_NS;
+	    v->duties_limit_ns;
 
 	*ret = (struct watchdog_say){ .hold = hold_of(v),
 	    .pass_ns = v->now_ns };

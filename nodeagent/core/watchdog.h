@@ -101,10 +101,9 @@ struct watchdog_view {
 	bool		lost;		/* no sign of the peer */
 	bool		store_ok;	/* the last commit succeeded */
 	uint64_t	duties_ns;	/* when all duties were last done */
+	uint64_t	duties_limit_ns;	/* so old at most (timing.h) */
 	uint64_t	now_ns;
 };
-
-#define WATCHDOG_DUTIES_NS	(5ull * 1000000000)	/* they run once a second */
 
 /* What a full pass has to say. */
 void watchdog_view_say(const struct watchdog_view *v, struct watchdog_say *ret);

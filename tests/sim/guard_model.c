@@ -22,7 +22,8 @@ say(int i, bool whole_pass)
 	struct watchdog_view v = { .role = (int)p->role.state,
 		.lost = p->lost, .store_ok = true,
 		.guests = (p->run[0] || p->run[1]) && !p->paused,
-		.duties_ns = local_ns(i), .now_ns = local_ns(i) };
+		.duties_ns = local_ns(i), .now_ns = local_ns(i),
+		.duties_limit_ns = TIMING_DUTIES_MS * AV_NS_PER_MS };
 	struct watchdog_say s;
 
 	watchdog_view_say(&v, &s);

@@ -264,7 +264,8 @@ TEST(every_state_says_the_right_thing)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct watchdog_view v = { .guests = rows[i].guests,
 		    .role = rows[i].state, .lost = rows[i].lost,
-		    .store_ok = true, .duties_ns = START, .now_ns = START };
+		    .store_ok = true, .duties_ns = START, .now_ns = START,
+		    .duties_limit_ns = MS(5000) };
 		struct watchdog_say say;
 
 		watchdog_view_say(&v, &say);
@@ -276,7 +277,10 @@ TEST(every_state_says_the_right_thing)
 		watchdog_view_say(&v, &say);
 		CHECK(!say.healthy);
 		v.store_ok = true;
-		v.now_ns += WATCHDOG_DUTIES_NS;
+		v.now_ns += MS(5000) - 1;
+		watchdog_view_say(&v, &say);
+		CHECK_EQ(say.healthy, rows[i].healthy);
+		v.now_ns++;
 		watchdog_view_say(&v, &say);
 		CHECK(!say.healthy);
 	}
