@@ -113,6 +113,8 @@ look(struct volume *v, const struct mirror_status *st)
 {
 	bool fresh = v->row.failed_leg < 0 ||
 	    (v->row.replace == STORE_REPLACE_MADE);
+	/* it leads for a guest's sake that isn't here yet */
+	bool to_come = st->window && v->move_to == self(v);
 
 	if (!fresh || v->vs->right.kind == RIGHT_NONE)
 		return false;
@@ -127,7 +129,8 @@ look(struct volume *v, const struct mirror_status *st)
 			return false;
 		return true;
 	}
-	if (st->role == MIRROR_SECONDARY && st->disk == MIRROR_DISK_FAILED &&
+	if ((st->role == MIRROR_SECONDARY || to_come) &&
+	    st->disk == MIRROR_DISK_FAILED &&
 	    v->vs->right.kind != RIGHT_ALONE) {
 		report_failed(v, self(v), st->error_text[0] != '\0' ?
 		    st->error_text : "the disk failed");

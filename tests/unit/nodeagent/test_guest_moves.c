@@ -371,6 +371,7 @@ TEST(all_of_it_with_a_driver_that_needs_a_window)
 		a_vm_goes_home_when_all_is_in_step,
 		a_cancelled_move_leaves_it_where_it_is,
 		a_target_that_fails_ends_the_move,
+		a_targets_disk_that_fails_ends_the_move,
 		a_stopped_guest_ends_its_move, an_agent_that_dies_goes_on,
 		a_switch_in_doubt_resumes_nobody,
 		a_new_agent_knows_of_a_switch_in_doubt,
