@@ -198,6 +198,8 @@ peer_says(const struct guest *g)
 		return MOVE_PEER_NOTHING;
 	if (strcmp(phase, "waiting") == 0)
 		return MOVE_PEER_LISTENS;
+	if (strcmp(phase, "active") == 0)
+		return MOVE_PEER_RECEIVES;
 	return strcmp(phase, "complete") == 0 ? MOVE_PEER_DONE :
 	    MOVE_PEER_NOTHING;
 }

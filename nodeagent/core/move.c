@@ -213,7 +213,9 @@ source_together(const struct move_in *in)
 			return DO(NORMAL, PREPARING);
 		if (in->disks_lost)
 			return DO(END, DISKS);
-		if (is_of_move(in))
+		/* sent, or what sent it has gone with its PM */
+		if (is_of_move(in) || in->peer == MOVE_PEER_RECEIVES ||
+		    in->peer == MOVE_PEER_DONE)
 			return DO(END, SEND_FAILED);
 		if (in->late)
 			return in->disks_ready ? DO(END, TOO_SLOW) :

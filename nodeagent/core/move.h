@@ -53,7 +53,8 @@ enum move_proc {		/* this PM's process of the VM */
 enum move_mark { MOVE_MARK_NONE = 0, MOVE_MARK_ORDERED, MOVE_MARK_DOOMED };
 
 enum move_peer {		/* the target's word, of in.move alone */
-	MOVE_PEER_NOTHING = 0, MOVE_PEER_LISTENS, MOVE_PEER_DONE,
+	MOVE_PEER_NOTHING = 0, MOVE_PEER_LISTENS, MOVE_PEER_RECEIVES,
+	MOVE_PEER_DONE,
 };
 
 struct move_in {

@@ -447,6 +447,7 @@ step_shell(const struct state *s, int p, visit_fn *visit)
 {
 	const struct pm *me = &s->pm[p], *peer = &s->pm[1 - p];
 	uint8_t said = peer->proc == MOVE_P_IN && peer->proc_move ?
+	    me->proc == MOVE_P_OUT ? MOVE_PEER_RECEIVES :
 	    MOVE_PEER_LISTENS : peer->proc == MOVE_P_IN_DONE ?
 	    MOVE_PEER_DONE : MOVE_PEER_NOTHING;
 	int late, half;
@@ -811,6 +812,21 @@ TEST(a_leg_that_failed_ends_the_move)
 	return 0;
 }
 
+/* Its PM was off and on again so fast that nobody missed it. */
+TEST(a_stream_whose_sender_has_gone_ends_the_move)
+{
+	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_SOURCE,
+		.move = 7, .proc = MOVE_P_RUNS, .same_run = true,
+		.disks_ready = true, .peer = MOVE_PEER_RECEIVES };
+
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_END);
+	in.peer = MOVE_PEER_DONE;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_END);
+	in.peer = MOVE_PEER_LISTENS;
+	CHECK_EQ(move_decide(&in).what, MOVE_DO_SEND);
+	return 0;
+}
+
 TEST(what_was_received_waits_for_its_switch)
 {
 	struct move_in in = { .right = MOVE_TOGETHER, .place = MOVE_TARGET,
@@ -876,6 +892,7 @@ TESTS_MAIN(
 	T(what_may_have_run_elsewhere_is_void),
 	T(the_switch_waits_until_the_target_has_all),
 	T(a_leg_that_failed_ends_the_move),
+	T(a_stream_whose_sender_has_gone_ends_the_move),
 	T(what_was_received_waits_for_its_switch),
 	T(every_pair_has_a_rule),
 	T(reasons_have_codes_and_sentences))
