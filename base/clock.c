@@ -47,3 +47,9 @@ av_clock_format_utc(int64_t utc_ms, char *buf, size_t n)
 	AV_ASSERT(strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) > 0);
 	(void)snprintf(buf, n, "%s.%03dZ", day, (int)(utc_ms % 1000));
 }
+
+uint64_t
+av_scaled_ns(double time_scale, uint64_t ns)
+{
+	return time_scale > 1 ? (uint64_t)((double)ns * time_scale) : ns;
+}

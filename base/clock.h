@@ -19,6 +19,9 @@
 uint64_t av_clock_ns(void);		/* CLOCK_MONOTONIC */
 uint64_t av_clock_boot_ns(void);	/* CLOCK_BOOTTIME: counts suspended time */
 int64_t  av_clock_utc_ms(void);		/* milliseconds since 1970, UTC */
+/* A limit where 'time_scale' says that the PM is slow: longer, never shorter.  What a
+ * person or the network takes isn't scaled. */
+uint64_t av_scaled_ns(double time_scale, uint64_t ns);
 /* "2026-11-21T09:30:00.123Z"; n >= 25 */
 void	 av_clock_format_utc(int64_t utc_ms, char *buf, size_t n);
 

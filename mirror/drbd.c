@@ -352,7 +352,7 @@ job_step(struct drbd *d, struct drbd_job *job)
 	case DRBD_STEP_RUN:
 		drbd_step_argv(d, job, s, &a);
 		rc = drbd_cmd_start(d->loop, d->rec.tools_path, &a,
-		    av_clock_ns() + CMD_LIMIT_NS, NULL, on_cmd, d, &d->cmd,
+		    av_clock_ns() + av_scaled_ns(d->c.time_scale, CMD_LIMIT_NS), NULL, on_cmd, d, &d->cmd,
 		    &err);
 		if (rc == 0)
 			return false;
@@ -663,7 +663,7 @@ drbd_order(struct mirror *m, struct mirror_op *op,
 		return av_err_code(err, -EINVAL, "bad-request",
 		    "a number is too large");
 	due = op->deadline_ns != 0 ? op->deadline_ns :
-	    av_clock_ns() + OP_DEFAULT_NS;
+	    av_clock_ns() + av_scaled_ns(d->c.time_scale, OP_DEFAULT_NS);
 	rc = sd_event_add_time(d->loop, &op->timer, CLOCK_MONOTONIC,
 	    due / AV_NS_PER_US, 1000, on_deadline, op);
 	if (rc < 0)

@@ -65,6 +65,7 @@ struct drbd_conf {
 	char		secret[64];	/* DRBD takes 63 characters */
 	char		handler_path[MIRROR_PATH_MAX];
 	uint32_t	peer_timeout_ms;
+	double		time_scale;
 	uint64_t	resync_rate_kib_s;
 	char		res_path[MIRROR_PATH_MAX + 80];	/* DIR/av-ID.res */
 	char		fence_path[108];	/* RUN_DIR/fence.sock */

@@ -349,6 +349,7 @@ drbd_conf_copy(struct drbd_conf *c, const struct mirror_conf *f,
 	c->peer_port = f->peer_port;
 	c->peer_timeout_ms = f->peer_timeout_ms != 0 ? f->peer_timeout_ms :
 	    1500;
+	c->time_scale = f->time_scale;
 	c->resync_rate_kib_s = f->resync_rate_kib_s;
 	rc = check_conf(c, err);
 	return rc < 0 ? rc : read_secret(c, f->psk_file,

@@ -247,7 +247,8 @@ answer_handler(struct drbd *d, struct drbd_job *job, struct av_err *err)
 {
 	(void)err;
 	if (drbd_fence_answer(d->fence, "outdated") > 0) {
-		job->grace_ns = av_clock_ns() + HELPER_NS;
+		job->grace_ns = av_clock_ns() + av_scaled_ns(d->c.time_scale,
+		    HELPER_NS);
 		drbd_wake_at(d, job->grace_ns + AV_NS_PER_MS);
 	}
 	return 0;

@@ -331,7 +331,9 @@ struct mirror_conf {
 	const char	*nbdkit_path;	/* NULL = "/usr/sbin/nbdkit" or in PATH */
 	const char	*plugin_path;	/* build/nbdkit-avreplica-plugin.so */
 	const char	*log_path;	/* server's stdio, appended */
-	uint32_t	 peer_timeout_ms;	/* 0 = 1500 */
+	uint32_t	 peer_timeout_ms;	/* 0 = 1500; as it is */
+	double		 time_scale;	/* other limits are so many times as long,
+					 * if that is more; 0 = 1 */
 	uint64_t	 resync_rate_kib_s;	/* 0 = unlimited */
 	const struct mirror_drbd_conf *drbd;	/* driver drbd alone; NULL = as
 						 * recorded with the leg */

@@ -31,7 +31,7 @@
 #define FIND_AGAIN_US	(100 * 1000)
 #define FIND_TRIES	50		/* 5 s: a starting server gets there */
 #define SPAWN_TRIES	4
-#define GONE_US		(1000 * 1000)	/* stuck in its disk: not waited for */
+#define GONE_NS		(1 * AV_NS_PER_S)	/* stuck in its disk: not waited for */
 #define OP_DEFAULT_NS	(10 * AV_NS_PER_S)
 
 struct replica {
@@ -340,7 +340,8 @@ wait_gone(struct replica *r)
 	if (r->gone_fd < 0 || sd_event_add_io(r->loop, &r->gone_source,
 	    r->gone_fd, EPOLLIN, on_gone, r) < 0 ||
 	    sd_event_add_time_relative(r->loop, &r->gone_timer,
-	    CLOCK_MONOTONIC, GONE_US, 0, on_gone_limit, r) < 0)
+	    CLOCK_MONOTONIC, av_scaled_ns(r->c.time_scale, GONE_NS) /
+	    AV_NS_PER_US, 0, on_gone_limit, r) < 0)
 		has_ended(r);
 }
 
@@ -512,7 +513,7 @@ replica_order(struct mirror *m, struct mirror_op *op,
 		    "the mirror server can't be reached") : 0;
 	}
 	due = op->deadline_ns != 0 ? op->deadline_ns :
-	    av_clock_ns() + OP_DEFAULT_NS;
+	    av_clock_ns() + av_scaled_ns(r->c.time_scale, OP_DEFAULT_NS);
 	op->seq = ++r->seq;
 	rc = sd_event_add_time(r->loop, &op->timer, CLOCK_MONOTONIC,
 	    due / AV_NS_PER_US, 1000, on_deadline, op);

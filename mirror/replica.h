@@ -25,6 +25,7 @@ struct replica_conf {
 	char		plugin_path[MIRROR_PATH_MAX];
 	char		log_path[MIRROR_PATH_MAX];
 	uint32_t	peer_timeout_ms;
+	double		time_scale;
 	uint64_t	resync_rate_kib_s;
 	char		front_path[108], control_path[108];
 };

@@ -265,6 +265,7 @@ replica_conf_copy(struct replica_conf *c, const struct mirror_conf *f,
 	c->peer_port = f->peer_port;
 	c->peer_timeout_ms = f->peer_timeout_ms != 0 ? f->peer_timeout_ms :
 	    1500;
+	c->time_scale = f->time_scale;
 	c->resync_rate_kib_s = f->resync_rate_kib_s;
 	return 0;
 }

@@ -220,8 +220,7 @@ is_late(const struct guest *g)
 		return false;	/* the hypervisor has its own limit for memory */
 	}
 	return av_clock_ns() - g->move.since_ns >
-	    limit_ns * (g->gs->conf->time_scale > 1 ?
-	    (uint64_t)g->gs->conf->time_scale : 1);
+	    av_scaled_ns(g->gs->conf->time_scale, limit_ns);
 }
 
 static struct move_in

@@ -255,7 +255,7 @@ server_ok(const struct quorum *q, int node, const char *id)
 }
 
 static uint64_t
-lasting_ms(uint64_t *since_ns, bool is_so)
+lasting_ms(const struct quorum *q, uint64_t *since_ns, bool is_so)
 {
 	uint64_t now_ns = av_clock_ns();
 
@@ -263,7 +263,9 @@ lasting_ms(uint64_t *since_ns, bool is_so)
 		*since_ns = 0;
 	else if (*since_ns == 0)
 		*since_ns = now_ns;
-	return is_so ? (now_ns - *since_ns) / AV_NS_PER_MS : 0;
+	/* as on a PM that isn't slow: the questions take as much longer */
+	return is_so ? (now_ns - *since_ns) / av_scaled_ns(
+	    q->conf->time_scale, AV_NS_PER_MS) : 0;
 }
 
 static int64_t
@@ -283,8 +285,8 @@ plan(struct quorum *q)
 		active_bad |= is_active && !(ok[i][0] && ok[i][1]);
 		home |= !is_active && s->preferred && ok[i][0] && ok[i][1];
 	}
-	bad_ms = lasting_ms(&q->bad_since_ns, active_bad);
-	good_ms = lasting_ms(&q->good_since_ns, home);
+	bad_ms = lasting_ms(q, &q->bad_since_ns, active_bad);
+	good_ms = lasting_ms(q, &q->good_since_ns, home);
 	return quorum_plan(&q->db, ok, bad_ms, good_ms);
 }
 
@@ -366,7 +368,8 @@ give_up(struct quorum *q, const struct role *r)
 		q->change_since_ns = av_clock_ns();
 	if (r->rec.gen != q->db.gen)
 		why = "the unit's generation has changed meanwhile";
-	else if (av_clock_ns() - q->change_since_ns > CHANGE_NS)
+	else if (av_clock_ns() - q->change_since_ns >
+	    av_scaled_ns(q->conf->time_scale, CHANGE_NS))
 		why = "a PM didn't confirm it in time";
 	if (why != NULL)
 		fly(q, "quorum.abort", json_pack("{s:s,s:s}", "token",

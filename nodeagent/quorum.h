@@ -61,8 +61,8 @@ json_t *quorum_facts(const struct quorum *q);
 
 /*
  * Pure: which server should be active, 0 = leave it as it is.  ok[i][n]: PM n
- * reaches servers[i].  bad_ms: how long the active one hasn't been reached by both;
- * good_ms: how long the preferred one has been, while the alternate is active.
+ * reaches servers[i].  bad_ms: how long the active one hasn't been reached by both,
+ * at time_scale 1; good_ms: how long the preferred one has been, while the alternate is active.
  */
 int64_t quorum_plan(const struct quorum_state *q, const bool ok[][2],
     uint64_t bad_ms, uint64_t good_ms);

@@ -51,7 +51,8 @@ on_ordered(void *arg, int rc, json_t *result, const struct av_err *err)
 		return;
 	}
 	k->result = json_deep_copy(result);
-	k->until_ns = av_clock_ns() + PEER_NS;
+	k->until_ns = av_clock_ns() + av_scaled_ns(k->q->conf->time_scale,
+	    PEER_NS);
 }
 
 static int
@@ -119,7 +120,7 @@ quorum_add_checked(struct quorum *q, json_t *cmd, quorum_done_fn done,
 	struct arbiter_conf ac = { .kind = pem(args, "kind"),
 		.address = pem(args, "address"),
 		.unit_uuid = q->conf->unit_uuid, .node = q->conf->node,
-		.timeout_ns = ASK_NS };
+		.timeout_ns = av_scaled_ns(q->conf->time_scale, ASK_NS) };
 	int rc = 0;
 
 	if (k == NULL)

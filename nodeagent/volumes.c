@@ -152,7 +152,8 @@ server_open(struct volume *v)
 	    .n_peer_addrs = c->n_mirror_peers, .peer_port = port,
 	    .psk_file = c->psk_file, .nbdkit_path = c->nbdkit,
 	    .plugin_path = c->plugin, .log_path = log_path,
-	    .peer_timeout_ms = (uint32_t)(500 * c->time_scale) };
+	    .peer_timeout_ms = (uint32_t)(500 * c->time_scale),
+	    .time_scale = c->time_scale };
 	struct mirror_drbd_conf drbd;
 	struct av_err err = { 0 };
 	size_t i;

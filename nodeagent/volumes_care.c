@@ -104,7 +104,8 @@ order_grow(struct volume *v)
 	struct av_err err = { 0 };
 	struct mirror_op *op = begin(v, "grow");
 
-	op->deadline_ns = av_clock_ns() + GROW_LIMIT_NS;
+	op->deadline_ns = av_clock_ns() + av_scaled_ns(
+	    v->vs->conf->time_scale, GROW_LIMIT_NS);
 	end(v, mirror_grow(v->m, op, v->row.size_bytes, &err), &err);
 }
 

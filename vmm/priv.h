@@ -95,6 +95,8 @@ void vmm_dom_phase(struct vmm_dom *dom, enum vmm_phase phase, const char *why);
 void vmm_dom_touch(struct vmm_dom *dom);
 /* A time limit on this machine: never shorter. */
 uint64_t vmm_scaled(const struct vmm_dom *dom, uint64_t ns);
+/* So many scaled ms from now. */
+uint64_t vmm_due_ns(const struct vmm_dom *dom, uint64_t ms);
 /* Ends the live op; without one, nothing. */
 void vmm_op_finish(struct vmm_dom *dom, int rc, const struct av_err *err);
 /* vmm.c's and migrate.c's: 'op' becomes the live one, the driver is called next;

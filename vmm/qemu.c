@@ -296,7 +296,7 @@ qemu_shutdown(struct vmm_dom *dom, struct av_err *err)
 		return av_err_set(err, -EAGAIN, "vm '%s': its monitor is "
 		    "silent", dom->spec.name);
 	if (q->qga != NULL && dom->st.agent && qga_sync(q->qga) == 0) {
-		q->agent_due_ns = av_clock_ns() + AGENT_MS * AV_NS_PER_MS;
+		q->agent_due_ns = vmm_due_ns(q->dom, AGENT_MS);
 		qemu_tick_in(q, TICK_FAST_MS);
 	} else {
 		shutdown_by_button(q);
@@ -414,7 +414,7 @@ qemu_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 			break;
 		}
 		(void)vmm_pidfd_kill(q->pidfd, SIGKILL);
-		q->give_up_ns = av_clock_ns() + KILL_GRACE_MS * AV_NS_PER_MS;
+		q->give_up_ns = vmm_due_ns(dom, KILL_GRACE_MS);
 		qemu_tick_in(q, TICK_FAST_MS);
 		break;
 	case VMM_OP_ATTACH:

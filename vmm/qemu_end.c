@@ -103,7 +103,7 @@ qemu_end_process(struct qemu *q)
 	/* one that can't answer now isn't asked */
 	if (q->verified && !q->mig.pinned && q->dom->st.migration.phase !=
 	    VMM_PHASE_SWITCHING && qmp_call(q->qmp, "quit", NULL, NULL, NULL) == 0) {
-		q->kill_at_ns = av_clock_ns() + QUIT_MS * AV_NS_PER_MS;
+		q->kill_at_ns = vmm_due_ns(q->dom, QUIT_MS);
 	} else {
 		q->kill_at_ns = 1;
 		(void)vmm_pidfd_kill(q->pidfd, SIGKILL);
@@ -117,7 +117,7 @@ qemu_end_due(struct qemu *q, uint64_t now_ns)
 	if (q->kill_at_ns == 0 || now_ns < q->kill_at_ns)
 		return;
 	(void)vmm_pidfd_kill(q->pidfd, SIGKILL);
-	q->kill_at_ns = now_ns + QUIT_MS * AV_NS_PER_MS;
+	q->kill_at_ns = vmm_due_ns(q->dom, QUIT_MS);
 }
 
 /* ------------------------- process -> gone -> EXITED ---------------------- */
@@ -211,7 +211,8 @@ qemu_exited_try(struct qemu *q)
 		st->exit_code = signaled ? 0 : code;
 		exited(q, signaled ? VMM_REASON_SIGNAL :
 		    VMM_REASON_EXIT_CODE);
-	} else if (av_clock_ns() - q->gone_ns > EXIT_FILE_MS * AV_NS_PER_MS) {
+	} else if (av_clock_ns() - q->gone_ns > vmm_scaled(q->dom,
+	    EXIT_FILE_MS * AV_NS_PER_MS)) {
 		exited(q, VMM_REASON_VANISHED);
 	} else {
 		qemu_tick_in(q, TICK_FAST_MS);

@@ -267,6 +267,13 @@ passed(uint64_t now, uint64_t since, uint64_t ms)
 	return since != 0 && ms != 0 && now - since > ms * AV_NS_PER_MS;
 }
 
+/* What a slow PM needs longer for. */
+static uint64_t
+limit(const struct qemu *q, unsigned ms)
+{
+	return vmm_scaled(q->dom, ms * AV_NS_PER_MS) / AV_NS_PER_MS;
+}
+
 /* A link that is cut shows itself to a socket only after minutes. */
 static bool
 is_stalled(struct qemu *q, uint64_t now)
@@ -277,7 +284,7 @@ is_stalled(struct qemu *q, uint64_t now)
 		q->mig.moved_bytes = copied;
 		q->mig.moved_ns = now;
 	}
-	return passed(now, q->mig.moved_ns, STALL_MS);
+	return passed(now, q->mig.moved_ns, limit(q, STALL_MS));
 }
 
 static void
@@ -285,10 +292,11 @@ limits(struct qemu *q, uint64_t now)
 {
 	enum vmm_phase p = q->dom->st.migration.phase;
 
-	if (p == VMM_PHASE_SETUP && passed(now, q->mig.began_ns, SETUP_MS))
+	if (p == VMM_PHASE_SETUP &&
+	    passed(now, q->mig.began_ns, limit(q, SETUP_MS)))
 		give_up(q, "no connection to the other PM's process");
 	else if (p == VMM_PHASE_SWITCHING &&
-	    passed(now, q->mig.switch_ns, SWITCH_MS))
+	    passed(now, q->mig.switch_ns, limit(q, SWITCH_MS)))
 		give_up(q, "the last part didn't get through");
 	else if (p == VMM_PHASE_ACTIVE && is_stalled(q, now))
 		give_up(q, "nothing gets through to the other PM any more");
@@ -310,7 +318,7 @@ cancel(struct qemu *q, uint64_t now)
 	if (first && !switching_over)
 		(void)qmp_call(q->qmp, "migrate_cancel", NULL, NULL, NULL);
 	if (!q->mig.yanked && (switching_over ||
-	    passed(now, q->mig.cancel_ns, YANK_MS))) {
+	    passed(now, q->mig.cancel_ns, limit(q, YANK_MS)))) {
 		q->mig.yanked = true;
 		(void)qmp_call_oob(q->qmp, "yank", json_pack("{s:[{s:s}]}",
 		    "instances", "type", "migration"), NULL, NULL);

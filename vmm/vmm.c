@@ -36,9 +36,13 @@ static const uint64_t vmm_default_ns[] = {
 uint64_t
 vmm_scaled(const struct vmm_dom *dom, uint64_t ns)
 {
-	double scale = dom->env.time_scale;
+	return av_scaled_ns(dom->env.time_scale, ns);
+}
 
-	return scale > 1 ? (uint64_t)((double)ns * scale) : ns;
+uint64_t
+vmm_due_ns(const struct vmm_dom *dom, uint64_t ms)
+{
+	return av_clock_ns() + vmm_scaled(dom, ms * AV_NS_PER_MS);
 }
 
 const char *

@@ -81,7 +81,7 @@ static void
 monitor_drop(struct xen *q)
 {
 	q->qmp = qmp_free(q->qmp);
-	q->verified = false;
+	q->verified = q->growing = false;
 	if (q->dom->st.answers) {
 		q->dom->st.answers = false;
 		vmm_dom_touch(q->dom);
@@ -186,8 +186,7 @@ end_guest(struct xen *q)
 	q->ending = true;
 	if (q->pidfd >= 0 && q->verified &&
 	    qmp_call(q->qmp, "quit", NULL, NULL, NULL) == 0) {
-		q->kill_at_ns = av_clock_ns() + vmm_scaled(q->dom,
-		    QUIT_MS * AV_NS_PER_MS);
+		q->kill_at_ns = vmm_due_ns(q->dom, QUIT_MS);
 		xen_tick_in(q, TICK_FAST_MS);
 	} else if (q->pidfd >= 0) {
 		/* its end leads to one that destroys */
@@ -275,7 +274,8 @@ gone_try(struct xen *q)
 	if (vmm_proc_exit_read(q->dom->spec.runtime_dir, &signaled,
 	    &code) == 0)
 		process_gone(q, signaled, code);
-	else if (av_clock_ns() - q->gone_ns > EXIT_FILE_MS * AV_NS_PER_MS)
+	else if (av_clock_ns() - q->gone_ns > vmm_scaled(q->dom,
+	    EXIT_FILE_MS * AV_NS_PER_MS))
 		process_gone(q, true, 0);
 	else
 		xen_tick_in(q, TICK_FAST_MS);
@@ -724,13 +724,35 @@ xen_resume(struct vmm_dom *dom, struct av_err *err)
 	return run_order(dom, "cont", err);
 }
 
+static void
+grown(void *ctx, int rc, const json_t *ret, const struct av_err *err)
+{
+	struct xen *q = ctx;
+
+	(void)ret;
+	q->growing = false;
+	if (vmm_op_kind(q->dom) == VMM_OP_RESIZE)
+		vmm_op_finish(q->dom, rc, err);
+}
+
+/* An answer that nobody waits for any more must not count for another disk. */
 static int
 xen_disk_resize(struct vmm_dom *dom, unsigned disk, uint64_t size_bytes,
     struct av_err *err)
 {
-	return xen_order(dom->drv, "resize", json_pack("{s:I, s:I}", "disk",
-	    (json_int_t)disk, "bytes", (json_int_t)size_bytes), VMM_OP_RESIZE,
-	    err);
+	struct xen *q = dom->drv;
+	int rc = -EAGAIN;
+
+	if (q->growing)
+		return av_err_set(err, rc, "vm '%s': the guest is still being "
+		    "told of a disk's size", dom->spec.name);
+	if (q->verified)
+		rc = qmp_call(q->qmp, "resize", json_pack("{s:I, s:I}", "disk",
+		    (json_int_t)disk, "bytes", (json_int_t)size_bytes), grown,
+		    q);
+	q->growing = rc == 0;
+	return rc < 0 ? av_err_set(err, rc, "vm '%s': av-xenrun is silent",
+	    dom->spec.name) : 0;
 }
 
 static void
@@ -741,7 +763,7 @@ xen_timeout(struct vmm_dom *dom, enum vmm_op_kind kind)
 	if (xen_is_starting(kind)) {
 		q->timed_out = true;
 		end_guest(q);
-		q->give_up_ns = av_clock_ns() + KILL_GRACE_MS * AV_NS_PER_MS;
+		q->give_up_ns = vmm_due_ns(dom, KILL_GRACE_MS);
 		xen_tick_in(q, TICK_FAST_MS);
 	} else if (kind == VMM_OP_ATTACH) {
 		vmm_dom_set(dom, VMM_RUNNING, VMM_REASON_NONE,

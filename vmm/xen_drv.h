@@ -22,6 +22,7 @@ struct xen {
 	sd_event_source	 *exit_io;
 	sd_event_source	 *tick;
 	bool		  verified;	/* it is ours, by UUID */
+	bool		  growing;	/* an answer to "resize" is to come */
 	bool		  want_run;	/* start: not to stay paused */
 	bool		  cont_sent;	/* start: it will run in a moment */
 	bool		  timed_out;	/* start: ended for its deadline */

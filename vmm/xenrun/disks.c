@@ -33,14 +33,13 @@
 #include "vmm/xenrun/run.h"
 
 #define READY_S		120	/* QEMU's own start, on emulated processors; whoever
-				 * ordered the guest's start has a limit of his own */
+				 * ordered anything has a limit of his own */
 #define TERM_MS		2000	/* from SIGTERM to SIGKILL */
 #define KILL_MS		10000
 #define XB_INIT_WAIT	2	/* XenbusState: the backend waits for the guest */
-#define QMP_MS		2000
 #define QUIET_S		20	/* a disk that takes longer hangs */
 
-static int qemu_open(const struct xr *xr, unsigned limit_ms, FILE **ret);
+static int qemu_open(const struct xr *xr, unsigned limit_s, FILE **ret);
 
 static void
 disk_dir(const struct xr *xr, char ret[VMM_PATH_MAX + 8])
@@ -103,7 +102,7 @@ does_answer(const struct xr *xr)
 {
 	AUTO_FILE FILE *f = NULL;
 
-	return qemu_open(xr, READY_S * 1000, &f) == 0;
+	return qemu_open(xr, READY_S, &f) == 0;
 }
 
 static int
@@ -205,9 +204,9 @@ ask(FILE *f, const char *line)
 }
 
 static int
-qemu_open(const struct xr *xr, unsigned limit_ms, FILE **ret)
+qemu_open(const struct xr *xr, unsigned limit_s, FILE **ret)
 {
-	const struct timeval limit = { .tv_sec = limit_ms / 1000 };
+	const struct timeval limit = { .tv_sec = limit_s };
 	char path[VMM_PATH_MAX + 24];
 	AUTO_FILE FILE *f = NULL;
 	int fd, rc;
@@ -240,7 +239,7 @@ xr_disks_plug(const struct xr *xr, struct av_err *err)
 		if (!xr_disk_plug(&xr->spec, i, line) ||
 		    is_offered(xr, xr->domid, i))
 			continue;
-		rc = f == NULL ? qemu_open(xr, READY_S * 1000, &f) : 0;
+		rc = f == NULL ? qemu_open(xr, READY_S, &f) : 0;
 		if (rc == 0)
 			rc = ask(f, line);
 	}
@@ -254,7 +253,7 @@ qemu_resize(const struct xr *xr, unsigned disk, uint64_t bytes)
 {
 	AUTO_FILE FILE *f = NULL;
 	char line[160];
-	int rc = qemu_open(xr, QMP_MS, &f);
+	int rc = qemu_open(xr, READY_S, &f);
 
 	(void)snprintf(line, sizeof(line), "{\"execute\":\"block_resize\","
 	    "\"arguments\":{\"node-name\":\"disk%u\",\"size\":%llu}}\n", disk,
@@ -263,8 +262,8 @@ qemu_resize(const struct xr *xr, unsigned disk, uint64_t bytes)
 }
 
 int
-xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
-    struct av_err *err)
+xr_disk_resize(const struct xr *xr, unsigned domid, unsigned disk,
+    uint64_t bytes, struct av_err *err)
 {
 	int rc;
 
@@ -273,7 +272,7 @@ xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
 	if (xr_is_hvm(&xr->spec))
 		return 0;	/* an IDE disk's size is read at the guest's start */
 	if (xr->spec.disks[disk].block_path[0] != '\0')
-		rc = xr_be_disk_grown(xr->domid,
+		rc = xr_be_disk_grown(domid,
 		    xr_vdev(xr_place(&xr->spec, disk)), bytes);
 	else
 		rc = qemu_resize(xr, disk, bytes);
@@ -306,7 +305,7 @@ xr_disks_quiet(const struct xr *xr, struct av_err *err)
 	}
 	if (!ours || rc < 0)
 		return rc;
-	rc = qemu_open(xr, QUIET_S * 1000, &f);
+	rc = qemu_open(xr, QUIET_S, &f);
 	for (i = 0; i < ARRAY_SIZE(words) && rc == 0; i++) {
 		(void)snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n",
 		    words[i]);

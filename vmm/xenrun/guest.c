@@ -31,7 +31,7 @@ task_thread(void *ctx)
 	t->rc = t->work(t->xr, &t->err);
 	atomic_store(&t->ended, true);
 	r = write(t->xr->task_fd, &one, sizeof(one));
-	AV_ASSERT(r == sizeof(one));	/* an eventfd of two users can't be full */
+	AV_ASSERT(r == sizeof(one));	/* an eventfd of three users can't be full */
 	return NULL;
 }
 
@@ -72,6 +72,7 @@ tasks_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	(void)revents;
 	task_take(xr, &xr->job);
 	task_take(xr, &xr->ender);
+	task_take(xr, &xr->grower);
 	return 0;
 }
 

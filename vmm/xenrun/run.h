@@ -8,8 +8,8 @@
  *      +----------------+----------------------+--> ENDING --nothing left--> exit
  *
  * Everything that waits (libxl) is a task: a thread with a result, taken in by the
- * loop.  There are two: 'job' makes, saves or dumps; 'ender' takes the domain away
- * and may run while a job does.
+ * loop.  There are three: 'job' makes, saves or dumps; 'ender' takes the domain away
+ * and 'grower' tells it of a disk's size: both may run while a job does.
  */
 #ifndef AV_XENRUN_RUN_H
 #define AV_XENRUN_RUN_H
@@ -54,6 +54,7 @@ struct xr {
 	char		 why[160];	/* of ENDING: the last words */
 	struct xr_task	 job;
 	struct xr_task	 ender;
+	struct xr_task	 grower;
 	int		 task_fd;	/* eventfd: a task has ended */
 	int		 restore_fd;	/* -1 = made anew */
 	int		 disks_pidfd;	/* -1 = no process for disks */
@@ -63,6 +64,11 @@ struct xr {
 	struct xr_move	*move;		/* NULL = none under way */
 	struct xr_asker	 dump_asker;
 	char		 dump_path[160];
+	struct {			/* what 'grower' works on */
+		struct xr_asker	asker;
+		unsigned	domid, disk;
+		uint64_t	bytes;
+	} grow;
 };
 
 /* --- guest.c --- */
@@ -97,8 +103,9 @@ int  xr_disks_stop(struct xr *xr, struct av_err *err);	/* blocks */
 int  xr_disks_pidfd(const struct xr *xr);	/* -ENOENT: none */
 /* Blocks.  The guest stands: all that it wrote is at the mirror, nothing follows. */
 int  xr_disks_quiet(const struct xr *xr, struct av_err *err);
-int  xr_disk_resize(struct xr *xr, unsigned disk, uint64_t bytes,
-    struct av_err *err);
+/* Blocks for as long as the QEMU of the disks is silent. */
+int  xr_disk_resize(const struct xr *xr, unsigned domid, unsigned disk,
+    uint64_t bytes, struct av_err *err);
 
 /* --- console.c --- */
 int  xr_console_new(struct xr *xr, struct xr_console **ret);

@@ -4,7 +4,7 @@
  * vmm/xenrun/serve.c - RUNTIME/xen.sock: the agent's orders, in QMP's wire form
  *
  *   query-uuid, query-status, cont, stop, system_powerdown, quit	as QEMU's
- *   resize {disk, bytes}	the disk has grown
+ *   resize {disk, bytes}	the disk has grown; answers when the guest is told
  *   dump {path}		core of the guest's memory; answers when it is written
  *   query-stats		processor time and memory
  *   migrate {...}, migrate_cancel, freeze	move.h
@@ -207,7 +207,22 @@ do_dump(struct xr *xr, const json_t *args, const struct xr_asker *who,
 }
 
 static int
-do_resize(struct xr *xr, const json_t *args, struct av_err *err)
+grow_work(struct xr *xr, struct av_err *err)
+{
+	return xr_disk_resize(xr, xr->grow.domid, xr->grow.disk,
+	    xr->grow.bytes, err);
+}
+
+static void
+grow_done(struct xr *xr, int rc, const struct av_err *err)
+{
+	xr_serve_answer(xr->serve, &xr->grow.asker, rc, NULL, err);
+}
+
+/* In a thread: a 'stop' must not wait for a QEMU that is slow. */
+static int
+do_resize(struct xr *xr, const json_t *args, const struct xr_asker *who,
+    struct av_err *err)
 {
 	json_int_t disk = json_integer_value(json_object_get(args, "disk"));
 	json_int_t bytes = json_integer_value(json_object_get(args, "bytes"));
@@ -215,7 +230,17 @@ do_resize(struct xr *xr, const json_t *args, struct av_err *err)
 	if (disk < 0 || disk >= VMM_DISKS_MAX || bytes <= 0 ||
 	    bytes % 512 != 0)
 		return av_err_set(err, -EINVAL, "no such disk or size");
-	return xr_disk_resize(xr, (unsigned)disk, (uint64_t)bytes, err);
+	if (xr->grower.live)
+		return av_err_set(err, -EAGAIN, "disk %u: not yet told: busy "
+		    "with the one before", (unsigned)disk);
+	xr->grow.asker = *who;
+	xr->grow.domid = xr->domid;
+	xr->grow.disk = (unsigned)disk;
+	xr->grow.bytes = (uint64_t)bytes;
+	xr->grower.work = grow_work;
+	xr->grower.done = grow_done;
+	xr_task_start(xr, &xr->grower);
+	return 0;
 }
 
 static int
@@ -270,8 +295,10 @@ order_run(struct xr *xr, const char *cmd, const json_t *args,
 		    xr_guest_cont(xr, err);
 	if (strcmp(cmd, "system_powerdown") == 0)
 		return do_off(xr, err);
-	if (strcmp(cmd, "resize") == 0)
-		return do_resize(xr, args, err);
+	if (strcmp(cmd, "resize") == 0) {
+		*later = true;
+		return do_resize(xr, args, who, err);
+	}
 	if (strcmp(cmd, "query-stats") == 0)
 		return do_stats(xr, ret, err);
 	if (strcmp(cmd, "migrate") == 0)

@@ -203,6 +203,67 @@ test('vm-create-japanese', async ({ page }) => {
 	await vmState(page, 'Running');
 });
 
+// The focus goes to what is wrong at the moment when that is said, not some frames later:
+// whoever is quick has begun to type elsewhere by then.
+test('typing-at-once', async ({ page }) => {
+	await admin(page);
+	await visit(page, '/vms/create');
+	await page.fill('input[name=name]', 'quick');
+	await next(page);
+	await page.fill('input[name=vcpus]', '9');
+	const focus = await page.evaluate(async () => {
+		const memory = document.querySelector('input[name=memory]');
+		document.querySelector('form').requestSubmit();
+		await Promise.resolve();
+		while (!document.querySelector('[aria-invalid=true]'))
+			await new Promise((done) => queueMicrotask(done));
+		const at = document.activeElement.name;
+		memory.focus();
+		memory.select();
+		await new Promise((done) => setTimeout(done, 500));
+		return [at, document.activeElement.name];
+	});
+	same(focus[0], 'vcpus', 'the focus when the error shows');
+	same(focus[1], 'memory', 'the focus of who types on');
+	await page.keyboard.type('0.25');
+	same(await page.inputValue('input[name=memory]'), '0.25', 'memory');
+	same(await page.inputValue('input[name=vcpus]'), '9', 'processors');
+});
+
+// Each letter finds a page that has been drawn anew since the one before.
+test('typing-while-it-refreshes', async ({ page }) => {
+	const hint = '.field:has(input[name=memory]) .hint';
+	let used = 1073741824, lost = null;
+	await page.route('**/api/v1/unit', async (route) => {	// each answer has other numbers
+		const r = await route.fetch();
+		const unit = await r.json();
+		used += 209715200;
+		await route.fulfill({ response: r, json: { ...unit, resources: { ...unit.resources, memory_used_bytes: used } } });
+	});
+	await admin(page);
+	await visit(page, '/vms/create');
+	await page.fill('input[name=name]', 'patient');
+	await next(page);
+	try {
+		for (const [field, word] of [['memory', '1.125'], ['vcpus', '12']]) {
+			await page.locator(`input[name=${field}]`).focus();
+			await page.keyboard.press('Control+a');
+			for (const letter of word) {
+				await page.keyboard.type(letter);
+				const was = await page.locator(hint).textContent();
+				lost = lost ? null : 'node1';
+				await agent('test.node-lost', { node: lost });
+				await page.waitForFunction(([at, old]) => document.querySelector(at).textContent !== old, [hint, was]);
+				same(await page.evaluate(() => document.activeElement.name), field, 'the focus');
+			}
+			same(await page.inputValue(`input[name=${field}]`), word, field);
+		}
+		same(await page.inputValue('input[name=memory]'), '1.125', 'memory, later');
+	} finally {
+		await agent('test.node-lost', { node: null });
+	}
+});
+
 test('error-at-the-field', async ({ page }) => {
 	await admin(page);
 	await visit(page, '/vms/create');

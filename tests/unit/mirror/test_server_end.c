@@ -29,6 +29,7 @@ struct place {
 	sd_event	*loop;
 	struct mirror	*m;
 	pid_t		pid;
+	double		time_scale;
 };
 
 static int
@@ -71,7 +72,7 @@ place_up(struct place *s)
 		.listen_addr = "127.0.0.1", .port = 1, .peer_port = 1,
 		.peer_addrs = { "127.0.0.1" }, .n_peer_addrs = 1,
 		.psk_file = "/dev/null", .plugin_path = "/dev/null",
-		.log_path = "/dev/null" };
+		.log_path = "/dev/null", .time_scale = s->time_scale };
 	struct av_err err = { 0 };
 	uint64_t due = av_clock_ns() + 30 * AV_NS_PER_S;
 	sigset_t usr1;
@@ -155,7 +156,21 @@ TEST(a_process_that_never_goes_is_given_up)
 	return place_end(&s);
 }
 
+/* A slow PM isn't taken for one whose disk hangs. */
+TEST(a_slow_pm_has_longer_for_its_end)
+{
+	struct place s = { .time_scale = 3 };
+
+	CHECK_EQ(place_up(&s), 0);
+	CHECK_EQ(kill(s.pid, SIGUSR1), 0);
+	CHECK(wait_down(&s, 1800 * AV_NS_PER_MS) == UINT64_MAX);
+	CHECK_EQ(kill(s.pid, SIGKILL), 0);
+	CHECK(wait_down(&s, 30 * AV_NS_PER_S) != UINT64_MAX);
+	return place_end(&s);
+}
+
 TESTS_MAIN(
 	T(down_is_said_when_the_process_has_gone),
 	T(a_process_that_never_goes_is_given_up),
+	T(a_slow_pm_has_longer_for_its_end),
 )

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "tests/test.h"
 #include "vmm/args.h"
 #include "vmm/priv.h"
@@ -190,8 +191,11 @@ TEST(bad_specs)
 TEST(limits_are_stretched_and_never_cut)
 {
 	struct vmm_dom dom = { .env.time_scale = 6 };
+	uint64_t was_ns;
 
 	CHECK_EQ(vmm_scaled(&dom, 30000000000), 180000000000);
+	was_ns = av_clock_ns();
+	CHECK(vmm_due_ns(&dom, 2000) >= was_ns + 12 * AV_NS_PER_S);
 	dom.env.time_scale = 0.5;
 	CHECK_EQ(vmm_scaled(&dom, 30000000000), 30000000000);
 	dom.env.time_scale = 0;

@@ -258,6 +258,65 @@ dumped(struct rig *r)
 	return 0;
 }
 
+static int
+resized_at_last(struct rig *r)
+{
+	uint64_t end = av_clock_ns() + 30 * AV_NS_PER_S;
+
+	for (r->rc = -EAGAIN; r->rc < 0;) {
+		CHECK(av_clock_ns() < end);
+		if (vmm_disk_resize(r->dom, 0, 1 << 20, op(r), NULL) == 0)
+			(void)wait_done(r);
+		else
+			CHECK(sd_event_run(r->event, 10000) >= 0);
+	}
+	return 0;
+}
+
+/* A disk whose new size isn't taken: neither a pause nor the end waits for that. */
+static int
+grown_slowly(struct rig *r)
+{
+	struct vmm_op grow = { .done = done, .ctx = r };
+	char hold[160], state[16];
+	FILE *f;
+
+	snprintf(hold, sizeof(hold), "%s/fakehold", r->spec.runtime_dir);
+	CHECK_EQ(started(r), 0);
+	f = fopen(hold, "we");
+	CHECK(f != NULL && fprintf(f, "98\n") > 0 && fclose(f) == 0);
+	/* as an agent does that has waited long enough */
+	CHECK_EQ(vmm_disk_resize(r->dom, 0, 1 << 20, op(r), NULL), 0);
+	CHECK_EQ(calls_reach(r, "grow", 1), 0);
+	CHECK_EQ(wait_done(r), -ETIMEDOUT);
+	CHECK_EQ(vmm_disk_resize(r->dom, 0, 1 << 20, op(r), NULL), -EAGAIN);
+	CHECK_EQ(vmm_pause(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), 0);
+	CHECK(domain(r, state) != 0);
+	CHECK_STR(state, "paused");
+	/* nor does it take the answer to another agent's order for its own */
+	CHECK_EQ(open_dom(r), 0);
+	CHECK_EQ(vmm_attach(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), 0);
+	CHECK_EQ(vmm_disk_resize(r->dom, 0, 1 << 20, op(r), NULL), 0);
+	CHECK(wait_done(r) < 0 && r->rc != -ETIMEDOUT);
+	/* whenever the machine gets to it */
+	CHECK_EQ(unlink(hold), 0);
+	CHECK_EQ(resized_at_last(r), 0);
+
+	f = fopen(hold, "we");
+	CHECK(f != NULL && fprintf(f, "98\n") > 0 && fclose(f) == 0);
+	CHECK_EQ(vmm_disk_resize(r->dom, 0, 1 << 20, &grow, NULL), 0);
+	CHECK_EQ(calls_reach(r, "grow", 3), 0);
+	CHECK_EQ(vmm_kill(r->dom, op(r), NULL), 0);
+	CHECK_EQ(wait_done(r), -ECANCELED);	/* that of 'grow' */
+	r->n_done = 0;
+	CHECK_EQ(wait_done(r), 0);
+	CHECK_EQ(wait_state(r, VMM_EXITED), VMM_REASON_ASKED);
+	CHECK_EQ(calls(r, "destroy"), 1);
+	return 0;
+}
+
 /* What has our UUID and isn't ours stays as it is. */
 static int
 strangers(struct rig *r)
@@ -306,6 +365,7 @@ RIG_TEST(reset)
 RIG_TEST(ends)
 RIG_TEST(terminated)
 RIG_TEST(dumped)
+RIG_TEST(grown_slowly)
 RIG_TEST(strangers)
 
 /* ------------------------------- pure parts ------------------------------- */
@@ -512,4 +572,4 @@ TEST(no_program)
 TESTS_MAIN(T(config_pvh), T(config_hvm), T(disk_words),
     T(spec_there_and_back), T(exit_words), T(no_program), T(xen_orphan),
     T(xen_kill_orphan), T(xen_reset), T(xen_ends), T(xen_strangers),
-    T(xen_terminated), T(xen_dumped))
+    T(xen_terminated), T(xen_dumped), T(xen_grown_slowly))

@@ -24,6 +24,7 @@
 #define MAKE_MS		60
 #define STREAM_STEPS	8
 #define DUMP_STEP	99	/* in "fakehold": a core waits */
+#define GROW_STEP	98	/* a disk's new size isn't taken yet */
 
 static char fake_dir[256];
 static int fake_watch = -1;
@@ -267,6 +268,9 @@ xr_be_disk_grown(unsigned domid, unsigned vdev, uint64_t bytes)
 {
 	(void)domid;
 	(void)bytes;
+	fake_note("grow");
+	while (fake_held() == GROW_STEP)
+		fake_sleep(10);
 	return vdev == 51712 ? 0 : -EIO;
 }
 

@@ -2,7 +2,7 @@
 //
 // The frame around every page after login: head, menu, the lost-connection
 // banner, the inactivity notice, and which page is shown.
-import { html, useEffect, useRef, useSignal, useState } from './lib.js';
+import { html, useEffect, useLayoutEffect, useRef, useSignal, useState } from './lib.js';
 import { t, word, language, languages, useLanguage } from './i18n.js';
 import { session, logout, get } from './api.js';
 import { connection, lostSince, useLive } from './live.js';
@@ -158,7 +158,7 @@ export function Frame() {
 	const main = useRef(null);
 	const path = here.parts.join('/');
 	const first = useRef(true);
-	useEffect(() => {
+	useLayoutEffect(() => {	// at once: who is quick has begun to type soon
 		if (first.current) {
 			first.current = false;
 			return;

@@ -3,7 +3,7 @@
 // Making a virtual machine, step by step.  Nothing is made before the last
 // button; before that the API is asked (dry_run) whether all of it would do,
 // and what it refuses is shown at the field in question.
-import { html, useEffect, useRef, useState } from '../lib.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib.js';
 import { t, word, bytes, number } from '../i18n.js';
 import { post } from '../api.js';
 import { useLive, refresh } from '../live.js';
@@ -208,12 +208,14 @@ export function CreateVm() {
 		setErrors({ [field]: [e.message, e.hint].filter(Boolean).join(' ') });
 	};
 	const wrong = Object.keys(errors).join();
-	useEffect(() => {	// the focus goes to what is new
+	// The focus goes to what is new, in the same moment: some frames later it would
+	// take away what somebody who is quick types into another field.
+	useLayoutEffect(() => {
 		const first = box.current && box.current.querySelector('input, select, textarea');
 		if (first && !wrong)
 			first.focus();
 	}, [step]);
-	useEffect(() => {	// or wrong; but it stays where one types to mend that
+	useLayoutEffect(() => {	// or wrong; but it stays where one types to mend that
 		const first = wrong && box.current && box.current.querySelector('[aria-invalid="true"]');
 		if (first)
 			first.focus();

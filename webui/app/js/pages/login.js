@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Login, with the choice of language before anybody has an account's.
-import { html, useState, useSignal, useRef, useEffect } from '../lib.js';
+import { html, useState, useSignal, useRef, useLayoutEffect } from '../lib.js';
 import { t, language, languages, useLanguage } from '../i18n.js';
 import { login, loginReason } from '../api.js';
 import { Button, Field, Notice, Problem } from '../ui/parts.js';
@@ -15,7 +15,7 @@ export function Login() {
 	const [busy, setBusy] = useState(false);
 	const userRef = useRef(null);
 	const passRef = useRef(null);
-	useEffect(() => {
+	useLayoutEffect(() => {	// at once: else it takes the focus from who types the password
 		document.title = `${t('login.title')} · avpair`;
 		userRef.current.focus();
 	}, []);
