@@ -54,9 +54,6 @@ store_open(const char *path, struct store **ret_store, struct av_err *err)
 	rc = open_tune(st->db, path, err);
 	if (rc < 0)
 		return rc;
-	st->cache = sql_cache_new(st->db);
-	if (st->cache == NULL)
-		return av_err_set(err, -ENOMEM, "%s: no memory", path);
 	rc = store_position_load(st, err);
 	if (rc < 0)
 		return rc;
@@ -69,7 +66,6 @@ store_close(struct store *st)
 {
 	if (st == NULL)
 		return NULL;
-	st->cache = sql_cache_free(st->cache);
 	(void)sqlite3_close_v2(st->db);	/* a failed checkpoint comes again at
 					 * the next open; the log has it all */
 	free(st->path);

@@ -117,7 +117,6 @@ store_replace(struct store *st, const uint8_t *data, size_t n,
 	rc = image_check(st, db, err);
 	if (rc < 0)
 		return rc;
-	sql_cache_clear(st->cache);	/* all of it is of another content then */
 	backup = sqlite3_backup_init(st->db, "main", db, "main");
 	if (backup == NULL)
 		return sql_error(st->db, sqlite3_errcode(st->db),

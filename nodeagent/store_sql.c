@@ -85,7 +85,7 @@ query_va(const struct store *st, sqlite3_stmt **ret, struct av_err *err,
     const char *sql, const char *types, va_list ap)
 {
 	AUTO_STMT sqlite3_stmt *stmt = NULL;
-	int r = sql_cache_prepare(st, sql, &stmt);
+	int r = sqlite3_prepare_v2(st->db, sql, -1, &stmt, NULL);
 
 	if (r == SQLITE_OK) {
 		AV_ASSERT(sqlite3_bind_parameter_count(stmt) ==

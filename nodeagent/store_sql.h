@@ -16,36 +16,18 @@
 
 #include "nodeagent/store.h"
 
-struct sql_cache;
-
 struct store {
 	sqlite3			*db;
-	struct sql_cache	*cache;		/* NULL = none is kept */
 	char			*path;
 	struct store_position	 pos;
 };
 
-/* Ends the use of a statement, whoever prepared it; NULL is a no-op.  Never
- * sqlite3_finalize(): it may be kept for the next one who asks the same. */
-void sql_done(sqlite3_stmt *stmt);
-
 static inline void
-sql_auto_done(sqlite3_stmt **stmt)
+sql_auto_finalize(sqlite3_stmt **stmt)
 {
-	sql_done(*stmt);
+	(void)sqlite3_finalize(*stmt);	/* repeats the step's error */
 }
-#define AUTO_STMT	AUTO(sql_auto_done)
-
-/* --- store_cache.c --- */
-
-/* Of an open database; NULL without memory. */
-struct sql_cache *sql_cache_new(sqlite3 *db);
-/* Before the database is closed; none is in use. */
-struct sql_cache *sql_cache_free(struct sql_cache *c);
-void sql_cache_clear(struct sql_cache *c);
-/* SQLITE_OK or SQLite's error; end it by sql_done(). */
-int sql_cache_prepare(const struct store *st, const char *sql,
-    sqlite3_stmt **ret);
+#define AUTO_STMT	AUTO(sql_auto_finalize)
 
 /* Translates what SQLite said about 'db'. */
 int sql_error(sqlite3 *db, int r, const char *what, struct av_err *err);

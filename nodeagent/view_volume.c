@@ -220,7 +220,7 @@ view_storage_groups(const struct store *st)
 
 		(void)json_array_clear(ids);
 		used = 0;
-		sql_done(TAKE_PTR(vols));
+		(void)sqlite3_finalize(TAKE_PTR(vols));
 		if (sql_query(st, &vols, NULL, "SELECT id, size_bytes FROM"
 		    " volume WHERE storage_group = ? ORDER BY id", "i",
 		    group) < 0)
