@@ -380,9 +380,19 @@ on_kept(void *ctx, const char *volume_id)
 	return split_kept(ctx, volume_id);
 }
 
+/* The sign is as young as without a comparison's delay; what is in step waits for one. */
+static void
+on_mirror_peer_seen(void *ctx)
+{
+	struct agent *a = ctx;
+
+	if (a->order != NULL)
+		order_mirror_seen(a->order, volumes_peer_seen_ms(a->volumes));
+}
+
 static const struct volumes_ops volumes_callbacks = {
-	.changed = on_object_changed, .report = on_report,
-	.in_use = on_in_use,
+	.changed = on_object_changed, .peer_seen = on_mirror_peer_seen,
+	.report = on_report, .in_use = on_in_use,
 	.held_open = on_held_open, .kept = on_kept };
 static const struct guests_ops guests_callbacks = {
 	.changed = on_object_changed, .report = on_report,

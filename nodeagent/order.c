@@ -496,7 +496,7 @@ order_close(struct order *o)
 /* --- inputs from the owner --- */
 
 void
-order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms)
+order_mirror_seen(struct order *o, uint64_t peer_seen_ms)
 {
 	uint64_t now = av_clock_ns();
 
@@ -504,6 +504,12 @@ order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms)
 	if (o->mirror_known)
 		o->mirror_seen_ns = peer_seen_ms * AV_NS_PER_MS > now ? 0 :
 		    now - peer_seen_ms * AV_NS_PER_MS;
+}
+
+void
+order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms)
+{
+	order_mirror_seen(o, peer_seen_ms);
 	if (in_step != o->role.in_step)
 		order_event_type(o, in_step ? ROLE_EV_IN_STEP :
 		    ROLE_EV_OUT_OF_STEP);

@@ -145,6 +145,8 @@ int order_send_facts(struct order *o, const json_t *facts, struct av_err *err);
  * peer_seen_ms: youngest sign of the peer on any connected volume;
  * UINT64_MAX = no connected volume (then it is no sign either way). */
 void order_mirror_state(struct order *o, bool in_step, uint64_t peer_seen_ms);
+/* The sign alone. */
+void order_mirror_seen(struct order *o, uint64_t peer_seen_ms);
 /* After ops->stop_guests: no guest runs here and every volume is secondary. */
 void order_guests_stopped(struct order *o);
 /* The peer is to leave for maintenance and has no guest: this PM asks for the right

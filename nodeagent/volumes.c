@@ -136,7 +136,12 @@ server_changed(struct mirror *m, void *arg)
 		v->resync_count = st->resync_count;
 		v->resync_finished_utc_ms = av_clock_utc_ms();
 	}
-	v->vs->ops->changed(v->vs->ctx, v->row.id);
+	if (volume_is_news(&v->heard, st)) {
+		memcpy(&v->heard, st, sizeof(v->heard));
+		v->vs->ops->changed(v->vs->ctx, v->row.id);
+	} else if (v->vs->ops->peer_seen != NULL) {
+		v->vs->ops->peer_seen(v->vs->ctx);
+	}
 }
 
 static void

@@ -28,6 +28,9 @@ struct volumes;
 
 struct volumes_ops {
 	void	(*changed)(void *ctx, const char *volume_id);
+	/* The peer's mirror server was heard (volumes_peer_seen_ms()), and nothing that
+	 * matters has changed; may be NULL. */
+	void	(*peer_seen)(void *ctx);
 	/* Orders {"op":"volume.report",...}; takes 'args' over.  'done' once. */
 	void	(*report)(void *ctx, const char *op, json_t *args,
 		    void (*done)(void *arg, int rc), void *arg);

@@ -46,6 +46,7 @@ struct volume {
 	uint64_t	 turn_ns;	/* waits for the peer to let go since; 0 */
 	uint64_t	 restart_ns;	/* its server isn't started before this */
 	char		 error[320];
+	struct mirror_status heard;	/* when 'changed' was last told */
 	uint64_t	 peer_seen_ns;	/* last sign of the peer's server; 0 = none */
 	/* the last resync, as first seen finished */
 	uint64_t	 resync_count;
@@ -147,5 +148,9 @@ bool volume_in_use(const struct volume *v);
 /* volumes_care.c: the next order of care, if any is due and none is under way.
  * The server is up. */
 void volume_care(struct volume *v, const struct mirror_status *st);
+
+/* volumes_news.c, pure: 'now' differs from 'was' in more than numbers for people. */
+bool volume_is_news(const struct mirror_status *was,
+    const struct mirror_status *now);
 
 #endif
