@@ -37,8 +37,15 @@ forward_start() {
 	local port
 	forward_stop
 	port=$(free_port)
-	setsid socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" \
-		"UNIX-CONNECT:$FORWARD_SOCKET" </dev/null >>"$TRY/world/log/host-forward.log" 2>&1 9>&- &
+	(
+		# it outlives us: a caller's lock ('flock FILE deploy/try') isn't its own
+		for fd in /proc/self/fd/*; do
+			fd=${fd##*/}
+			[ "$fd" -le 2 ] || exec {fd}>&-
+		done
+		exec setsid socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" \
+			"UNIX-CONNECT:$FORWARD_SOCKET"
+	) </dev/null >>"$TRY/world/log/host-forward.log" 2>&1 &
 	echo $! >"$TRY/forward.pid"
 	disown
 	echo "$port" >"$TRY/forward.port"
