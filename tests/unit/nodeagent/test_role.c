@@ -4,80 +4,7 @@
  * tests/unit/nodeagent/test_role.c - the table and the scenarios of core/role.c
  */
 #include "tests/test.h"
-
-#include "base/clock.h"
-#include "nodeagent/core/role.h"
-
-static const struct role_times times = { 700, 10000, 30000, 250, 600, 400 };
-static struct role R;
-static struct role_effects out;
-static uint64_t now_ns;
-
-static void
-init(int node, enum role_arbiter arb, struct role_record rec, bool guests)
-{
-	now_ns = 1000;
-	role_init(&R, node, arb, &times, &rec, guests, now_ns, &out);
-}
-
-static void
-step(struct role_event ev)
-{
-	ev.now_ns = ++now_ns;
-	role_step(&R, &ev, &out);
-}
-
-static void
-ev(enum role_event_type type)
-{
-	struct role_event e = { .type = type };
-
-	step(e);
-}
-
-/* The hellos of both are compared, as after their delivery. */
-static void
-view(struct role_hello peer)
-{
-	struct role_event e = { .peer = peer };
-
-	role_hello_fill(&R, &e.me);
-	e.type = role_compare(&e.me, &peer);
-	step(e);
-}
-
-static void
-answer(enum role_event_type type, uint64_t gen, int owner, bool maybe)
-{
-	struct role_event e = { .type = type, .gen = gen, .owner = owner,
-		.maybe = maybe };
-
-	step(e);
-}
-
-static const struct role_effect *
-has(enum role_effect_type type)
-{
-	size_t i;
-
-	for (i = 0; i < out.n; i++)
-		if (out.v[i].type == type)
-			return &out.v[i];
-	return NULL;
-}
-
-static void
-together(int node, enum role_arbiter arb)
-{
-	struct role_record rec = { 5, ROLE_MODE_TOGETHER, false };
-	struct role_hello peer = { ROLE_JOINING, rec, true, true };
-
-	init(node, arb, rec, false);
-	ev(ROLE_EV_PEER_BACK);
-	if (arb != ROLE_ARBITER_NONE)	/* was a claim of before granted? */
-		answer(ROLE_EV_NO_ANSWER, 0, 0, false);
-	view(peer);
-}
+#include "tests/unit/nodeagent/role_rig.h"
 
 TEST(table_has_no_hole)
 {
@@ -471,40 +398,6 @@ TEST(agent_restart_touches_nothing_while_peer_lives)
 	return 0;
 }
 
-TEST(hand_back_asks_the_arbiter_first)
-{
-	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
-	struct role_hello peer = { ROLE_FOLLOWER,
-		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
-	struct role_event moved = { .type = ROLE_EV_MOVED, .gen = 7 };
-
-	init(0, ROLE_ARBITER_ETCD, rec, true);
-	ev(ROLE_EV_PEER_BACK);
-	view(peer);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	ev(ROLE_EV_IN_STEP);
-	CHECK_EQ(R.state, ROLE_REJOINING);
-	CHECK(out.v[0].type == ROLE_DO_RECORD && out.v[0].record.pending);
-	CHECK(has(ROLE_DO_ASK)->move.to_owner == -1);
-	CHECK(has(ROLE_DO_ORDER_TOGETHER) == NULL);
-	CHECK(role_may_run(&R) && !role_may_write_alone(&R));
-	answer(ROLE_EV_GRANTED, 7, -1, false);
-	CHECK(has(ROLE_DO_ORDER_TOGETHER)->gen == 7);
-	step(moved);
-	CHECK_EQ(R.state, ROLE_TOGETHER);
-	CHECK(R.rec.gen == 7 && R.rec.mode == ROLE_MODE_TOGETHER);
-	/* arbiter away: stays alone, says why */
-	init(0, ROLE_ARBITER_ETCD, rec, true);
-	ev(ROLE_EV_PEER_BACK);
-	view(peer);
-	ev(ROLE_EV_IN_STEP);
-	answer(ROLE_EV_NO_ANSWER, 0, 0, false);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	CHECK(!R.rec.pending && role_may_write_alone(&R));
-	CHECK_STR(R.reason.code, "in-step");
-	return 0;
-}
-
 /* --- what an agent that died while it asked finds --- */
 
 static void
@@ -640,68 +533,6 @@ TEST(an_order_older_than_the_owner_is_passed_over)
 	return 0;
 }
 
-TEST(hand_back_waits_longer_each_time)
-{
-	struct role_hello f = { ROLE_FOLLOWER,
-		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
-	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
-	uint64_t wait, before = 0;
-	int k;
-
-	init(0, ROLE_ARBITER_ETCD, rec, false);
-	ev(ROLE_EV_PEER_BACK);
-	view(f);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	for (k = 0; k < 5; k++) {
-		R.due_ns[3] = 0;
-		R.take_due = false;
-		view(f);
-		ev(ROLE_EV_IN_STEP);
-		CHECK_EQ(R.state, ROLE_REJOINING);
-		answer(ROLE_EV_NO_ANSWER, 0, 0, false);
-		CHECK_EQ(R.state, ROLE_ALONE);
-		wait = R.due_ns[3] - now_ns;
-		CHECK(wait > before && wait <= 64 * times.retry_ns);
-		before = wait;
-	}
-	return 0;
-}
-
-/* "In step" flaps: guests pause at each broken try, so tries become rare. */
-TEST(a_broken_hand_back_waits_longer_each_time)
-{
-	struct role_hello f = { ROLE_FOLLOWER,
-		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
-	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
-	uint64_t wait, before = 0;
-	int k;
-
-	init(0, ROLE_ARBITER_ETCD, rec, false);
-	ev(ROLE_EV_PEER_BACK);
-	for (k = 0; k < 4; k++) {
-		R.take_due = false;
-		view(f);
-		ev(ROLE_EV_IN_STEP);
-		CHECK_EQ(R.state, ROLE_REJOINING);
-		ev(ROLE_EV_OUT_OF_STEP);
-		CHECK_EQ(R.state, ROLE_FROZEN);
-		answer(ROLE_EV_GRANTED, R.rec.gen + 1, -1, false);
-		answer(ROLE_EV_GRANTED, R.rec.gen + 2, 0, false);
-		CHECK_EQ(R.state, ROLE_ALONE);
-		R.take_due = false;
-		view(f);
-		ev(ROLE_EV_IN_STEP);
-		CHECK_EQ(R.state, ROLE_ALONE);
-		wait = R.due_ns[3] - now_ns;
-		CHECK(wait > before && wait <= 64 * times.retry_ns);
-		before = wait;
-		now_ns += wait;
-		R.due_ns[3] = 0;
-		ev(ROLE_EV_OUT_OF_STEP);
-	}
-	return 0;
-}
-
 TEST(frozen_says_what_it_knows_now)
 {
 	struct role_event lost = { .type = ROLE_EV_PEER_QUIET,
@@ -719,60 +550,6 @@ TEST(frozen_says_what_it_knows_now)
 	    != NULL);
 	ev(ROLE_EV_PEER_BACK);
 	CHECK_STR(R.reason.code, "peer-back");
-	return 0;
-}
-
-TEST(a_half_finished_hand_back_is_no_proof)
-{
-	struct role_record rec = { 5, ROLE_MODE_ALONE, true };
-
-	init(0, ROLE_ARBITER_NONE, rec, false);
-	now_ns += times.start_ns;
-	ev(ROLE_EV_T_START);
-	CHECK(R.state != ROLE_ALONE);
-	now_ns += times.join_ns;
-	ev(ROLE_EV_T_JOIN);
-	CHECK_EQ(R.state, ROLE_WAITING);
-	return 0;
-}
-
-/* In step before it ran alone says nothing of after. */
-TEST(in_step_of_before_is_not_believed)
-{
-	struct role_hello f = { ROLE_FOLLOWER,
-		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
-
-	together(0, ROLE_ARBITER_ETCD);
-	ev(ROLE_EV_IN_STEP);
-	ev(ROLE_EV_PEER_LOST);
-	answer(ROLE_EV_GRANTED, R.rec.gen + 1, 0, false);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	now_ns += times.dead_ns;
-	ev(ROLE_EV_T_DEAD);
-	ev(ROLE_EV_PEER_BACK);
-	view(f);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	ev(ROLE_EV_IN_STEP);
-	CHECK_EQ(R.state, ROLE_REJOINING);
-	return 0;
-}
-
-TEST(no_hand_back_while_the_server_is_changed)
-{
-	struct role_hello f = { ROLE_FOLLOWER,
-		{ 5, ROLE_MODE_OUTDATED, false }, true, true };
-	struct role_record rec = { 6, ROLE_MODE_ALONE, false };
-
-	init(0, ROLE_ARBITER_ETCD, rec, false);
-	ev(ROLE_EV_PEER_BACK);
-	view(f);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	role_set_arbiter(&R, ROLE_ARBITER_CLOSED, now_ns);
-	ev(ROLE_EV_IN_STEP);
-	CHECK_EQ(R.state, ROLE_ALONE);
-	role_set_arbiter(&R, ROLE_ARBITER_ETCD, now_ns);
-	view(f);
-	CHECK_EQ(R.state, ROLE_REJOINING);
 	return 0;
 }
 
@@ -1000,21 +777,15 @@ TESTS_MAIN(T(table_has_no_hole), T(compare_is_mirror_image),
     T(owner_lost_while_stopping_is_waited_for),
     T(own_record_is_checked_with_the_arbiter), T(start_without_peer_needs_proof),
     T(agent_restart_touches_nothing_while_peer_lives),
-    T(hand_back_asks_the_arbiter_first),
     T(a_claim_granted_to_a_dead_agent_is_found),
     T(a_claim_granted_to_the_peer_is_given_way_to),
     T(a_takeover_of_a_dead_agent_is_found), T(both_outdated_is_no_dead_end),
     T(adopting_waits_for_the_own_question),
     T(going_together_waits_for_the_own_question),
-    T(an_order_older_than_the_owner_is_passed_over),
-    T(hand_back_waits_longer_each_time),
-    T(a_broken_hand_back_waits_longer_each_time), T(frozen_says_what_it_knows_now),
+    T(an_order_older_than_the_owner_is_passed_over), T(frozen_says_what_it_knows_now),
     T(a_split_pauses_the_guests), T(who_isnt_kept_gives_up_first),
     T(who_is_kept_goes_above_both), T(resolved_means_nothing_elsewhere),
     T(another_arbiter_at_run_time),
-    T(a_half_finished_hand_back_is_no_proof),
-    T(in_step_of_before_is_not_believed),
-    T(no_hand_back_while_the_server_is_changed),
     T(two_owners_of_one_generation_are_a_split),
     T(the_peer_leaves_and_no_guest_is_paused),
     T(a_leave_that_isnt_granted_changes_nothing),
