@@ -675,7 +675,7 @@ case_rate_and_digest(void)
 	ORDER(w, 0, &o, RATE, 0);
 	ORDER(w, 0, &o, DIGEST, 0);
 	/* sim has no data */
-	CHECK_EQ(o.n, strcmp(driver, "sim") == 0 ? 0 : SIZE >> 20);
+	CHECK_EQ(o.n, strncmp(driver, "sim", 3) == 0 ? 0 : SIZE >> 20);
 	ORDER(w, 1, &o, DIGEST, 0);
 	return end(w);
 }
@@ -823,10 +823,13 @@ case_window(void)
 	ORDER(w, 1, &o, PRIMARY, 0);
 	WAIT(w, st(w, 1)->role == MIRROR_PRIMARY &&
 	    st(w, 1)->conn == MIRROR_CONNECTED &&
-	    st(w, 0)->conn == MIRROR_CONNECTED);
+	    st(w, 0)->conn == MIRROR_CONNECTED &&
+	    st(w, 0)->peer_primary && st(w, 1)->peer_primary);
 	ORDER_RC(w, 0, &o, WINDOW_CLOSE, 0, -EPERM);
 	CHECK_STR(o.code, "wrong-state");
 	ORDER(w, 0, &o, SECONDARY, 0);
+	WAIT(w, !st(w, 1)->peer_primary);	/* it has let go */
+	CHECK(st(w, 1)->conn == MIRROR_CONNECTED);
 	ORDER(w, 0, &o, WINDOW_CLOSE, 0);
 	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
 	ORDER(w, 1, &o, WINDOW_CLOSE, 0);
@@ -931,7 +934,8 @@ static const struct {
 int
 main(int argc, char **argv)
 {
-	static const char *const drivers[] = { "sim", "drbd", "replica" };
+	static const char *const drivers[] = { "sim", "sim-window", "drbd",
+	    "replica" };
 	char name[80];
 	size_t i, k;
 	int failed = 0;
