@@ -144,12 +144,13 @@ static json_t *
 started_utc(sqlite3_stmt *stmt, int col, const json_t *fact,
     const struct vm_state *state)
 {
-	int64_t ms = (int64_t)json_integer_value(
-	    json_object_get(fact, "started_utc_ms"));
+	/* the row's goes with it to the other PM; the fact is there before it */
+	int64_t ms = sqlite3_column_int64(stmt, col);
 
 	if (state->activity == VM_STOPPED || state->activity == VM_INSTALLING)
 		return json_null();
-	return view_time(ms > 0 ? ms : sqlite3_column_int64(stmt, col));
+	return view_time(ms > 0 ? ms : (int64_t)json_integer_value(
+	    json_object_get(fact, "started_utc_ms")));
 }
 
 static json_t *

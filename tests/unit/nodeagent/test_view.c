@@ -269,6 +269,46 @@ TEST(a_running_unit)
 	return 0;
 }
 
+/* As the agent that started it says until the database has it; from then on the
+ * database's word, which a move takes along. */
+TEST(the_time_of_a_start_stays)
+{
+	static const char *const said[] = { "1000", "2000", "0" };
+	char vm[32], before[64] = "";
+	struct fx fx;
+	int i;
+
+	CHECK_EQ(fx_open(&fx, "view"), 0);
+	CHECK_EQ(fx_vm(&fx, "web", 300, vm), 0);
+	CHECK_STR(fx_vm_do(&fx, "vm.start", "web"), "");
+	for (i = 0; i < 3; i++) {
+		char more[200];
+		const json_t *f[2] = { NULL, NULL };
+		json_t *f0, *o;
+
+		(void)snprintf(more, sizeof(more), ",'vms':{'vm:o6':{'activity':"
+		    "'running','run_id':1,'reason':null,'started_utc_ms':%s}}",
+		    said[i]);
+		f[0] = f0 = facts("node0", "together", more);
+		CHECK_EQ(view_vm(fx.st, f, 0, "web", &o, NULL), 0);
+		if (i == 0)
+			CHECK_STR(fx_text(o, "started_utc"),
+			    "1970-01-01T00:00:01.000Z");
+		else if (i == 1)
+			(void)snprintf(before, sizeof(before), "%s",
+			    fx_text(o, "started_utc"));
+		else
+			CHECK_STR(fx_text(o, "started_utc"), before);
+		json_decref(o);
+		json_decref(f0);
+		if (i == 0)
+			CHECK_EQ(fx_vm_report(&fx, vm, 1, "started"), 0);
+	}
+	CHECK(strcmp(before, "1970-01-01T00:00:02.000Z") != 0);
+	fx_close(&fx);
+	return 0;
+}
+
 TEST(no_facts_at_all)
 {
 	const json_t *f[2] = { NULL, NULL };
@@ -463,6 +503,6 @@ TEST(facts_of_any_shape_do_no_harm)
 }
 
 TESTS_MAIN(T(every_state_is_a_row_of_a1), T(states_by_example),
-    T(a_running_unit), T(no_facts_at_all), T(states_of_the_unit),
+    T(a_running_unit), T(the_time_of_a_start_stays), T(no_facts_at_all), T(states_of_the_unit),
     T(a_peer_without_any_sign_is_lost_although_its_facts_are_there),
     T(reading_is_by_role_and_strict), T(facts_of_any_shape_do_no_harm))
